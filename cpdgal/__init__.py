@@ -1,0 +1,18 @@
+"""cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
+
+from .active import Cycle, Protocol, active_learning, protocol
+from .losses import cw_mse
+from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
+from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, build
+from .queries import margin
+from .scenes import Scene, SceneError, load_scene
+from .splits import Split, block_split, random_split
+from .training import fit, predict
+from .windows import Windows
+
+__all__ = [
+    "CPDGAL", "DGFR", "ContextualMasking", "Cycle", "EncoderBlock", "Output", "PatchEmbedding", "Protocol", "Scene",
+    "SceneError", "Split", "Windows", "active_learning", "block_split", "build", "class_accuracies", "coordinates_floor",
+    "cw_mse", "fit", "load_scene", "margin", "predict", "protocol", "random_split", "scores", "spectra_floor",
+]  # fmt: skip
+__version__ = "0.1.0"

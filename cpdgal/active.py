@@ -1,0 +1,125 @@
+"""Section 2.5: train, ask for the labels the network is least sure of, train again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from .metrics import scores
+from .queries import select
+from .splits import Split, draw, portion
+from .training import adam, fit, predict
+from .windows import Windows
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Section 3's training protocol. Shares are of the labelled pixels (pool), of the pool (initial), and of what is
+    left of the pool (acquired in each cycle), each rounded down (open decision 8)."""
+
+    pool: float = 0.10
+    initial: float = 0.05
+    acquired: float = 0.02
+    cycles: int = 30
+    epochs: int = 200
+    batch: int = 32
+    learning_rate: float = 1e-3
+
+    def label_counts(self, labelled: int) -> list[int]:
+        """Labels after the initial training and after each cycle, for a scene with so many labelled pixels."""
+        pool = portion(self.pool, labelled)
+        counts = [portion(self.initial, pool)]
+        for _ in range(self.cycles):
+            counts.append(counts[-1] + portion(self.acquired, pool - counts[-1]))
+        return counts
+
+
+# The paper's values for each scene (Section 3); a scene that the paper does not have follows Indian Pines.
+PAPER = {
+    "indian_pines": Protocol(),
+    "botswana": Protocol(batch=64),
+    "salinas": Protocol(pool=0.02, initial=0.10, acquired=0.10, cycles=10, epochs=50),
+}
+
+
+def protocol(scene: str, profile: str = "paper") -> Protocol:
+    """The protocol of a scene at a profile: "paper" as published, "quick" for minutes on two cores, "smoke" for seconds."""
+    published = PAPER.get(scene, PAPER["indian_pines"])
+    profiles = {
+        "paper": published,
+        "quick": replace(published, acquired=0.05, cycles=4, epochs=100),
+        "smoke": replace(published, acquired=0.05, cycles=2, epochs=2),
+    }
+    if profile not in profiles:
+        raise ValueError(f"no profile is called {profile!r}; known are {', '.join(profiles)}")
+    return profiles[profile]
+
+
+@dataclass(frozen=True, eq=False)
+class Cycle:
+    """What one cycle gave, measured on the hold-out after training."""
+
+    cycle: int
+    labelled: np.ndarray  # positions of the labelled pixels in the order they were asked for
+    losses: list[float]  # mean training loss of each epoch
+    scores: dict[str, float]  # OA, AA and kappa in percent
+    probabilities: np.ndarray  # (hold-out, k)
+    seconds: float
+
+    @property
+    def row(self) -> dict[str, float]:
+        """The cycle as a row of a table."""
+        return {
+            "cycle": self.cycle, "labels": len(self.labelled), **self.scores, "loss": self.losses[-1], "seconds": self.seconds,
+        }  # fmt: skip
+
+
+def active_learning(
+    model: torch.nn.Module, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
+    stratified: bool = False, warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1,
+    detach_target: bool = False, progress: bool = True,
+) -> Iterator[Cycle]:  # fmt: skip
+    """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
+
+    Parameters
+    ----------
+    model : a network as `cpdgal.build` gives; it is trained in place.
+    windows, split, protocol : the data, the pool and hold-out, and the budgets.
+    query : a strategy of `cpdgal.queries.STRATEGIES`.
+    seed : decides the initial labels, the order of batches, t and noise, and random queries, each independently.
+    stratified : draw the initial labels from every class; otherwise at random (open decision 9).
+    warm_start, keep_optimizer : go on from the last cycle's weights, and Adam's state (open decision 7).
+    cw_mse_weight, detach_target : see `fit` (open decision 2).
+    """
+    initial_rng, query_rng, training_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    generator = torch.Generator(windows.device).manual_seed(int(training_rng.integers(2**63)))
+    targets = windows.scene.targets
+    at_start = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = adam(model, protocol.learning_rate)
+
+    first = portion(protocol.initial, len(split.pool))
+    if not first:
+        raise ValueError(f"{protocol.initial:.0%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share")
+    labelled = initial_rng.permutation(draw(split.pool, targets, first, stratified=stratified, rng=initial_rng))
+    for cycle in tqdm(range(protocol.cycles + 1), desc=f"{query} cycles", disable=not progress):
+        start = perf_counter()
+        if cycle:
+            remaining = np.setdiff1d(split.pool, labelled)
+            probabilities = predict(model, windows.batches(remaining), generator).numpy()
+            count = portion(protocol.acquired, len(remaining))
+            labelled = np.concatenate([labelled, remaining[select(query, probabilities, count, query_rng)]])
+            if not warm_start:
+                model.load_state_dict(at_start)
+            if not keep_optimizer:
+                optimizer = adam(model, protocol.learning_rate)
+        losses = fit(
+            model, windows[labelled], torch.from_numpy(targets[labelled]).to(windows.device), epochs=protocol.epochs,
+            batch=protocol.batch, cw_mse_weight=cw_mse_weight, detach_target=detach_target, generator=generator,
+            optimizer=optimizer, progress=progress,
+        )  # fmt: skip
+        probabilities = predict(model, windows.batches(split.holdout), generator).numpy()
+        measured = scores(targets[split.holdout], probabilities.argmax(1))
+        yield Cycle(cycle, labelled, losses, measured, probabilities, perf_counter() - start)

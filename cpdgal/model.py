@@ -1,0 +1,238 @@
+"""Section 2.1-2.3 of the paper, in the order of its equations.
+
+Axes: ``b`` samples, ``c`` bands, ``w`` window side, ``n`` tokens, ``d`` embedding, ``h`` heads, ``k`` classes.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Output(NamedTuple):
+    """What a forward pass of `CPDGAL` gives."""
+
+    logits: Tensor  # (b, k)
+    tokens: Tensor  # (b, n, d)  Z, Eq. 3
+    refined: Tensor  # (b, n, d)  Z'_m, the encoder's output, Eq. 17
+    mask: Tensor | None  # (b, n)  M_b, Eq. 15; None without contextual masking
+
+
+class CPDGAL(nn.Module):
+    """The paper's network (Fig. 1): patch embedding, DGFR, contextual masking, a ViT encoder, a linear head.
+
+    With ``use_dgfr`` and ``use_masking`` both off it is the supervised Vision Transformer of Table 6, with exactly
+    the parameters that are left.
+
+    Parameters
+    ----------
+    bands, window, classes : shape of the input windows (c, w, w) and number of classes k.
+    patch : side of a patch in pixels; must divide the window.
+    dim, heads, layers, ffn_ratio : the encoder's embedding d, heads h, blocks L, and feed-forward width over d.
+    steps : T, the number of diffusion steps of DGFR.
+    beta : sharpness of the mask, Eq. 15.
+    alpha_range : alpha_1 and alpha_T before training, on a line between.
+    alpha_clip : the range alpha_t is clipped to ("a reasonable range", Section 2.2).
+    refinement : DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
+        "average": the mean of Z_final over `draws` draws of t and noise.
+    mask_at_inference : apply Eq. 16 at inference as in training.
+    pooling : "mean" of the refined tokens, or the "centre" token.
+
+    Raises ``ValueError`` when the patch does not divide the window or an option is unknown.
+    """
+
+    def __init__(
+        self, bands=15, window=7, classes=16, patch=1, dim=32, heads=8, layers=6, steps=100, ffn_ratio=4,
+        beta=2.0, use_dgfr=True, use_masking=True, *, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
+        refinement="identity", draws=8, mask_at_inference=True, pooling="mean",
+    ):  # fmt: skip
+        super().__init__()
+        if pooling not in ("mean", "centre"):
+            raise ValueError(f"pooling is 'mean' or 'centre', not {pooling!r}")
+        self.embedding = PatchEmbedding(bands, window, patch, dim)
+        tokens = self.embedding.tokens
+        self.dgfr = DGFR(dim, tokens, steps, alpha_range, alpha_clip, refinement, draws) if use_dgfr else None
+        self.masking = ContextualMasking(dim, beta) if use_masking else None
+        self.blocks = nn.ModuleList(EncoderBlock(dim, heads, ffn_ratio) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, classes)
+        self.mask_at_inference = mask_at_inference
+        self.pooling = pooling
+
+    def forward(self, x: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Output:
+        """Classify windows ``x`` (b, c, w, w); ``t`` (b,), ``noise`` (b, n, d) and ``generator`` go to `DGFR`."""
+        z = self.embedding(x)
+        z_final = z if self.dgfr is None else self.dgfr(z, t, noise, generator)
+        encoded, mask = z_final, None
+        if self.masking is not None and (self.training or self.mask_at_inference):
+            encoded, mask = self.masking(z_final, self.blocks[0].attention_weights(z_final))
+        for block in self.blocks:
+            encoded = block(encoded)
+        refined = self.norm(encoded)
+        pooled = refined.mean(1) if self.pooling == "mean" else refined[:, refined.shape[1] // 2]
+        return Output(self.head(pooled), z, refined, mask)
+
+
+class PatchEmbedding(nn.Module):
+    """Eq. 1-3: non-overlapping patches, a linear projection, and a learned position for each.
+
+    ``forward``: x (b, c, w, w) -> Z (b, n, d) with n = (w / patch)^2, patches in row-major order.
+    """
+
+    def __init__(self, bands: int, window: int, patch: int, dim: int):
+        super().__init__()
+        if patch < 1 or window % patch:
+            raise ValueError(f"a patch of {patch} does not divide a window of {window}; choose a divisor of {window}")
+        self.shape = (bands, window, window)
+        self.patch = patch
+        self.tokens = (window // patch) ** 2  # Eq. 1
+        self.project = nn.Linear(patch * patch * bands, dim)
+        self.position = nn.Parameter(torch.randn(self.tokens, dim) * 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"the model takes windows of shape (b, {', '.join(map(str, self.shape))}), not {tuple(x.shape)}")
+        p = self.patch
+        patches = x.unfold(2, p, p).unfold(3, p, p)  # (b, c, w/p, w/p, p, p)
+        patches = patches.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)  # (b, n, p*p*c)
+        return self.project(patches) + self.position  # Eq. 2-3
+
+
+class DGFR(nn.Module):
+    """Eq. 4-8: diffusion-guided feature refinement of token embeddings."""
+
+    def __init__(
+        self, dim: int, tokens: int, steps: int, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
+        refinement="identity", draws=8,
+    ):  # fmt: skip
+        super().__init__()
+        if refinement not in ("identity", "last", "average"):
+            raise ValueError(f"refinement is 'identity', 'last' or 'average', not {refinement!r}")
+        self.tokens, self.steps = tokens, steps
+        self.schedule = nn.Parameter(torch.linspace(*alpha_range, steps))
+        self.clip, self.refinement, self.draws = alpha_clip, refinement, draws
+        self.phi = nn.Linear(1, dim)
+        self.blocks = nn.Sequential(*(_denoising_block(dim) for _ in range(2)))
+        # F_theta starts at zero, so D_theta is "identity mapping at initialization" (Section 2.2).
+        nn.init.zeros_(self.blocks[-1][-1].weight)
+        nn.init.zeros_(self.blocks[-1][-1].bias)
+
+    def alpha(self) -> Tensor:
+        """(T,) the clipped schedule of Eq. 4."""
+        return self.schedule.clamp(*self.clip)
+
+    def time_embedding(self, t: Tensor) -> Tensor:
+        """Eq. 5: t (b,) in 1..T -> e_t (b, d)."""
+        return self.phi(t.to(self.phi.weight.dtype)[:, None] / self.steps)
+
+    def denoise(self, z_t: Tensor) -> Tensor:
+        """Eq. 7: the residual denoiser D; z_t (b, n, d) already carries its time embedding (Eq. 6)."""
+        return z_t + self.blocks(z_t)
+
+    def forward(self, z: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Tensor:
+        """Refine Z (b, n, d) into Z_final (b, n, d), Eq. 8.
+
+        In training, ``t`` (b,) is drawn uniformly from 1..T and ``noise`` from a standard normal where not given, both
+        from ``generator`` (torch's default one when None). In evaluation without ``t``, `refinement` decides.
+        """
+        if t is None and not self.training:
+            if self.refinement == "identity":
+                return z
+            if self.refinement == "last":
+                return self.refine(z, torch.full(z.shape[:1], self.steps, device=z.device), torch.zeros_like(z))
+            return torch.stack([self.refine(z, *self.draw(z, generator)) for _ in range(self.draws)]).mean(0)
+        drawn_t, drawn_noise = self.draw(z, generator) if t is None or noise is None else (t, noise)
+        return self.refine(z, drawn_t if t is None else t, drawn_noise if noise is None else noise)
+
+    def refine(self, z: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Eq. 4-8 at given steps ``t`` (b,) and ``noise`` (b, n, d)."""
+        alpha_t = self.alpha()[t - 1][:, None, None]
+        z_t = alpha_t * z + (1 - alpha_t) * noise  # Eq. 4
+        z_t = z_t + self.time_embedding(t)[:, None]  # Eq. 6
+        mix = (t.to(z.dtype) / self.steps).clamp(max=1)[:, None, None]  # lambda_t
+        return mix * self.denoise(z_t) + (1 - mix) * z  # Eq. 8
+
+    def draw(self, z: Tensor, generator=None) -> tuple[Tensor, Tensor]:
+        """A step (b,) and noise (b, n, d) for each sample of z."""
+        t = torch.randint(1, self.steps + 1, z.shape[:1], generator=generator, device=z.device)
+        return t, torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+
+
+def _denoising_block(dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+
+
+class EncoderBlock(nn.Module):
+    """Eq. 9-11 and the feed-forward network: one pre-norm transformer block, (b, n, d) -> (b, n, d).
+
+    The head width is d // h, and 1 where there are more heads than dimensions (Table 2 has them); the concatenated
+    heads are projected back to d.
+    """
+
+    def __init__(self, dim: int, heads: int, ffn_ratio: int = 4):
+        super().__init__()
+        self.heads, self.head_width = heads, max(1, dim // heads)
+        width = heads * self.head_width
+        self.norm_attention = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * width)
+        self.out = nn.Linear(width, dim)
+        self.norm_ffn = nn.LayerNorm(dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, ffn_ratio * dim), nn.GELU(), nn.Linear(ffn_ratio * dim, dim))
+
+    def forward(self, z: Tensor) -> Tensor:
+        q, k, v = self._split(self.qkv(self.norm_attention(z)))
+        heads = F.scaled_dot_product_attention(q, k, v)  # Eq. 10, fused
+        z = z + self.out(heads.transpose(1, 2).flatten(2))  # Eq. 11
+        return z + self.ffn(self.norm_ffn(z))
+
+    def attention_weights(self, z: Tensor) -> Tensor:
+        """(b, h, n, n) the softmax of Eq. 10 for tokens z (b, n, d), without the values."""
+        rows = 2 * self.heads * self.head_width  # the queries' and keys' part of the projection
+        q, k = self._split(F.linear(self.norm_attention(z), self.qkv.weight[:rows], self.qkv.bias[:rows]))
+        return (q @ k.mT / self.head_width**0.5).softmax(-1)
+
+    def _split(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """(b, n, m*h*d_h) -> m tensors (b, h, n, d_h)."""
+        return projected.unflatten(2, (-1, self.heads, self.head_width)).permute(2, 0, 3, 1, 4).unbind()
+
+
+class ContextualMasking(nn.Module):
+    """Eq. 12-16: attention decides how far each token gives way to a learned mask token."""
+
+    def __init__(self, dim: int, beta: float = 2.0):
+        super().__init__()
+        self.beta = beta
+        self.scale = nn.Parameter(torch.ones(()))  # alpha of Eq. 14
+        self.mask_token = nn.Parameter(torch.randn(1, dim) * 0.02)
+
+    def forward(self, z: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]:
+        """z (b, n, d) and attention (b, h, n, n) -> Z_m (b, n, d) and M_b (b, n)."""
+        mean = attention.mean(1)  # Eq. 12: (b, n, n), row = from, column = to
+        importance = mean.mean(1)  # Eq. 13: attention received, (b, n)
+        gamma = torch.sigmoid(self.scale * mean.amax(2).mean(1))  # Eq. 14: (b,)
+        mask = torch.sigmoid(self.beta * (gamma[:, None] - importance))  # Eq. 15
+        return (1 - mask[..., None]) * z + mask[..., None] * self.mask_token, mask  # Eq. 16
+
+
+METHODS = {
+    "cpdgal": {},
+    "vit": {"use_dgfr": False, "use_masking": False},
+    "cpdgal-no-dgfr": {"use_dgfr": False},
+    "cpdgal-no-masking": {"use_masking": False},
+}
+
+
+def build(name: str, *, seed: int = 0, **options) -> nn.Module:
+    """A network by name, its weights a function of ``seed`` alone; `options` go to `CPDGAL`.
+
+    torch's global random state is left as it was. Raises ``ValueError`` for a name that does not exist.
+    """
+    if name not in METHODS:
+        raise ValueError(f"no method is called {name!r}; known are {', '.join(METHODS)}")
+    state = torch.random.get_rng_state()
+    try:
+        torch.default_generator.manual_seed(seed)
+        return CPDGAL(**{**METHODS[name], **options})
+    finally:
+        torch.random.set_rng_state(state)

@@ -1,0 +1,127 @@
+"""Splits: which labelled pixels may be asked for (the pool) and which only judge (the hold-out)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import maximum_filter
+
+from .scenes import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A pool and a hold-out as positions in the list of labelled pixels (``scene.pixels``), each sorted.
+
+    A fixed split is made by giving both. Raises ``ValueError`` when they share a pixel or either is empty.
+    """
+
+    pool: np.ndarray
+    holdout: np.ndarray
+
+    def __post_init__(self):
+        for name in ("pool", "holdout"):
+            positions = np.unique(np.asarray(getattr(self, name), dtype=np.int64))
+            if not positions.size:
+                raise ValueError(f"the {name} of this split is empty; choose another share, block or gap")
+            object.__setattr__(self, name, positions)
+        if shared := np.intersect1d(self.pool, self.holdout).size:
+            raise ValueError(f"pool and hold-out share {shared} pixels; a pixel may be in one of them only")
+
+    def table(self, scene: Scene) -> pd.DataFrame:
+        """One row a class: labelled pixels in the scene, in the pool, in the hold-out, and in neither."""
+        counted = {
+            part: np.bincount(scene.targets[positions], minlength=scene.classes)
+            for part, positions in (("labelled", slice(None)), ("pool", self.pool), ("holdout", self.holdout))
+        }
+        table = pd.DataFrame(counted, index=pd.Index(scene.class_names, name="class"))
+        return table.assign(neither=table.labelled - table.pool - table.holdout)
+
+    def warnings(self, scene: Scene) -> list[str]:
+        """A sentence for every class that the pool or the hold-out lacks."""
+        table = self.table(scene)
+        return [
+            f"{name} ({row.labelled} pixels) has no pixel in the {part}"
+            for name, row in table.iterrows()
+            for part, word in (("pool", "pool"), ("hold-out", "holdout"))
+            if row[word] == 0
+        ]
+
+
+def random_split(scene: Scene, share=0.10, *, stratified=True, rng: np.random.Generator) -> Split:
+    """The paper's split: a pool of floor(share x labelled) pixels drawn at random, the rest held out.
+
+    ``stratified`` draws from every class in proportion, so that no class is missing from the pool. Neighbours of a
+    pool pixel land in the hold-out: such a split rewards memory of place (`block_split` does not).
+    """
+    everything = np.arange(len(scene.targets))
+    pool = draw(everything, scene.targets, portion(share, len(everything)), stratified=stratified, rng=rng)
+    return Split(pool, np.setdiff1d(everything, pool))
+
+
+def block_split(scene: Scene, share=0.10, *, block=15, window=7, gap=None, deals=200, rng: np.random.Generator) -> Split:
+    """Blocks of block x block pixels dealt to pool or hold-out, with a gap between the two.
+
+    Hold-out pixels at most ``gap`` rows and columns away from a pool pixel are left out. The default gap, window - 1,
+    is the smallest at which no window of the hold-out overlaps a window of the pool. The pool has floor(share x
+    labelled) pixels. Of ``deals`` random deals the one that keeps most classes in both parts is taken (then the one
+    with the largest hold-out); `Split.warnings` names the classes that could not be kept.
+    """
+    gap = window - 1 if gap is None else gap
+    if block < 1 or gap < 0:
+        raise ValueError(f"a block has a side of at least 1 and a gap of at least 0 pixels, not {block} and {gap}")
+    target = portion(share, len(scene.pixels))
+    parts = [_deal(scene, target, block, gap, rng) for _ in range(deals)]
+
+    def quality(deal):
+        pool, holdout = (np.bincount(scene.targets[part], minlength=scene.classes) > 0 for part in deal)
+        return (pool & holdout).sum(), len(deal[1])
+
+    return Split(*max(parts, key=quality))
+
+
+def draw(candidates, targets, count: int, *, stratified: bool, rng: np.random.Generator) -> np.ndarray:
+    """`count` of the `candidates` (positions) at random, sorted; `targets` are the classes of all positions.
+
+    Stratified: every class gives the same share of its pixels, rounded up, so the rarest gives at least one.
+    """
+    candidates = rng.permutation(candidates)
+    if stratified:
+        _, classes, sizes = np.unique(targets[candidates], return_inverse=True, return_counts=True)
+        by_class = np.argsort(classes, kind="stable")
+        rank = np.empty(len(candidates))
+        rank[by_class] = np.arange(len(candidates)) - (np.cumsum(sizes) - sizes)[classes[by_class]]
+        candidates = candidates[np.argsort(rank / sizes[classes], kind="stable")]
+    return np.sort(candidates[:count])
+
+
+def portion(share: float, count: int) -> int:
+    """floor(share x count), safe from binary fractions (0.29 x 100 is 29); ValueError unless 0 < share < 1."""
+    if not 0 < share < 1:
+        raise ValueError(f"a share lies between 0 and 1, not at {share}")
+    return int(np.floor(share * count + 1e-9))
+
+
+def _deal(scene: Scene, target: int, block: int, gap: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One deal of blocks: positions of the pool and of the hold-out."""
+    cells = (scene.pixels + rng.integers(block, size=2)) // block  # the grid's corner is random too
+    blocks, block_of = np.unique(cells, axis=0, return_inverse=True)
+    counts = np.zeros((len(blocks), scene.classes), dtype=np.int64)
+    np.add.at(counts, (block_of, scene.targets), 1)
+
+    order = rng.permutation(len(blocks))
+    chosen = np.zeros(len(blocks), dtype=bool)
+    for k in np.argsort((counts > 0).sum(0), kind="stable"):  # a block for each class, the least spread class first
+        if not counts[chosen, k].any():
+            chosen[order[np.argmax(counts[order, k] > 0)]] = True
+    for extra in order:
+        if counts[chosen].sum() >= target:
+            break
+        chosen[extra] = True
+
+    in_pool = chosen[block_of]
+    pool = draw(np.flatnonzero(in_pool), scene.targets, target, stratified=True, rng=rng)
+    occupied = np.zeros(scene.labels.shape, dtype=bool)
+    occupied[tuple(scene.pixels[pool].T)] = True
+    near = maximum_filter(occupied, size=2 * gap + 1, mode="constant")[tuple(scene.pixels.T)]
+    return pool, np.flatnonzero(~in_pool & ~near)

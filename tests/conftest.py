@@ -1,0 +1,28 @@
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import cpdgal
+
+matplotlib.use("agg")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def scene():
+    return cpdgal.load_scene("synthetic", height=30, width=32, bands=20, classes=4)
+
+
+@pytest.fixture(scope="session")
+def indian_pines():
+    return cpdgal.load_scene("indian_pines")
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real scenes, where the user has one."""
+    if not os.environ.get("CPDGAL_DATA_DIR"):
+        pytest.skip("CPDGAL_DATA_DIR names no folder with the real scenes")
+    return Path(os.environ["CPDGAL_DATA_DIR"])

@@ -1,0 +1,237 @@
+"""Scenes: what loads, and what one clear sentence each bad input gets."""
+
+import http.server
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+from scipy.io import savemat
+
+import cpdgal
+from cpdgal import Scene, SceneError, load_scene, scenes
+
+CUBE = np.arange(4 * 5 * 3, dtype=float).reshape(4, 5, 3)
+LABELS = np.array([[0, 1, 1, 2, 2]] * 4)
+
+
+def changed(array, where, value):
+    array = array.astype(float).copy()
+    array[where] = value
+    return array
+
+
+def test_indian_pines_is_the_canonical_scene(indian_pines):
+    assert indian_pines.cube.shape == (145, 145, 200)
+    assert indian_pines.cube.dtype == np.float32
+    assert indian_pines.labels.dtype == np.int64
+    counts = dict(zip(indian_pines.class_names, np.bincount(indian_pines.targets), strict=True))
+    assert len(indian_pines.pixels) == sum(counts.values()) == 10_249
+    assert (counts["Alfalfa"], counts["Soybean-mintill"], counts["Oats"]) == (46, 2455, 20)
+    assert indian_pines.palette.shape == (16, 3)
+    assert np.all(np.diff(np.delete(indian_pines.band_centers_nm, [31, 94])) > 0)  # spectrometers overlap at two seams
+
+
+def test_indian_pines_agrees_with_the_published_ground_truth(indian_pines, data_dir):
+    published = scenes._read(data_dir / "Indian_pines_gt.mat", None, dimensions=2)
+    np.testing.assert_array_equal(indian_pines.labels, published)
+
+
+def test_salinas_a_keeps_the_names_of_its_gapped_labels(data_dir):
+    scene = load_scene("salinas_a")
+    assert scene.cube.shape == (83, 86, 204)
+    assert scene.label_values == (1, 10, 11, 12, 13, 14)
+    assert set(np.unique(scene.labels)) == set(range(7))
+    assert scene.class_names[1] == "Corn_senesced_green_weeds"
+    assert np.bincount(scene.targets).tolist() == [391, 1343, 616, 1525, 674, 799]
+
+
+def test_a_user_s_own_cube(data_dir):
+    scene = load_scene(data_dir / "Salinas_pca_3.mat", data_dir / "Salinas_gt.mat")
+    assert (scene.bands, scene.classes, len(scene.pixels)) == (3, 16, 54_129)
+    assert cpdgal.Windows(scene, window=5, components=3)[[0, 7]].shape == (2, 3, 5, 5)
+
+
+def test_synthetic_scenes_are_deterministic_and_as_asked():
+    options = {"height": 40, "width": 25, "bands": 12, "classes": 9, "seed": 3}
+    scene, again = load_scene("synthetic", **options), load_scene("synthetic", **options)
+    assert scene.cube.shape == (40, 25, 12)
+    assert np.bincount(scene.targets, minlength=9).min() >= 8
+    assert scene.checksum == again.checksum != load_scene("synthetic", **{**options, "seed": 4}).checksum
+    with pytest.raises(SceneError, match="too small"):
+        load_scene("synthetic", height=8, width=8, classes=5)
+
+
+@pytest.mark.parametrize("suffix", [".mat", ".npy"])
+def test_files_give_the_scene_that_arrays_give(tmp_path, suffix):
+    cube, labels = tmp_path / f"cube{suffix}", tmp_path / f"labels{suffix}"
+    if suffix == ".mat":
+        savemat(cube, {"image": CUBE})
+        savemat(labels, {"truth": LABELS.astype(float)})
+    else:
+        np.save(cube, CUBE)
+        np.save(labels, LABELS.astype(np.uint8))
+    for scene in (Scene.from_files(cube, labels), load_scene(str(cube), str(labels))):
+        np.testing.assert_array_equal(scene.cube, CUBE)
+        np.testing.assert_array_equal(scene.labels, LABELS)
+        assert scene.name == "cube"
+    assert scene.checksum == Scene(CUBE, LABELS).checksum
+
+
+def test_one_mat_file_may_hold_both(tmp_path):
+    savemat(tmp_path / "both.mat", {"image": CUBE, "other": CUBE, "truth": LABELS})
+    scene = Scene.from_files(tmp_path / "both.mat", cube_key="image")
+    np.testing.assert_array_equal(scene.labels, LABELS)
+
+
+def test_labels_need_not_be_contiguous():
+    scene = Scene(CUBE, LABELS * 7, class_names={7: "maize", 14: "oats"})
+    assert scene.label_values == (7, 14)
+    assert scene.class_names == ("maize", "oats")
+    np.testing.assert_array_equal(scene.labels, LABELS)
+    assert Scene(CUBE, LABELS * 7).class_names == ("class 7", "class 14")
+
+
+def test_a_scene_is_its_own_copy_and_cannot_be_changed():
+    cube = CUBE.astype(np.float32)
+    scene = Scene(cube, LABELS)
+    cube[0, 0, 0] = 99
+    assert scene.cube[0, 0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        scene.cube[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("cube", "labels", "said"),
+    [
+        (CUBE[0], LABELS, r"the cube has 2 dimensions \(5, 3\); it needs 3: height, width, bands"),
+        (CUBE, CUBE, r"the ground truth has 3 dimensions \(4, 5, 3\); it needs 2: height, width"),
+        (
+            changed(CUBE, (1, 2, 0), np.nan),
+            LABELS,
+            "the cube has 1 NaN or infinite values, the first at row 1, column 2, band 0",
+        ),
+        (changed(CUBE, (3, 4, 2), -np.inf), LABELS, "the first at row 3, column 4, band 2; replace them or drop those bands"),
+        (changed(CUBE, (0, 0, 0), 1e300), LABELS, "values beyond the range of float32; rescale it"),
+        (CUBE, LABELS[:3], "the cube is 4 x 5 pixels and the ground truth 3 x 5; give the two files of one scene"),
+        (CUBE, LABELS.T, "the ground truth 5 x 4; one of the two is transposed"),
+        (np.moveaxis(CUBE, -1, 0), LABELS, r"its bands first: move them last with numpy.moveaxis\(cube, 0, -1\)"),
+        (CUBE, 0 * LABELS, "no pixel is labelled: the ground truth is 0 everywhere; is it the right file"),
+        (CUBE, changed(LABELS, (2, 3), -1), "the ground truth has -1.0 at row 2, column 3; labels are whole numbers"),
+        (CUBE, changed(LABELS, (1, 1), 1.5), "the ground truth has 1.5 at row 1, column 1; labels are whole numbers"),
+        (CUBE, changed(LABELS, (1, 1), np.nan), "the ground truth has nan at row 1, column 1; labels are whole numbers"),
+        (CUBE * 1j, LABELS, "the cube holds complex128 values of shape .*; it needs real numbers"),
+        (CUBE, LABELS.astype(str), "the ground truth holds <U21 values; it needs whole numbers, 0 for unlabelled"),
+    ],
+)
+def test_bad_arrays_get_one_clear_sentence(cube, labels, said):
+    with pytest.raises(SceneError, match=said) as caught:
+        Scene(cube, labels, name="my scene")
+    assert str(caught.value).startswith("my scene: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_names_and_bands_are_counted():
+    with pytest.raises(SceneError, match="3 class names for 2 classes"):
+        Scene(CUBE, LABELS, ["a", "b", "c"])
+    with pytest.raises(SceneError, match="2 band centres for 3 bands; give one for each band"):
+        Scene(CUBE, LABELS, band_centers_nm=[400, 500])
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder of good and bad files."""
+    savemat(tmp_path / "good.mat", {"image": CUBE, "truth": LABELS})
+    savemat(tmp_path / "two.mat", {"image": CUBE, "other": CUBE})
+    np.save(tmp_path / "good.npy", CUBE)
+    np.save(tmp_path / "labels.npy", LABELS)
+    np.save(tmp_path / "objects.npy", np.array([{}, None]), allow_pickle=True)
+    (tmp_path / "cut.mat").write_bytes((tmp_path / "good.mat").read_bytes()[:300])
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:200])
+    (tmp_path / "noise.mat").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "empty.mat").touch()
+    (tmp_path / "hdf.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(400))
+    (tmp_path / "image.tif").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("cube", "options", "said"),
+    [
+        ("good.mat", {"cube_key": "cube"}, "has no variable 'cube'; it holds image 4 x 5 x 3, truth 4 x 5"),
+        ("two.mat", {}, "has 2 variables with 3 dimensions among .*; name the one to read with cube_key"),
+        ("good.npy", {}, "holds one array; give the ground truth as a second file"),
+        ("absent.mat", {}, "does not exist or is not a file; check the path"),
+        ("image.tif", {}, r"is neither a .mat nor a .npy file; save the array as one of these"),
+        ("cut.mat", {}, "cannot be read .*; it may be damaged or cut off"),
+        ("cut.npy", {}, "cannot be read .*; it may be damaged or cut off"),
+        ("noise.mat", {}, "cannot be read .*; it may be damaged or cut off"),
+        ("empty.mat", {}, "cannot be read .*; it may be damaged or cut off"),
+        ("objects.npy", {}, "cannot be read .*allow_pickle=False"),
+        ("hdf.mat", {}, "is a MATLAB 7.3 file; save it with -v7, or as .npy"),
+    ],
+)
+def test_bad_files_get_one_clear_sentence(files, cube, options, said):
+    with pytest.raises(SceneError, match=said) as caught:
+        load_scene(files / cube, **options)
+    assert cube in str(caught.value)
+
+
+def test_a_wrong_name_lists_the_right_ones():
+    with pytest.raises(SceneError, match="no scene is called 'pavia'; known are indian_pines, synthetic, salinas"):
+        load_scene("pavia")
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """Botswana's layout in small, served on this machine by the second of two mirrors, the first being down."""
+    served, cache = tmp_path / "served", tmp_path / "cache"
+    served.mkdir()
+    labels = np.random.default_rng(0).integers(0, 15, (30, 20))
+    labels.flat[:14] = np.arange(1, 15)
+    savemat(served / "Botswana.mat", {"Botswana": np.random.default_rng(0).integers(0, 999, (30, 20, 145), dtype=np.uint16)})
+    savemat(served / "Botswana_gt.mat", {"Botswana_gt": labels.astype(np.uint8)})
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    for name in ("Botswana.mat", "Botswana_gt.mat"):
+        checksum = pooch.file_hash(str(served / name))
+        monkeypatch.setitem(scenes.PUBLIC_FILES, name, (checksum, (f"{base}/gone/{name}", f"{base}/{name}")))
+    monkeypatch.setattr(pooch, "os_cache", lambda name: cache)
+    monkeypatch.delenv("CPDGAL_DATA_DIR", raising=False)
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def test_public_scenes_are_downloaded_from_the_first_mirror_that_answers(mirror):
+    scene = load_scene("botswana")
+    assert scene.cube.shape == (30, 20, 145)
+    assert scene.class_names[0] == "Water"
+    assert scene.band_centers_nm.shape == (145,)
+    for file in mirror.iterdir():
+        file.unlink()
+    assert load_scene("botswana").checksum == scene.checksum  # from the cache now
+
+
+def test_a_download_that_is_not_the_canonical_file_is_refused(mirror):
+    (mirror / "Botswana.mat").write_bytes(b"an error page")
+    with pytest.raises(SceneError, match=r"Botswana.mat could not be downloaded from .*set CPDGAL_DATA_DIR to that folder"):
+        load_scene("botswana")
+    cache = Path(pooch.os_cache("cpdgal"))
+    assert not cache.exists() or not list(cache.iterdir())
+
+
+def test_the_user_s_own_copy_is_checked_too(mirror, monkeypatch):
+    monkeypatch.setenv("CPDGAL_DATA_DIR", str(mirror))
+    assert load_scene("botswana").classes == 14
+    (mirror / "Botswana_gt.mat").write_bytes(b"something else")
+    with pytest.raises(SceneError, match="Botswana_gt.mat is not the canonical file"):
+        load_scene("botswana")

@@ -1,0 +1,106 @@
+"""Windows against brute-force padded slices."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cpdgal
+from cpdgal import Scene, Windows
+
+
+def brute_force(windows: Windows, row: int, column: int) -> np.ndarray:
+    """The window around a pixel, cut from the scores padded on every side by more than is needed."""
+    scene, side = windows.scene, windows.window
+    height, width, bands = scene.cube.shape
+    scores = windows.reduction.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1)
+    padded = np.pad(scores, ((side, side), (side, side), (0, 0)))
+    top, left = row - side // 2 + side, column - side // 2 + side
+    return padded[top : top + side, left : left + side].transpose(2, 0, 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(2, 12), width=st.integers(2, 12), side=st.integers(1, 15), components=st.integers(1, 3),
+    seed=st.integers(0, 2**16),
+)  # fmt: skip
+def test_any_window_is_the_padded_slice(height, width, side, components, seed):
+    rng = np.random.default_rng(seed)
+    scene = Scene(
+        rng.standard_normal((height, width, 4)), rng.integers(0, 3, (height, width)) + np.eye(height, width, dtype=int)
+    )
+    windows = Windows(scene, side, components)
+    index = rng.integers(0, len(windows), 5)
+    gathered = windows[index]
+    assert gathered.shape == (5, components, side, side)
+    assert gathered.dtype == torch.float32
+    for window, (row, column) in zip(gathered, scene.pixels[index], strict=True):
+        np.testing.assert_allclose(window, brute_force(windows, row, column), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [4, 7])
+def test_the_pixel_stands_where_the_convention_says(scene, side):
+    windows = Windows(scene, side, 3)
+    row, column = scene.pixels[100]
+    scores = windows.reduction.transform(scene.cube[row, column][None])[0]
+    np.testing.assert_allclose(windows[[100]][0, :, side // 2, side // 2], scores, rtol=1e-5, atol=1e-6)
+
+
+def test_scores_are_whitened_principal_components(indian_pines):
+    windows = Windows(indian_pines, 1)
+    scores = torch.cat(list(windows.scene_batches())).flatten(1)
+    torch.testing.assert_close(scores.T.cov(), torch.eye(15), atol=1e-3, rtol=0)
+    plain = torch.cat(list(Windows(indian_pines, 1, whiten=False).scene_batches())).flatten(1)
+    assert (plain.var(0).diff() < 0).all()
+
+
+def test_the_reduction_can_be_fitted_on_some_pixels_only(scene):
+    some = np.arange(0, 200)
+    windows = Windows(scene, 3, 5, fit_on=some)
+    scores = windows[some][:, :, 1, 1]
+    torch.testing.assert_close(scores.T.cov(), torch.eye(5), atol=1e-3, rtol=0)
+    assert not torch.allclose(scores, Windows(scene, 3, 5)[some][:, :, 1, 1], atol=1e-2)
+
+
+def test_the_whole_scene_comes_in_batches_row_by_row(scene):
+    windows = Windows(scene, 5, 3)
+    batches = list(windows.scene_batches(100))
+    assert [len(batch) for batch in batches] == [100] * 9 + [60]
+    flat = torch.cat(batches).unflatten(0, scene.labels.shape)
+    torch.testing.assert_close(flat[tuple(scene.pixels[:50].T)], windows[np.arange(50)])
+
+
+def test_batches_of_some_pixels(scene):
+    windows = Windows(scene, 5, 3)
+    index = np.array([5, 3, 400, 7])
+    torch.testing.assert_close(torch.cat(list(windows.batches(index, 3))), windows[index])
+
+
+def test_no_copy_of_all_windows_is_made(scene):
+    big = cpdgal.load_scene("synthetic", height=100, width=100, bands=16)
+    tracemalloc.start()
+    windows = Windows(big, 25, 15)
+    for batch in windows.scene_batches(100):
+        assert len(batch) == 100
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6 < 10_000 * 25 * 25 * 15 * 4
+    assert len(pickle.dumps(windows)) < 5e6
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"window": 0}, "a window has a side of at least 1 pixel, not 0"),
+        ({"components": 21}, "synthetic: 21 components from 20 bands and 960 pixels; choose 1 to 20"),
+        ({"components": 0}, "choose 1 to 20"),
+        ({"components": 10, "fit_on": [1, 2, 3]}, "10 components from 20 bands and 3 pixels; choose 1 to 3"),
+    ],
+)
+def test_what_a_scene_does_not_have_is_refused(scene, options, said):
+    with pytest.raises(ValueError, match=said):
+        Windows(scene, **options)
