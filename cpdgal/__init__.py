@@ -1,6 +1,6 @@
 """cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
 
-from .active import Cycle, Protocol, active_learning, protocol
+from .active import Cycle, Protocol, active_learning, protocol, side_by_side
 from .losses import cw_mse
 from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
 from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, build
@@ -13,6 +13,7 @@ from .windows import Windows
 __all__ = [
     "CPDGAL", "DGFR", "ContextualMasking", "Cycle", "EncoderBlock", "Output", "PatchEmbedding", "Protocol", "Scene",
     "SceneError", "Split", "Windows", "active_learning", "block_split", "build", "class_accuracies", "coordinates_floor",
-    "cw_mse", "fit", "load_scene", "margin", "predict", "protocol", "random_split", "scores", "spectra_floor",
+    "cw_mse", "fit", "load_scene", "margin", "predict", "protocol", "random_split", "scores", "side_by_side",
+    "spectra_floor",
 ]  # fmt: skip
 __version__ = "0.1.0"

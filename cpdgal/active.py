@@ -1,7 +1,9 @@
 """Section 2.5: train, ask for the labels the network is least sure of, train again."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from time import perf_counter
 
 import numpy as np
@@ -27,6 +29,7 @@ class Protocol:
     epochs: int = 200
     batch: int = 32
     learning_rate: float = 1e-3
+    decay: str = "none"  # of the learning rate within a training; Section 3 calls 0.001 the "initial" one
 
     def label_counts(self, labelled: int) -> list[int]:
         """Labels after the initial training and after each cycle, for a scene with so many labelled pixels."""
@@ -102,24 +105,51 @@ def active_learning(
 
     first = portion(protocol.initial, len(split.pool))
     if not first:
-        raise ValueError(f"{protocol.initial:.0%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share")
+        raise ValueError(f"{protocol.initial:.1%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share")
     labelled = initial_rng.permutation(draw(split.pool, targets, first, stratified=stratified, rng=initial_rng))
-    for cycle in tqdm(range(protocol.cycles + 1), desc=f"{query} cycles", disable=not progress):
-        start = perf_counter()
-        if cycle:
-            remaining = np.setdiff1d(split.pool, labelled)
-            probabilities = predict(model, windows.batches(remaining), generator).numpy()
-            count = portion(protocol.acquired, len(remaining))
-            labelled = np.concatenate([labelled, remaining[select(query, probabilities, count, query_rng)]])
-            if not warm_start:
-                model.load_state_dict(at_start)
-            if not keep_optimizer:
-                optimizer = adam(model, protocol.learning_rate)
-        losses = fit(
-            model, windows[labelled], torch.from_numpy(targets[labelled]).to(windows.device), epochs=protocol.epochs,
-            batch=protocol.batch, cw_mse_weight=cw_mse_weight, detach_target=detach_target, generator=generator,
-            optimizer=optimizer, progress=progress,
-        )  # fmt: skip
-        probabilities = predict(model, windows.batches(split.holdout), generator).numpy()
-        measured = scores(targets[split.holdout], probabilities.argmax(1))
-        yield Cycle(cycle, labelled, losses, measured, probabilities, perf_counter() - start)
+    with tqdm(total=(protocol.cycles + 1) * protocol.epochs, desc=query, unit="epoch", disable=not progress) as bar:
+        for cycle in range(protocol.cycles + 1):
+            start = perf_counter()
+            if cycle:
+                remaining = np.setdiff1d(split.pool, labelled)
+                probabilities = predict(model, windows.batches(remaining), generator).numpy()
+                count = portion(protocol.acquired, len(remaining))
+                labelled = np.concatenate([labelled, remaining[select(query, probabilities, count, query_rng)]])
+                if not warm_start:
+                    model.load_state_dict(at_start)
+                if not keep_optimizer:
+                    optimizer = adam(model, protocol.learning_rate)
+            losses = fit(
+                model, windows[labelled], torch.from_numpy(targets[labelled]).to(windows.device), epochs=protocol.epochs,
+                batch=protocol.batch, learning_rate=protocol.learning_rate, decay=protocol.decay, generator=generator,
+                cw_mse_weight=cw_mse_weight, detach_target=detach_target, optimizer=optimizer, progress=bar.update,
+            )  # fmt: skip
+            probabilities = predict(model, windows.batches(split.holdout), generator).numpy()
+            measured = scores(targets[split.holdout], probabilities.argmax(1))
+            yield Cycle(cycle, labelled, losses, measured, probabilities, perf_counter() - start)
+
+
+def side_by_side(*loops: Iterator[Cycle]) -> list[list[Cycle]]:
+    """Run several loops at once and give the cycles of each.
+
+    Every loop has a thread, and torch one core, of its own: so small a network gains nothing from two cores, and its
+    numbers then do not depend on how many there are. An interrupt stops the loops after their current cycles.
+    """
+    stopped, threads = Event(), torch.get_num_threads()
+
+    def run(loop: Iterator[Cycle]) -> list[Cycle]:
+        torch.set_num_threads(1)
+        cycles = []
+        for cycle in loop:
+            cycles.append(cycle)
+            if stopped.is_set():
+                break
+        return cycles
+
+    pool = ThreadPoolExecutor(len(loops))
+    try:
+        return [future.result() for future in [pool.submit(run, loop) for loop in loops]]
+    finally:
+        stopped.set()
+        pool.shutdown(wait=False)
+        torch.set_num_threads(threads)

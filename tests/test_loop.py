@@ -1,6 +1,7 @@
 """Training, queries and the active-learning loop."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_profiles():
 def test_the_loop_labels_from_the_pool_within_its_budget(windows, split):
     _, cycles = run(windows, split)
     assert [len(cycle.labelled) for cycle in cycles] == SMALL.label_counts(len(windows))
-    for earlier, later in zip(cycles, cycles[1:], strict=False):
+    for earlier, later in pairwise(cycles):
         np.testing.assert_array_equal(later.labelled[: len(earlier.labelled)], earlier.labelled)
     last = cycles[-1].labelled
     assert len(np.unique(last)) == len(last)
@@ -109,7 +110,7 @@ def test_a_stratified_start_holds_every_class(windows, split, scene):
 
 
 def test_an_empty_start_is_refused(windows, split):
-    with pytest.raises(ValueError, match="1% of a pool of 356 pixels is no pixel|is no pixel; raise the initial share"):
+    with pytest.raises(ValueError, match="of a pool of 356 pixels is no pixel; raise the initial share"):
         run(windows, split, replace(SMALL, initial=0.001))
 
 

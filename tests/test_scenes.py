@@ -233,5 +233,5 @@ def test_the_user_s_own_copy_is_checked_too(mirror, monkeypatch):
     monkeypatch.setenv("CPDGAL_DATA_DIR", str(mirror))
     assert load_scene("botswana").classes == 14
     (mirror / "Botswana_gt.mat").write_bytes(b"something else")
-    with pytest.raises(SceneError, match="Botswana_gt.mat is not the canonical file"):
+    with pytest.raises(SceneError, match=r"Botswana_gt\.mat is not the canonical file"):
         load_scene("botswana")

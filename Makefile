@@ -1,0 +1,33 @@
+# Everything runs in .venv, which is made on first use and again when the two files that decide it change.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help book test notebooks clean
+help:
+	@echo "make book       environment, the quickstart on this machine, the book in _build/html (ten minutes)"
+	@echo "make test       every check that the project has (ten minutes)"
+	@echo "make notebooks  execute every notebook in place: what the book shows"
+	@echo "make clean      remove what the above made, .venv included"
+
+book: .venv/installed
+	$(BIN)/python book/build.py
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+notebooks: .venv/installed
+	$(BIN)/python notebooks/execute.py
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("cpdgal needs Python 3.10 or later, and $(PYTHON) is " + sys.version.split()[0] + \
+	    "; name another one: make PYTHON=python3.11 ...") if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[book,test]'
+	@touch $@
+
+clean:
+	rm -rf .venv _build runs cpdgal.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,85 @@
+"""`make book`: run the quickstart on this machine, build the book with it, check every page, and say what came out."""
+
+import argparse
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "runs"
+HTML = ROOT / "_build" / "html"
+
+
+def run_quickstart(**parameters) -> Path:
+    """Execute the quickstart into runs/; a run that fails keeps its notebook beside it, for reading."""
+    RUNS.mkdir(exist_ok=True)
+    done, log = RUNS / "01_quickstart.ipynb", RUNS / "01_quickstart.unfinished.ipynb"
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "01_quickstart.ipynb"), str(log), parameters, cwd=str(ROOT), log_output=True
+    )
+    os.replace(log, done)
+    return done
+
+
+def contents(own_run: bool) -> Path:
+    """The table of contents: the committed one, and with `own_run` this machine's part behind it."""
+    committed = ROOT / "_toc.yml"
+    if not own_run:
+        return committed
+    toc = yaml.safe_load(committed.read_text(encoding="utf-8"))
+    own = {"file": "book/this_machine", "sections": [{"file": "runs/01_quickstart"}]}
+    toc["parts"].append({"caption": "This machine", "chapters": [own]})
+    path = RUNS / "_toc.yml"
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def build(toc: Path) -> None:
+    """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
+    jb = [sys.executable, "-m", "jupyter_book.cli.main", "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
+    finished = subprocess.run(jb, cwd=ROOT, check=False)
+    missing = [page for page in pages(yaml.safe_load(toc.read_text(encoding="utf-8"))) if not (HTML / f"{page}.html").is_file()]
+    if finished.returncode or missing:
+        sys.exit(f"the book was not built: {'no page for ' + ', '.join(missing) if missing else 'see the warnings above'}")
+
+
+def pages(entry) -> list[str]:
+    """Every page that a table of contents names, and the start page."""
+    if isinstance(entry, list):
+        return [page for part in entry for page in pages(part)]
+    own = ["index" if "root" in entry else None, entry.get("root"), entry.get("file")]
+    below = [pages(entry[level]) for level in ("parts", "chapters", "sections") if level in entry]
+    return [page for page in own if page] + [page for part in below for page in part]
+
+
+def glued(notebook: Path) -> dict:
+    """The values that a notebook stored with `glue`, by name."""
+    outputs = [out for cell in nbformat.read(notebook, 4).cells for out in cell.get("outputs", [])]
+    records = {out["metadata"]["scrapbook"]["name"]: out["data"] for out in outputs if "scrapbook" in out.get("metadata", {})}
+    texts = {name: data.get("application/papermill.record/text/plain") for name, data in records.items()}
+    return {name: ast.literal_eval(text) for name, text in texts.items() if text}
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--committed", action="store_true", help="build the committed pages only; run nothing")
+    if arguments.parse_args().committed:
+        build(contents(own_run=False))
+        sys.exit()
+    start = time.monotonic()
+    os.environ.setdefault("TQDM_MININTERVAL", "10")  # a line of progress now and then, not ten a second
+    values = glued(run_quickstart())
+    build(contents(own_run=True))
+    print(f"""
+The book            {HTML / "index.html"}
+Your own run        {HTML / "book" / "this_machine.html"}
+Overall accuracy    {values["quickstart-OA"]} % on the hold-out ({values["quickstart-random"]} % with random questions)
+Labels used         {values["quickstart-labels"]} ({values["quickstart-share"]} % of the labelled pixels)
+Time                {(time.monotonic() - start) / 60:.1f} minutes""")
