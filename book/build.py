@@ -1,8 +1,8 @@
 """`make book`: run the quickstart on this machine, build the book with it, check every page, and say what came out."""
 
 import argparse
-import ast
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,7 +43,8 @@ def contents(own_run: bool) -> Path:
 
 def build(toc: Path) -> None:
     """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
-    jb = [sys.executable, "-m", "jupyter_book.cli.main", "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
+    jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
+    shutil.rmtree(HTML, ignore_errors=True)  # an old page must not stand in for a missing one
     finished = subprocess.run(jb, cwd=ROOT, check=False)
     missing = [page for page in pages(yaml.safe_load(toc.read_text(encoding="utf-8"))) if not (HTML / f"{page}.html").is_file()]
     if finished.returncode or missing:
@@ -59,12 +60,12 @@ def pages(entry) -> list[str]:
     return [page for page in own if page] + [page for part in below for page in part]
 
 
-def glued(notebook: Path) -> dict:
+def glued(notebook: Path) -> dict[str, str]:
     """The values that a notebook stored with `glue`, by name."""
     outputs = [out for cell in nbformat.read(notebook, 4).cells for out in cell.get("outputs", [])]
     records = {out["metadata"]["scrapbook"]["name"]: out["data"] for out in outputs if "scrapbook" in out.get("metadata", {})}
-    texts = {name: data.get("application/papermill.record/text/plain") for name, data in records.items()}
-    return {name: ast.literal_eval(text) for name, text in texts.items() if text}
+    text = "application/papermill.record/text/markdown"
+    return {name: data[text] for name, data in records.items() if text in data}
 
 
 if __name__ == "__main__":

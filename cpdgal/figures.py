@@ -28,17 +28,15 @@ COLOURS = {
 _OTHERS = ("#CC79A7", "#56B4E9", "#000000", "#F0E442")
 
 
-def glue(name: str, value, display: bool = False) -> None:
-    """Store a value of a notebook for the pages of the book; where myst-nb is missing, only show it if asked."""
+def glue(name: str, value) -> None:
+    """Store a number, a text or a figure of a notebook for the pages of the book; without myst-nb, do nothing."""
     try:
         from myst_nb import glue as store
     except ImportError:  # a hosted notebook service
-        if display:
-            from IPython.display import display as show
-
-            show(value)
         return
-    store(name, value, display=display)
+    from IPython.display import Markdown  # read as part of a sentence, where a bare value would be set as code
+
+    store(name, value if isinstance(value, Figure) else Markdown(str(value)), display=False)
 
 
 def scene_overview(scene: Scene) -> Figure:

@@ -39,7 +39,7 @@ profile: str = "quick"  # smoke: seconds; quick: minutes on two cores; paper: th
 seed: int = 0  # decides split, first labels, weights and noise
 components: int = 15  # principal components; a cube with fewer bands needs fewer
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 
@@ -54,11 +54,11 @@ from cpdgal.figures import glue
 # 20 m to a pixel. It comes with the `tensorly` package, so nothing is downloaded. The ground truth covers about half of
 # it; the rest stays white and is never used.
 
-# %% mystnb={"figure": {"caption": "The scene in false colour, and its ground truth with the number of labelled pixels of every class.", "name": "fig-scene"}, "image": {"alt": "Left, a false-colour image of fields; right, the same area painted by class, with a legend of class names and pixel counts."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "The scene in false colour, and its ground truth with the number of labelled pixels of every class."}, "image": {"alt": "Left, a false-colour image of fields; right, the same area painted by class, with a legend of class names and pixel counts."}} tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene(scene_name, labels_path or None)
 overview = figures.scene_overview(scene)
 
-# %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are bands that water vapour hides and the public file leaves out.", "name": "fig-spectra"}, "image": {"alt": "One line for every class: mean sensor value over wavelength from 400 to 2500 nanometres. Crops lie close together."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are bands that water vapour hides and the public file leaves out."}, "image": {"alt": "One line for every class: mean sensor value over wavelength from 400 to 2500 nanometres. Crops lie close together."}} tags=["nbval-ignore-output"]
 spectra = figures.mean_spectra(scene)
 
 # %% [markdown]
@@ -83,7 +83,7 @@ print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}; labels after each
 # from the same random labels and the same weights.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def network():
     return cpdgal.build(method, seed=seed, bands=components, window=7, classes=scene.classes)
 
@@ -97,7 +97,7 @@ runs = dict(zip(models, cpdgal.side_by_side(*loops), strict=True))
 # **only a pixel's row and column** and takes the class of the nearest labelled pixel, and one that sees **a single
 # pixel's spectrum** and no neighbourhood.
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random questions, and the two floors on the labels of the random run.", "name": "fig-curves"}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random questions, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
 floors = {"coordinates only (1-NN)": cpdgal.coordinates_floor, "spectrum only (SVM)": cpdgal.spectra_floor}
 truth = scene.targets[split.holdout]
 curves = {query: ([c.row["labels"] for c in cycles], [c.row["OA"] for c in cycles]) for query, cycles in runs.items()}
@@ -139,17 +139,17 @@ Markdown(
 # %% [markdown]
 # ## What it asked for
 
-# %% mystnb={"figure": {"caption": "Where the labels were spent. Early cycles spread; later ones go to borders and to classes that are easily confused.", "name": "fig-queried"}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Where the labels were spent. Early cycles spread; later ones go to borders and to classes that are easily confused."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
 asked = figures.queried_pixels(scene, runs["margin"])
 
 # %% [markdown]
 # ## The map
 
-# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out.", "name": "fig-map"}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 predicted = cpdgal.predict(models["margin"], windows.scene_batches()).argmax(1).reshape(scene.labels.shape).numpy() + 1
 map_figure = figures.classification_map(scene, predicted, split)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 accuracy = cpdgal.class_accuracies(truth, last.probabilities.argmax(1), scene.classes)
 table = split.table(scene)[["labelled", "holdout"]]
 table["labels used"] = np.bincount(scene.targets[last.labelled], minlength=scene.classes)
@@ -167,7 +167,7 @@ blocks = cpdgal.block_split(scene, protocol.pool, window=7, rng=np.random.defaul
 for warning in blocks.warnings(scene):
     print(warning)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from dataclasses import replace
 
 once = replace(protocol, initial=len(last.labelled) / len(blocks.pool), cycles=0)
@@ -178,6 +178,8 @@ for name, floor in floors.items():
     rows[name] = cpdgal.scores(held_out, floor(scene, apart[0].labelled, blocks.holdout))
 honest = pd.DataFrame(rows).T.rename_axis("method").rename_axis("hold-out in other blocks, %", axis=1)
 glue("quickstart-blocks", round(float(honest.OA["network"]), 1))
+
+# %%
 honest.style.format("{:.1f}")
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
@@ -196,5 +198,5 @@ glue("quickstart-versions", f"Python {platform.python_version()}, torch {torch._
 # - Another seed, or the paper's full protocol, from a shell:
 #   `papermill notebooks/01_quickstart.ipynb runs/seed-1.ipynb -p seed 1 -p profile paper`.
 # - A cube of your own: `-p scene_name my_cube.mat -p labels_path my_ground_truth.mat`.
-# - How the network works, equation by equation: [the method](02_method).
+# - How the network works, equation by equation: [the method](../notebooks/02_method.ipynb).
 # - Which choices the paper leaves open, and what we chose: [open decisions](../book/decisions.md).

@@ -39,7 +39,7 @@ seed: int = 0  # decides weights, labelled pixels and noise
 components: int = 15  # principal components; a cube with fewer bands needs fewer
 pixel: int = 1000  # the labelled pixel whose window is looked at
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import copy
 
 import numpy as np
@@ -52,7 +52,7 @@ import cpdgal
 from cpdgal import figures
 from cpdgal.figures import glue
 
-# %% mystnb={"figure": {"caption": "The network and the loop around it.", "name": "fig-flow"}, "image": {"alt": "Flow diagram: a window passes through patch embedding, DGFR, masking driven by the first block's attention, six encoder blocks and a head; CW-MSE compares tokens before and after. Below, the loop: labelled pixels, training, least certain pixels, oracle."}}
+# %% mystnb={"figure": {"caption": "The network and the loop around it."}, "image": {"alt": "Flow diagram: a window passes through patch embedding, DGFR, masking driven by the first block's attention, six encoder blocks and a head; CW-MSE compares tokens before and after. Below, the loop: labelled pixels, training, least certain pixels, oracle."}}
 figures.flow_diagram()
 
 # %% [markdown]
@@ -60,7 +60,7 @@ figures.flow_diagram()
 #
 # The pictures below compare a network before and after a short training on 5 % of the labelled pixels.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene(scene_name, labels_path or None)
 windows = cpdgal.Windows(scene, window=7, components=components)
 before = cpdgal.build("cpdgal", seed=seed, bands=components, window=7, classes=scene.classes)
@@ -72,7 +72,9 @@ losses = cpdgal.fit(
     model, windows[labelled], torch.from_numpy(scene.targets[labelled]), epochs=1 if profile == "smoke" else 20,
     decay="cosine", generator=generator,
 )  # fmt: skip
-model.eval()
+model = model.eval()
+
+# %%
 x = windows[[pixel % len(windows)]]
 x.shape  # (b, c, w, w)
 
@@ -102,7 +104,7 @@ z.shape  # (b, n, d)
 #
 # $$\mathbf{Z}_t = \alpha_t \mathbf{Z} + (1 - \alpha_t)\,\boldsymbol{\epsilon}, \quad \boldsymbol{\epsilon} \sim \mathcal{N}(\mathbf{0}, \mathbf{I}) \tag{4}$$
 
-# %% mystnb={"figure": {"caption": "The learned schedule before and after training.", "name": "fig-schedule"}, "image": {"alt": "Two lines over the diffusion step from 1 to 100: the straight schedule before training and the learned one after it."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "The learned schedule before and after training."}, "image": {"alt": "Two lines over the diffusion step from 1 to 100: the straight schedule before training and the learned one after it."}} tags=["nbval-ignore-output"]
 schedule = figures.schedule(before.dgfr.alpha(), model.dgfr.alpha())
 
 # %% [markdown]
@@ -131,7 +133,7 @@ print("before training, the denoiser is the identity:", torch.equal(before.dgfr.
 #
 # $$\mathbf{Z}_\text{final} = \lambda_t\, \mathcal{D}_\theta(\mathbf{Z}_t, \mathbf{e}_t) + (1 - \lambda_t)\, \mathbf{Z}, \qquad \lambda_t = \min\!\left(1, \frac{t}{T}\right) \tag{8}$$
 
-# %% mystnb={"figure": {"caption": "One embedding channel of the 49 tokens of a real window: corrupted (top) and refined (bottom) at growing steps t. The change is the distance from the clean tokens over their norm.", "name": "fig-refinement"}, "image": {"alt": "Two rows of 7 by 7 images. The top row grows noisy with t; the bottom row keeps more of the clean pattern at small t and drifts from it at large t."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "One embedding channel of the 49 tokens of a real window: corrupted (top) and refined (bottom) at growing steps t. The change is the distance from the clean tokens over their norm."}, "image": {"alt": "Two rows of 7 by 7 images. The top row grows noisy with t; the bottom row keeps more of the clean pattern at small t and drifts from it at large t."}} tags=["nbval-ignore-output"]
 tokens = figures.refinement(model.dgfr, z, [1, 25, 50, 75, 100], generator)
 
 # %% [markdown]
@@ -163,7 +165,7 @@ weights.shape  # (b, h, n, n)
 # %% [markdown]
 # $$\bar{\alpha}_{ij} = \frac{1}{HD} \sum_{h=1}^{HD} \alpha_{ij}^{(h)} \tag{12}$$
 
-# %% mystnb={"figure": {"caption": "Attention of the first block for one window: each head from the centre token, and the mean over heads.", "name": "fig-attention"}, "image": {"alt": "Eight small 7 by 7 maps, one a head, of the centre token's attention, and a 49 by 49 matrix of the mean attention between tokens."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Attention of the first block for one window: each head from the centre token, and the mean over heads."}, "image": {"alt": "Eight small 7 by 7 maps, one a head, of the centre token's attention, and a 49 by 49 matrix of the mean attention between tokens."}} tags=["nbval-ignore-output"]
 first_block = figures.attention(weights[0])
 
 # %% [markdown]
@@ -184,7 +186,7 @@ with torch.no_grad():
 importance = weights.mean(1).mean(1)
 z_m.shape, mask.shape
 
-# %% mystnb={"figure": {"caption": "A real window, the importance of its tokens, their soft mask, and which count as masked in the loss.", "name": "fig-masking"}, "image": {"alt": "Four 7 by 7 images: the window in false colour, token importance, the soft mask which is its inverse, and the tokens above the mask's mean."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "A real window, the importance of its tokens, their soft mask, and which count as masked in the loss."}, "image": {"alt": "Four 7 by 7 images: the window in false colour, token importance, the soft mask which is its inverse, and the tokens above the mask's mean."}} tags=["nbval-ignore-output"]
 masked = figures.masking(scene, tuple(scene.pixels[pixel % len(windows)]), 7, importance[0], mask[0])
 
 # %% tags=["remove-input", "nbval-ignore-output"]

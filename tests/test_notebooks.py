@@ -1,0 +1,116 @@
+"""The notebooks: in step with their scripts, fit for a hosted service, and executable with other parameters."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import pytest
+from conftest import ROOT
+
+SCRIPTS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+@by_name
+def test_a_pair_is_in_step(script):
+    text, notebook = jupytext.read(script), jupytext.read(script.with_suffix(".ipynb"))
+    assert len(text.cells) == len(notebook.cells)
+    for ours, theirs in zip(text.cells, notebook.cells, strict=True):
+        assert (ours.cell_type, ours.source) == (theirs.cell_type, theirs.source)
+        for kept in ("tags", "mystnb"):
+            assert ours.metadata.get(kept) == theirs.metadata.get(kept)
+
+
+@by_name
+def test_outputs_are_committed_without_errors_or_progress(script):
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    nbformat.validate(notebook)
+    assert "papermill" not in notebook.metadata
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert all(output.output_type != "error" and output.get("name") != "stderr" for output in outputs)
+    assert all(cell.execution_count for cell in code_cells(notebook))
+
+
+@by_name
+def test_every_figure_has_a_caption_and_alt_text(script):
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    for cell in code_cells(notebook):
+        if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
+            assert len(cell.metadata.mystnb.image.alt) > 40
+            assert cell.metadata.mystnb.figure.caption
+
+
+@by_name
+def test_the_set_up_cell_installs_the_package_alone_and_only_on_a_hosted_service(script, monkeypatch):
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    first = code_cells(notebook)[0].source
+    assert first == code_cells(nbformat.read(SCRIPTS[0].with_suffix(".ipynb"), 4))[0].source
+    called = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: called.append(command))
+    exec(first, {})
+    assert called == []
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    exec(first, {})
+    ((*pip, package),) = called
+    assert pip == [sys.executable, "-m", "pip", "install", "--quiet"]
+    assert package.startswith("cpdgal @ git+https://")
+
+
+@by_name
+def test_parameters_have_types_and_explanations(script):
+    path = str(script.with_suffix(".ipynb"))
+    assert len(tagged(nbformat.read(path, 4), "parameters")) == 1
+    parameters = papermill.inspect_notebook(path)
+    assert {"scene_name", "profile", "seed"} <= set(parameters)
+    for parameter in parameters.values():
+        assert parameter["inferred_type_name"] in ("str", "int")
+        assert len(parameter["help"]) > 10
+
+
+def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.notebook
+@by_name
+def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
+    done = run_papermill(tmp_path, script.with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "seed", 3, "-p", "profile", "smoke")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.notebook
+@by_name
+def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
+    done = run_papermill(
+        ROOT, script.relative_to(ROOT).with_suffix(".ipynb"), tmp_path / "x.ipynb",
+        "-p", "scene_name", "synthetic", "-p", "profile", "smoke", "-p", "components", 8,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.notebook
+def test_a_wrong_scene_ends_with_one_sentence_and_a_non_zero_exit(tmp_path):
+    done = run_papermill(tmp_path, SCRIPTS[0].with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "pavia")
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("SceneError: no scene is called 'pavia'; known are indian_pines")
+
+
+def test_nbval_collects_every_notebook():
+    command = [sys.executable, "-m", "pytest", "--nbval", "--collect-only", "-q", "-p", "no:cacheprovider", "notebooks"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for script in SCRIPTS:
+        collected = listed.count(f"{script.stem}.ipynb::")
+        assert collected == len(code_cells(nbformat.read(script.with_suffix(".ipynb"), 4)))

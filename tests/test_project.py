@@ -1,0 +1,91 @@
+"""The project around the package: one address, one list of versions, a book with every page."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "book"))
+import build  # noqa: E402
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+ADDRESS = CONFIG["repository"]["url"]
+OWNER_AND_NAME = ADDRESS.removeprefix("https://github.com/")
+
+
+def texts():
+    kinds = ("*.md", "*.toml", "*.cff", "*.yml", "notebooks/*.py", "book/*.md", ".github/workflows/*.yml")
+    return {path: path.read_text(encoding="utf-8") for kind in kinds for path in ROOT.glob(kind)}
+
+
+def test_every_file_names_the_one_address():
+    named = {}
+    for path, text in texts().items():
+        for found in re.findall(r"github(?:\.com)?/([\w.-]+/cpdgal)\b", text):
+            named.setdefault(path.relative_to(ROOT).as_posix(), set()).add(found)
+    assert {"pyproject.toml", "CITATION.cff", "README.md", "notebooks/01_quickstart.py", "notebooks/02_method.py"} <= set(named)
+    assert set().union(*named.values()) == {OWNER_AND_NAME}
+
+
+def test_every_notebook_links_to_itself_on_colab():
+    branch = CONFIG["repository"]["branch"]
+    for script in (ROOT / "notebooks").glob("[0-9]*.py"):
+        link = f"https://colab.research.google.com/github/{OWNER_AND_NAME}/blob/{branch}/notebooks/{script.stem}.ipynb"
+        assert link in script.read_text(encoding="utf-8")
+
+
+def test_a_file_imports_only_from_files_above_it():
+    floors = ["scenes", "windows", "splits", "model", "losses", "training", "metrics", "queries", "active", "figures"]
+    assert {path.stem for path in (ROOT / "cpdgal").glob("*.py")} == {*floors, "__init__"}
+    for number, name in enumerate(floors):
+        tree = ast.parse((ROOT / "cpdgal" / f"{name}.py").read_text(encoding="utf-8"))
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1}
+        assert imported <= set(floors[:number]), name
+
+
+def test_versions_are_listed_once():
+    wanted = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    assert wanted[-1]["pip"] == ["--constraint constraints.txt", "--editable .[book,test]"]
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert "torch==2.13.0" in pins
+    assert all("==" in pin or pin.startswith("#") for pin in pins if pin)
+
+
+def test_the_table_of_contents_is_read_whole(tmp_path):
+    toc = {"root": "a", "parts": [{"chapters": [{"file": "b", "sections": [{"file": "c"}]}, {"file": "d"}]}]}
+    assert build.pages(toc) == ["index", "a", "b", "c", "d"]
+
+
+def test_a_page_that_is_missing_fails_the_build(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "HTML", tmp_path / "html")
+    monkeypatch.setattr(build.subprocess, "run", lambda *args, **options: type("Finished", (), {"returncode": 0}))
+    (tmp_path / "toc.yml").write_text("root: book/index\nchapters:\n- file: book/api\n")
+    with pytest.raises(SystemExit, match="the book was not built: no page for index, book/index, book/api"):
+        build.build(tmp_path / "toc.yml")
+
+
+@pytest.mark.book
+def test_the_book_builds_without_warnings_and_stands_alone():
+    build.build(build.contents(own_run=False))
+    pages = {page: (build.HTML / f"{page}.html").read_text(encoding="utf-8") for page in build.pages(toc())}
+    assert len(pages) == 9
+    assert (build.HTML / "searchindex.js").is_file()
+    for page, html in pages.items():
+        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=\"([^\"]+)\"", html)
+        assert not [address for address in loaded if address.startswith(("http:", "https:", "//"))], page
+        for address in loaded:
+            file = address.split("?")[0].split("#")[0]
+            if file and not address.startswith("data:"):
+                assert ((build.HTML / page).parent / file).exists(), f"{page} loads {address}, which is not there"
+        assert "Traceback" not in html
+        assert "{glue}" not in html
+        for image in re.findall(r"<img\b[^>]*>", html):
+            assert re.search(r'alt="[^"]{3,}"', image), f"{page}: no alt text in {image[:200]}"
+
+
+def toc():
+    return yaml.safe_load(Path(ROOT / "_toc.yml").read_text(encoding="utf-8"))
