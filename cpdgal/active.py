@@ -53,7 +53,7 @@ def protocol(scene: str, profile: str = "paper") -> Protocol:
     published = PAPER.get(scene, PAPER["indian_pines"])
     profiles = {
         "paper": published,
-        "quick": replace(published, acquired=0.03, cycles=7, epochs=50, batch=16, decay="cosine"),
+        "quick": replace(published, acquired=0.035, cycles=6, epochs=40, batch=16, decay="cosine"),
         "smoke": replace(published, acquired=0.05, cycles=2, epochs=2),
     }
     if profile not in profiles:

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def glue(name: str, value) -> None:
 
 def scene_overview(scene: Scene) -> Figure:
     """A false-colour image beside the ground truth, with every class and its number of labelled pixels."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 6), layout="constrained")
     image, bands = false_colour(scene)
     left.imshow(image)
     left.set_title(f"False colour: {bands}")
@@ -71,10 +72,10 @@ def false_colour(scene: Scene, at_nm=(860, 650, 550)) -> tuple[np.ndarray, str]:
 
 def mean_spectra(scene: Scene) -> Figure:
     """The mean spectrum of every class over wavelength; lines break where bands were removed."""
-    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.5, 5.6), layout="constrained")
     spectra = scene.cube[scene.labels > 0]
     if scene.band_centers_nm is None:
-        x, order, seams = np.arange(scene.bands), np.arange(scene.bands), np.array([], dtype=int)
+        x, order, seams = np.arange(scene.bands, dtype=float), slice(None), []
         axes.set_xlabel("band")
     else:
         order = np.argsort(scene.band_centers_nm)
@@ -88,18 +89,18 @@ def mean_spectra(scene: Scene) -> Figure:
     axes.set_ylabel("mean value (sensor units)")
     axes.set_title("Mean spectra of the classes")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right center", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
-def learning_curves(curves: dict[str, tuple[list[int], list[float]]], highlight: str = "margin") -> Figure:
-    """Hold-out OA over labels; `curves` maps a name to its labels and its OA in percent."""
+def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") -> Figure:
+    """Hold-out OA over labels; `curves` maps a name to a table with the columns labels and OA (in percent)."""
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
-    for (name, (labels, accuracy)), spare, marker in zip(curves.items(), _OTHERS * 2, "osD^vP*X", strict=False):
+    for (name, curve), spare, marker in zip(curves.items(), _OTHERS * 2, "osD^vP*X", strict=False):
         own = name == highlight
         axes.plot(
-            labels, accuracy, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
-            color=COLOURS.get(name, spare), label=f"{name}: {accuracy[-1]:.1f} % at the end",
+            curve.labels, curve.OA, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
+            color=COLOURS.get(name, spare), label=f"{name}: {curve.OA.iloc[-1]:.1f} % at the end",
         )  # fmt: skip
     axes.set_xlabel("labelled pixels")
     axes.set_ylabel("overall accuracy on the hold-out (%)")
@@ -129,7 +130,7 @@ def queried_pixels(scene: Scene, cycles: list[Cycle]) -> Figure:
 
 def classification_map(scene: Scene, predicted: np.ndarray, split: Split) -> Figure:
     """Ground truth, the class predicted for every pixel (height, width; 1..K), and the errors on the hold-out."""
-    figure, (truth, prediction, errors) = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
+    figure, (truth, prediction, errors) = plt.subplots(1, 3, figsize=(11, 5), layout="constrained")
     truth.imshow(_painted(scene, scene.labels))
     truth.set_title("Ground truth (white: unlabelled)")
     prediction.imshow(_painted(scene, predicted))
@@ -157,13 +158,14 @@ def schedule(before: Tensor, after: Tensor) -> Figure:
     """The schedule alpha_t of Eq. 4 before and after training, each (T,)."""
     figure, (axes, change) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
     t = np.arange(1, len(before) + 1)
-    axes.plot(t, before.detach(), "--", color="#000000", label="before training")
-    axes.plot(t, after.detach(), color="#0072B2", label="after training")
+    before, after = before.detach().numpy(), after.detach().numpy()
+    axes.plot(t, before, "--", color="#000000", label="before training")
+    axes.plot(t, after, color="#0072B2", label="after training")
     axes.set_ylabel("share of the clean token, $\\alpha_t$")
     axes.set_title("The learned noise schedule (Eq. 4)")
     axes.legend()
     change.axhline(0, color="#000000", lw=1, ls="--")
-    change.plot(t, (after - before).detach(), color="#0072B2")
+    change.plot(t, after - before, color="#0072B2")
     change.set_ylabel("change of $\\alpha_t$")
     change.set_title("What training changed")
     for axis in (axes, change):
@@ -183,10 +185,10 @@ def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Ge
         t = torch.full(tokens.shape[:1], step)
         alpha = dgfr.alpha()[step - 1]
         for images, z in zip(rows.values(), (alpha * tokens + (1 - alpha) * noise, dgfr.refine(tokens, t, noise)), strict=True):
-            images.append((float((z - tokens).norm() / tokens.norm()), z[0, :, channel].reshape(side, side)))
+            images.append((float((z - tokens).norm() / tokens.norm()), z[0, :, channel].reshape(side, side).numpy()))
     figure, axes = plt.subplots(2, len(steps) + 1, figsize=(1.9 * (len(steps) + 1), 4.4), layout="constrained")
-    clean = tokens[0, :, channel].reshape(side, side)
-    limit = float(clean.abs().max())
+    clean = tokens[0, :, channel].reshape(side, side).numpy()
+    limit = np.abs(clean).max()
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         row[0].set_ylabel(name)
         for axis, (change, image), step in zip(row, [(0.0, clean), *images], [0, *steps], strict=True):
@@ -200,6 +202,7 @@ def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Ge
 
 def attention(weights: Tensor) -> Figure:
     """The first block's attention, (h, n, n): every head for the centre token, and the mean over heads (Eq. 12)."""
+    weights = weights.numpy()
     heads, n, _ = weights.shape
     side = round(n**0.5)
     columns = -(-heads // 2)
@@ -224,6 +227,7 @@ def attention(weights: Tensor) -> Figure:
 
 def masking(scene: Scene, pixel: tuple[int, int], window: int, importance: Tensor, mask: Tensor) -> Figure:
     """A window of the scene, its tokens' importance (Eq. 13), their mask M_b (Eq. 15) and which count as masked."""
+    importance, mask = importance.numpy(), mask.numpy()
     side = round(len(mask) ** 0.5)
     figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.3), layout="constrained")
     image = np.pad(false_colour(scene)[0], ((window, window), (window, window), (0, 0)))
@@ -257,7 +261,7 @@ def _painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
 
 def _class_legend(figure: Figure, scene: Scene, counts: np.ndarray | None = None) -> None:
     names = scene.class_names if counts is None else [f"{n} ({c})" for n, c in zip(scene.class_names, counts, strict=True)]
-    figure.legend([Patch(color=colour) for colour in scene.palette], names, loc="outside right center", fontsize=8)
+    figure.legend([Patch(color=colour) for colour in scene.palette], names, loc="outside lower center", ncols=4, fontsize=8)
 
 
 def _pixels(*axes) -> None:

@@ -29,15 +29,17 @@ if "google.colab" in sys.modules:
     import subprocess
 
     address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", address], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
+    )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or the path of a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
-method: str = "cpdgal"  # cpdgal, vit, cpdgal-no-dgfr or cpdgal-no-masking
-profile: str = "quick"  # smoke: seconds; quick: minutes on two cores; paper: the paper's protocol
+method: str = "cpdgal"  # cpdgal, vit, cpdgal-no-dgfr, cpdgal-no-masking
+profile: str = "quick"  # smoke (seconds), quick (minutes), paper (hours)
 seed: int = 0  # decides split, first labels, weights and noise
-components: int = 15  # principal components; a cube with fewer bands needs fewer
+components: int = 15  # principal components, at most the cube's bands
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
@@ -73,7 +75,8 @@ rng = np.random.default_rng(seed)
 split = cpdgal.random_split(scene, protocol.pool, rng=rng)
 windows = cpdgal.Windows(scene, window=7, components=components)
 print(scene)
-print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}; labels after each cycle: {protocol.label_counts(len(windows))}")
+print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}")
+print(f"labels after each cycle: {protocol.label_counts(len(windows))}")
 
 # %% [markdown]
 # ## The loop
@@ -85,11 +88,16 @@ print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}; labels after each
 
 # %% tags=["nbval-ignore-output"]
 def network():
-    return cpdgal.build(method, seed=seed, bands=components, window=7, classes=scene.classes)
+    return cpdgal.build(
+        method, seed=seed, bands=components, window=7, classes=scene.classes
+    )
 
 
 models = {query: network() for query in ("margin", "random")}
-loops = [cpdgal.active_learning(model, windows, split, protocol, query=query, seed=seed) for query, model in models.items()]
+loops = [
+    cpdgal.active_learning(model, windows, split, protocol, query=query, seed=seed)
+    for query, model in models.items()
+]
 runs = dict(zip(models, cpdgal.side_by_side(*loops), strict=True))
 
 # %% [markdown]
@@ -98,35 +106,49 @@ runs = dict(zip(models, cpdgal.side_by_side(*loops), strict=True))
 # pixel's spectrum** and no neighbourhood.
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random questions, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
-floors = {"coordinates only (1-NN)": cpdgal.coordinates_floor, "spectrum only (SVM)": cpdgal.spectra_floor}
+floors = {
+    "coordinates only (1-NN)": cpdgal.coordinates_floor,
+    "spectrum only (SVM)": cpdgal.spectra_floor,
+}
 truth = scene.targets[split.holdout]
-curves = {query: ([c.row["labels"] for c in cycles], [c.row["OA"] for c in cycles]) for query, cycles in runs.items()}
+curves = {
+    query: pd.DataFrame([c.row for c in cycles]) for query, cycles in runs.items()
+}
 for name, floor in floors.items():
-    accuracies = [cpdgal.scores(truth, floor(scene, c.labelled, split.holdout))["OA"] for c in runs["random"]]
-    curves[name] = (curves["random"][0], accuracies)
+    guessed = [floor(scene, c.labelled, split.holdout) for c in runs["random"]]
+    accuracies = [cpdgal.scores(truth, guess)["OA"] for guess in guessed]
+    curves[name] = curves["random"].assign(OA=accuracies)
 learning = figures.learning_curves(curves)
 
 # %%
 rows = {("network", query): cycles[-1].scores for query, cycles in runs.items()}
 for name, floor in floors.items():
     for query, cycles in runs.items():
-        rows[name, query] = cpdgal.scores(truth, floor(scene, cycles[-1].labelled, split.holdout))
-results = pd.DataFrame(rows).T.rename_axis(["method", "labels asked by"]).rename_axis("hold-out, %", axis=1)
-results.style.format("{:.1f}")
+        rows[name, query] = cpdgal.scores(
+            truth, floor(scene, cycles[-1].labelled, split.holdout)
+        )
+results = pd.DataFrame(rows).T.rename_axis(["method", "labels"])
+results.rename(columns="{}, %".format).round(1)
 
 # %% tags=["remove-cell"]
 last = runs["margin"][-1]
 for name, value in results.loc["network", "margin"].items():
     glue(f"quickstart-{name}", round(float(value), 1))
 glue("quickstart-random", round(float(results.OA["network", "random"]), 1))
-glue("quickstart-coordinates", round(float(results.OA["coordinates only (1-NN)", "random"]), 1))
+glue(
+    "quickstart-coordinates",
+    round(float(results.OA["coordinates only (1-NN)", "random"]), 1),
+)
 glue("quickstart-labels", len(last.labelled))
 glue("quickstart-share", round(100 * len(last.labelled) / len(windows), 2))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 from IPython.display import Markdown
 
-network_oa, place_oa = results.OA["network", "margin"], results.OA["coordinates only (1-NN)", "random"]
+network_oa, place_oa = (
+    results.OA["network", "margin"],
+    results.OA["coordinates only (1-NN)", "random"],
+)
 gain = network_oa - results.OA["network", "random"]
 Markdown(
     f"With {len(last.labelled)} labels ({len(last.labelled) / len(windows):.1%} of the labelled pixels) the loop reaches an "
@@ -146,14 +168,19 @@ asked = figures.queried_pixels(scene, runs["margin"])
 # ## The map
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
-predicted = cpdgal.predict(models["margin"], windows.scene_batches()).argmax(1).reshape(scene.labels.shape).numpy() + 1
+probabilities = cpdgal.predict(models["margin"], windows.scene_batches())
+predicted = probabilities.argmax(1).reshape(scene.labels.shape).numpy() + 1
 map_figure = figures.classification_map(scene, predicted, split)
 
 # %% tags=["nbval-ignore-output"]
-accuracy = cpdgal.class_accuracies(truth, last.probabilities.argmax(1), scene.classes)
+accuracy = cpdgal.class_accuracies(
+    truth, last.probabilities.argmax(1), scene.classes
+)
 table = split.table(scene)[["labelled", "holdout"]]
-table["labels used"] = np.bincount(scene.targets[last.labelled], minlength=scene.classes)
-table.assign(**{"accuracy, %": accuracy}).style.format({"accuracy, %": "{:.1f}"}, na_rep="no pixel")
+table["labels used"] = np.bincount(
+    scene.targets[last.labelled], minlength=scene.classes
+)
+table.assign(**{"accuracy, %": accuracy.round(1)})
 
 # %% [markdown]
 # ## What an honest split leaves
@@ -163,7 +190,9 @@ table.assign(**{"accuracy, %": accuracy}).style.format({"accuracy, %": "{:.1f}"}
 # from them, once.
 
 # %%
-blocks = cpdgal.block_split(scene, protocol.pool, window=7, rng=np.random.default_rng(seed))
+blocks = cpdgal.block_split(
+    scene, protocol.pool, window=7, rng=np.random.default_rng(seed)
+)
 for warning in blocks.warnings(scene):
     print(warning)
 
@@ -171,16 +200,22 @@ for warning in blocks.warnings(scene):
 from dataclasses import replace
 
 once = replace(protocol, initial=len(last.labelled) / len(blocks.pool), cycles=0)
-(apart,) = cpdgal.side_by_side(cpdgal.active_learning(network(), windows, blocks, once, stratified=True, seed=seed))
+model = network()
+loop = cpdgal.active_learning(
+    model, windows, blocks, once, stratified=True, seed=seed
+)
+((apart,),) = cpdgal.side_by_side(loop)
 held_out = scene.targets[blocks.holdout]
-rows = {"network": apart[0].scores}
+rows = {"network": apart.scores}
 for name, floor in floors.items():
-    rows[name] = cpdgal.scores(held_out, floor(scene, apart[0].labelled, blocks.holdout))
-honest = pd.DataFrame(rows).T.rename_axis("method").rename_axis("hold-out in other blocks, %", axis=1)
+    rows[name] = cpdgal.scores(
+        held_out, floor(scene, apart.labelled, blocks.holdout)
+    )
+honest = pd.DataFrame(rows).T.rename_axis("method")
 glue("quickstart-blocks", round(float(honest.OA["network"]), 1))
 
 # %%
-honest.style.format("{:.1f}")
+honest.rename(columns="{}, %".format).round(1)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 import platform
@@ -190,7 +225,10 @@ import torch
 glue("quickstart-curves", learning)
 glue("quickstart-map", map_figure)
 glue("quickstart-seconds", round(sum(c.seconds for c in runs["margin"])))
-glue("quickstart-versions", f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}")
+glue(
+    "quickstart-versions",
+    f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}",
+)
 
 # %% [markdown]
 # ## Next

@@ -29,14 +29,16 @@ if "google.colab" in sys.modules:
     import subprocess
 
     address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", address], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
+    )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or the path of a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
-profile: str = "quick"  # smoke: one epoch of training; quick, paper: twenty, a minute on one core
+profile: str = "quick"  # smoke trains for one epoch; quick and paper for 20
 seed: int = 0  # decides weights, labelled pixels and noise
-components: int = 15  # principal components; a cube with fewer bands needs fewer
+components: int = 15  # principal components, at most the cube's bands
 pixel: int = 1000  # the labelled pixel whose window is looked at
 
 # %% tags=["nbval-ignore-output"]
@@ -63,15 +65,16 @@ figures.flow_diagram()
 # %% tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene(scene_name, labels_path or None)
 windows = cpdgal.Windows(scene, window=7, components=components)
-before = cpdgal.build("cpdgal", seed=seed, bands=components, window=7, classes=scene.classes)
+before = cpdgal.build(
+    "cpdgal", seed=seed, bands=components, window=7, classes=scene.classes
+)
 model = copy.deepcopy(before)
 
 labelled = cpdgal.random_split(scene, 0.05, rng=np.random.default_rng(seed)).pool
 generator = torch.Generator().manual_seed(seed)
-losses = cpdgal.fit(
-    model, windows[labelled], torch.from_numpy(scene.targets[labelled]), epochs=1 if profile == "smoke" else 20,
-    decay="cosine", generator=generator,
-)  # fmt: skip
+x, y = windows[labelled], torch.from_numpy(scene.targets[labelled])
+epochs = 1 if profile == "smoke" else 20
+cpdgal.fit(model, x, y, epochs=epochs, decay="cosine", generator=generator)
 model = model.eval()
 
 # %%
@@ -126,7 +129,8 @@ e_t.shape  # (b, d)
 # $$\mathcal{D}_\theta(\mathbf{Z}_t, \mathbf{e}_t) = \mathbf{Z}_t + \mathcal{F}_\theta(\mathbf{Z}_t, \mathbf{e}_t) \tag{7}$$
 
 # %%
-print("before training, the denoiser is the identity:", torch.equal(before.dgfr.denoise(z), z))
+same = torch.equal(before.dgfr.denoise(z), z)
+print("before training, the denoiser is the identity:", same)
 
 # %% [markdown]
 # Clean and mended tokens are mixed, the more of the mended the later the step:
@@ -142,7 +146,7 @@ tokens = figures.refinement(model.dgfr, z, [1, 25, 50, 75, 100], generator)
 
 # %%
 z_final = model.dgfr(z)
-print("at inference, refined tokens are the clean ones:", torch.equal(z_final, z))
+print("at inference nothing is refined:", torch.equal(z_final, z))
 
 # %% [markdown]
 # ## 2.3 Contextual masking
@@ -187,7 +191,9 @@ importance = weights.mean(1).mean(1)
 z_m.shape, mask.shape
 
 # %% mystnb={"figure": {"caption": "A real window, the importance of its tokens, their soft mask, and which count as masked in the loss."}, "image": {"alt": "Four 7 by 7 images: the window in false colour, token importance, the soft mask which is its inverse, and the tokens above the mask's mean."}} tags=["nbval-ignore-output"]
-masked = figures.masking(scene, tuple(scene.pixels[pixel % len(windows)]), 7, importance[0], mask[0])
+masked = figures.masking(
+    scene, tuple(scene.pixels[pixel % len(windows)]), 7, importance[0], mask[0]
+)
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 from IPython.display import Markdown
@@ -220,7 +226,8 @@ loss.shape  # one number for the batch
 # $U(\mathbf{x}) = P(\text{top}) - P(k^\text{th}\,\text{top})$ with $k = 3$.
 
 # %%
-probabilities = cpdgal.predict(model, windows.batches(np.arange(min(500, len(windows)))))
+some = np.arange(min(500, len(windows)))
+probabilities = cpdgal.predict(model, windows.batches(some))
 uncertainty = cpdgal.margin(probabilities, k=3)
 np.argsort(uncertainty)[:10].shape  # the ten to ask for next
 
@@ -238,25 +245,40 @@ def parameters(module):
 
 
 def multiply_adds(network, *inputs):
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+    counter = FlopCounterMode(display=False)
+    with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         network(*inputs)
-    return counter.get_total_flops() / 2  # the counter takes a multiply-add for two operations
+    return (
+        counter.get_total_flops() / 2
+    )  # it takes a multiply-add for two operations
 
 
 published = {classes: cpdgal.CPDGAL(classes=classes) for classes in (14, 16)}
 parts = ["embedding", "dgfr", "masking", "blocks", "norm", "head"]
-counts = pd.DataFrame(
-    {f"{k} classes": [parameters(getattr(m, part)) for part in parts] for k, m in published.items()}, index=parts
-)
+counts = pd.DataFrame(index=parts)
+for classes, network in published.items():
+    counted = [parameters(getattr(network, part)) for part in parts]
+    counts[f"{classes} classes"] = counted
 counts.loc["all"] = counts.sum()
-counts.style.format("{:,}")
+counts
 
 # %%
-sample, step, noise = torch.zeros(1, 15, 7, 7), torch.tensor([50]), torch.zeros(1, 49, 32)
-training, inference = (multiply_adds(published[16].eval(), sample, *given) for given in ((step, noise), ()))
+sample, step, noise = (
+    torch.zeros(1, 15, 7, 7),
+    torch.tensor([50]),
+    torch.zeros(1, 49, 32),
+)
+network = published[16].eval()
+training = multiply_adds(network, sample, step, noise)
+inference = multiply_adds(network, sample)
 vit = multiply_adds(cpdgal.build("vit").eval(), sample)
-operations = {"training (with DGFR)": training, "inference (no noise to mend)": inference, "supervised ViT": vit}
-pd.Series(operations, name="million multiply-adds a window").div(1e6).to_frame().style.format("{:.2f}")
+operations = {
+    "training (with DGFR)": training,
+    "inference (no noise to mend)": inference,
+    "supervised ViT": vit,
+}
+millions = pd.Series(operations, name="million multiply-adds a window") / 1e6
+millions.round(2).to_frame()
 
 # %% tags=["remove-cell"]
 glue("parameters-14", int(counts["14 classes"]["all"]))

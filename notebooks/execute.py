@@ -12,16 +12,23 @@ HERE = Path(__file__).resolve().parent
 
 def execute(source: Path) -> None:
     """Execute the notebook of a .py in place; on failure the committed one stays as it was."""
-    target, log = source.with_suffix(".ipynb"), HERE.parent / "runs" / f"{source.stem}.unfinished.ipynb"
+    target, log = (
+        source.with_suffix(".ipynb"),
+        HERE.parent / "runs" / f"{source.stem}.unfinished.ipynb",
+    )
     log.parent.mkdir(exist_ok=True)
     jupytext.write(jupytext.read(source), log, fmt="ipynb")
-    executed = papermill.execute_notebook(str(log), str(log), cwd=str(HERE), log_output=True)
+    executed = papermill.execute_notebook(
+        str(log), str(log), cwd=str(HERE), log_output=True
+    )
     committed = jupytext.read(source)
     committed.metadata.pop("papermill", None)
     for cell, done in zip(committed.cells, executed.cells, strict=True):
         cell.id = f"{source.stem[:2]}-{committed.cells.index(cell):03d}"  # the same on every machine
         if cell.cell_type == "code":
-            cell.outputs = [output for output in done.outputs if output.get("name") != "stderr"]
+            cell.outputs = [
+                output for output in done.outputs if output.get("name") != "stderr"
+            ]
             cell.execution_count = done.execution_count
     part = target.with_suffix(".part")
     nbformat.write(committed, part)

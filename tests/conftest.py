@@ -3,10 +3,12 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+import torch
 
 import cpdgal
 
 matplotlib.use("agg")
+torch.set_num_threads(1)  # two cores on so small a network only get in each other's way
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -87,7 +87,9 @@ def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
 @pytest.mark.notebook
 @by_name
 def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
-    done = run_papermill(tmp_path, script.with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "seed", 3, "-p", "profile", "smoke")
+    done = run_papermill(
+        tmp_path, script.with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "seed", 3, "-p", "profile", "smoke"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -10,7 +10,7 @@ import yaml
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "book"))
-import build  # noqa: E402
+import build
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 ADDRESS = CONFIG["repository"]["url"]
