@@ -16,7 +16,8 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks tests --nbval --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py

@@ -30,6 +30,7 @@ class Protocol:
     batch: int = 32
     learning_rate: float = 1e-3
     decay: str = "none"  # of the learning rate within a training; Section 3 calls 0.001 the "initial" one
+    score_every: int = 1  # cycles from one look at the hold-out to the next; the last cycle is always scored
 
     def label_counts(self, labelled: int) -> list[int]:
         """Labels after the initial training and after each cycle, for a scene with so many labelled pixels."""
@@ -63,13 +64,13 @@ def protocol(scene: str, profile: str = "paper") -> Protocol:
 
 @dataclass(frozen=True, eq=False)
 class Cycle:
-    """What one cycle gave, measured on the hold-out after training."""
+    """What one cycle gave, measured on the hold-out after training where the protocol has it scored."""
 
     cycle: int
     labelled: np.ndarray  # positions of the labelled pixels in the order they were asked for
     losses: list[float]  # mean training loss of each epoch
-    scores: dict[str, float]  # OA, AA and kappa in percent
-    probabilities: np.ndarray  # (hold-out, k)
+    scores: dict[str, float]  # OA, AA and kappa in percent; empty where the cycle was not scored
+    probabilities: np.ndarray | None  # (hold-out, k)
     seconds: float
 
     @property
@@ -97,8 +98,8 @@ def active_learning(
     warm_start, keep_optimizer : go on from the last cycle's weights, and Adam's state (open decision 7).
     cw_mse_weight, detach_target : see `fit` (open decision 2).
     """
-    initial_rng, query_rng, training_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-    generator = torch.Generator(windows.device).manual_seed(int(training_rng.integers(2**63)))
+    initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
+    generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
     targets = windows.scene.targets
     at_start = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = adam(model, protocol.learning_rate)
@@ -124,9 +125,11 @@ def active_learning(
                 batch=protocol.batch, learning_rate=protocol.learning_rate, decay=protocol.decay, generator=generator,
                 cw_mse_weight=cw_mse_weight, detach_target=detach_target, optimizer=optimizer, progress=bar.update,
             )  # fmt: skip
-            probabilities = predict(model, windows.batches(split.holdout), generator).numpy()
-            measured = scores(targets[split.holdout], probabilities.argmax(1))
-            yield Cycle(cycle, labelled, losses, measured, probabilities, perf_counter() - start)
+            judged, measured = None, {}
+            if (protocol.cycles - cycle) % protocol.score_every == 0:
+                judged = predict(model, windows.batches(split.holdout), judging).numpy()
+                measured = scores(targets[split.holdout], judged.argmax(1))
+            yield Cycle(cycle, labelled, losses, measured, judged, perf_counter() - start)
 
 
 def side_by_side(*loops: Iterator[Cycle]) -> list[list[Cycle]]:

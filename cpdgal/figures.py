@@ -94,10 +94,10 @@ def mean_spectra(scene: Scene) -> Figure:
 
 
 def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") -> Figure:
-    """Hold-out OA over labels; `curves` maps a name to a table with the columns labels and OA (in percent)."""
+    """Hold-out OA over labels; `curves` maps a name to a table with the columns labels and OA (in percent; NaN: not scored)."""
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
     for (name, curve), spare, marker in zip(curves.items(), _OTHERS * 2, "osD^vP*X", strict=False):
-        own = name == highlight
+        own, curve = name == highlight, curve.dropna(subset="OA")
         axes.plot(
             curve.labels, curve.OA, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
             color=COLOURS.get(name, spare), label=f"{name}: {curve.OA.iloc[-1]:.1f} % at the end",

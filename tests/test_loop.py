@@ -104,6 +104,13 @@ def test_the_open_choices_change_the_run(windows, split):
         assert not np.array_equal(run(windows, split, **choice)[1][-1].probabilities, base), choice
 
 
+def test_scoring_less_often_changes_nothing_else(windows, split):
+    often, seldom = (run(windows, split, replace(SMALL, cycles=3, score_every=every))[1] for every in (1, 2))
+    assert [bool(cycle.scores) for cycle in seldom] == [False, True, False, True]
+    assert seldom[2].probabilities is None
+    np.testing.assert_array_equal(often[-1].probabilities, seldom[-1].probabilities)
+
+
 def test_a_stratified_start_holds_every_class(windows, split, scene):
     _, cycles = run(windows, split, replace(SMALL, cycles=0), stratified=True)
     assert set(scene.targets[cycles[0].labelled]) == set(range(scene.classes))

@@ -47,12 +47,28 @@ def test_a_file_imports_only_from_files_above_it():
         assert imported <= set(floors[:number]), name
 
 
+def test_the_wheel_holds_every_file_of_the_package():
+    listed = re.search(r"package-data = \{ cpdgal = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+    kinds = {path.suffix for path in (ROOT / "cpdgal").iterdir() if path.is_file()} - {".py"}
+    assert {f'"*{kind}"' for kind in kinds} == set(listed.split(", "))
+
+
 def test_versions_are_listed_once():
     wanted = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     assert wanted[-1]["pip"] == ["--constraint constraints.txt", "--editable .[book,test]"]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert "torch==2.13.0" in pins
     assert all("==" in pin or pin.startswith("#") for pin in pins if pin)
+
+
+def test_the_readme_s_numbers_are_those_of_the_committed_run():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    values = build.glued(ROOT / "notebooks" / "01_quickstart.ipynb")
+    for name, followed_by in {
+        "OA": " % from", "labels": " labels", "share": " % of the labelled", "random": " %, a classifier",
+        "coordinates": " %, and", "blocks": " % when",
+    }.items():  # fmt: skip
+        assert values[f"quickstart-{name}"] + followed_by in readme, name
 
 
 def test_the_table_of_contents_is_read_whole(tmp_path):
