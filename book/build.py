@@ -1,6 +1,8 @@
 """`make book`: run the quickstart on this machine, build the book with it, check every page, and say what came out."""
 
 import argparse
+import ast
+import base64
 import os
 import shutil
 import subprocess
@@ -34,11 +36,23 @@ def contents(own_run: bool) -> Path:
     if not own_run:
         return committed
     toc = yaml.safe_load(committed.read_text(encoding="utf-8"))
+    save_pictures(RUNS / "01_quickstart.ipynb", "here")
+    save_pictures(ROOT / "notebooks" / "01_quickstart.ipynb", "committed")
     own = {"file": "book/this_machine", "sections": [{"file": "runs/01_quickstart"}]}
     toc["parts"].append({"caption": "This machine", "chapters": [own]})
     path = RUNS / "_toc.yml"
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     return path
+
+
+def save_pictures(notebook: Path, whose: str) -> None:
+    """Write the figures that a notebook glued to runs/, for the page that shows them side by side."""
+    for cell in nbformat.read(notebook, 4).cells:
+        for output in cell.get("outputs", []):
+            png = output.get("data", {}).get("application/papermill.record/image/png")
+            if png:
+                name = output["metadata"]["scrapbook"]["name"]
+                (RUNS / f"{name}-{whose}.png").write_bytes(base64.b64decode(png))
 
 
 def build(toc: Path) -> None:
@@ -64,8 +78,8 @@ def glued(notebook: Path) -> dict[str, str]:
     """The values that a notebook stored with `glue`, by name."""
     outputs = [out for cell in nbformat.read(notebook, 4).cells for out in cell.get("outputs", [])]
     records = {out["metadata"]["scrapbook"]["name"]: out["data"] for out in outputs if "scrapbook" in out.get("metadata", {})}
-    text = "application/papermill.record/text/markdown"
-    return {name: data[text] for name, data in records.items() if text in data}
+    plain, image = "application/papermill.record/text/plain", "application/papermill.record/image/png"
+    return {name: str(ast.literal_eval(data[plain])) for name, data in records.items() if image not in data}
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Protocol:
     batch: int = 32
     learning_rate: float = 1e-3
     decay: str = "none"  # of the learning rate within a training; Section 3 calls 0.001 the "initial" one
+    stratified: bool = False  # the first labels from every class, not purely at random (open decision 9)
     score_every: int = 1  # cycles from one look at the hold-out to the next; the last cycle is always scored
 
     def label_counts(self, labelled: int) -> list[int]:
@@ -54,8 +55,10 @@ def protocol(scene: str, profile: str = "paper") -> Protocol:
     published = PAPER.get(scene, PAPER["indian_pines"])
     profiles = {
         "paper": published,
-        "quick": replace(published, acquired=0.035, cycles=6, epochs=40, batch=16, decay="cosine"),
-        "smoke": replace(published, acquired=0.05, cycles=2, epochs=2),
+        "quick": replace(
+            published, acquired=0.035, cycles=6, epochs=56, batch=16, decay="cosine", stratified=True, score_every=2
+        ),
+        "smoke": replace(published, acquired=0.05, cycles=2, epochs=2, score_every=2),
     }
     if profile not in profiles:
         raise ValueError(f"no profile is called {profile!r}; known are {', '.join(profiles)}")
@@ -83,20 +86,25 @@ class Cycle:
 
 def active_learning(
     model: torch.nn.Module, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
-    stratified: bool = False, warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1,
+    warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1,
     detach_target: bool = False, progress: bool = True,
 ) -> Iterator[Cycle]:  # fmt: skip
     """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
 
     Parameters
     ----------
-    model : a network as `cpdgal.build` gives; it is trained in place.
-    windows, split, protocol : the data, the pool and hold-out, and the budgets.
-    query : a strategy of `cpdgal.queries.STRATEGIES`.
-    seed : decides the initial labels, the order of batches, t and noise, and random queries, each independently.
-    stratified : draw the initial labels from every class; otherwise at random (open decision 9).
-    warm_start, keep_optimizer : go on from the last cycle's weights, and Adam's state (open decision 7).
-    cw_mse_weight, detach_target : see `fit` (open decision 2).
+    model
+        a network as `cpdgal.build` gives; it is trained in place.
+    windows, split, protocol
+        the data, the pool and hold-out, and the budgets.
+    query
+        a strategy of `cpdgal.queries.STRATEGIES`.
+    seed
+        decides the initial labels, the order of batches, t and noise, and random queries, each independently.
+    warm_start, keep_optimizer
+        go on from the last cycle's weights, and Adam's state (open decision 7).
+    cw_mse_weight, detach_target
+        see `fit` (open decision 2).
     """
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
     generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
@@ -107,7 +115,7 @@ def active_learning(
     first = portion(protocol.initial, len(split.pool))
     if not first:
         raise ValueError(f"{protocol.initial:.1%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share")
-    labelled = initial_rng.permutation(draw(split.pool, targets, first, stratified=stratified, rng=initial_rng))
+    labelled = initial_rng.permutation(draw(split.pool, targets, first, stratified=protocol.stratified, rng=initial_rng))
     with tqdm(total=(protocol.cycles + 1) * protocol.epochs, desc=query, unit="epoch", disable=not progress) as bar:
         for cycle in range(protocol.cycles + 1):
             start = perf_counter()

@@ -35,9 +35,7 @@ def glue(name: str, value) -> None:
         from myst_nb import glue as store
     except ImportError:  # a hosted notebook service
         return
-    from IPython.display import Markdown  # read as part of a sentence, where a bare value would be set as code
-
-    store(name, value if isinstance(value, Figure) else Markdown(str(value)), display=False)
+    store(name, value, display=False)
 
 
 def scene_overview(scene: Scene) -> Figure:

@@ -9,12 +9,17 @@ def cw_mse(z: Tensor, z_refined: Tensor, mask: Tensor | None, unmasked: float = 
 
     Parameters
     ----------
-    z, z_refined : (b, n, d) the token embeddings Z and the encoder's output Z'_m.
-    mask : (b, n) the soft mask M_b. A token counts as masked where M_b is above its sample's mean (open decision 3:
+    z, z_refined
+        (b, n, d) the token embeddings Z and the encoder's output Z'_m.
+    mask
+        (b, n) the soft mask M_b. A token counts as masked where M_b is above its sample's mean (open decision 3:
         with gamma > 0.5 every M_b is above 0.5). None: no token is masked.
-    unmasked, masked : the two confidence scores of Eq. 18.
+    unmasked, masked
+        the two confidence scores of Eq. 18.
 
-    Returns a scalar.
+    Returns
+    -------
+    A scalar.
     """
     error = (z - z_refined).square().sum(2)
     if mask is None:

@@ -27,19 +27,32 @@ class CPDGAL(nn.Module):
 
     Parameters
     ----------
-    bands, window, classes : shape of the input windows (c, w, w) and number of classes k.
-    patch : side of a patch in pixels; must divide the window.
-    dim, heads, layers, ffn_ratio : the encoder's embedding d, heads h, blocks L, and feed-forward width over d.
-    steps : T, the number of diffusion steps of DGFR.
-    beta : sharpness of the mask, Eq. 15.
-    alpha_range : alpha_1 and alpha_T before training, on a line between.
-    alpha_clip : the range alpha_t is clipped to ("a reasonable range", Section 2.2).
-    refinement : DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
+    bands, window, classes
+        shape of the input windows (c, w, w) and number of classes k.
+    patch
+        side of a patch in pixels; must divide the window.
+    dim, heads, layers, ffn_ratio
+        the encoder's embedding d, heads h, blocks L, and feed-forward width over d.
+    steps
+        T, the number of diffusion steps of DGFR.
+    beta
+        sharpness of the mask, Eq. 15.
+    alpha_range
+        alpha_1 and alpha_T before training, on a line between.
+    alpha_clip
+        the range alpha_t is clipped to ("a reasonable range", Section 2.2).
+    refinement
+        DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
         "average": the mean of Z_final over `draws` draws of t and noise.
-    mask_at_inference : apply Eq. 16 at inference as in training.
-    pooling : "mean" of the refined tokens, or the "centre" token.
+    mask_at_inference
+        apply Eq. 16 at inference as in training.
+    pooling
+        "mean" of the refined tokens, or the "centre" token.
 
-    Raises ``ValueError`` when the patch does not divide the window or an option is unknown.
+    Raises
+    ------
+    ValueError
+        When the patch does not divide the window or an option is unknown.
     """
 
     def __init__(

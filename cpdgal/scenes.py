@@ -25,14 +25,22 @@ class Scene:
 
     Parameters
     ----------
-    cube : (height, width, bands) numbers, kept as float32.
-    labels : (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and
+    cube
+        (height, width, bands) numbers, kept as float32.
+    labels
+        (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and
         renumbered 1..K, and `label_values` keeps what the file said.
-    class_names : K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
-    band_centers_nm : (bands,) wavelengths in nm, where known.
-    name : for titles and messages.
+    class_names
+        K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
+    band_centers_nm
+        (bands,) wavelengths in nm, where known.
+    name
+        for titles and messages.
 
-    Raises `SceneError` for anything that is not such data.
+    Raises
+    ------
+    SceneError
+        For anything that is not such data.
     """
 
     cube: np.ndarray
@@ -80,15 +88,17 @@ class Scene:
 
     @property
     def bands(self) -> int:
+        """Number of spectral bands."""
         return self.cube.shape[2]
 
     @property
     def classes(self) -> int:
+        """Number of classes K."""
         return len(self.label_values)
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """(n, 2) row and column of every labelled pixel, row by row: the list that all indices refer to."""
+        """(n, 2) row and column of every labelled pixel, row by row; all indices refer to this list."""
         return np.argwhere(self.labels > 0)
 
     @cached_property
@@ -98,7 +108,7 @@ class Scene:
 
     @cached_property
     def palette(self) -> np.ndarray:
-        """(K, 3) RGB in 0..1: Paul Tol's discrete rainbow, made to be told apart by colour-blind readers."""
+        """(K, 3) RGB in 0..1, from Paul Tol's discrete rainbow, made to be told apart by colour-blind readers."""
         rainbow = (
             "D1BBD7 CAACCB BA8DB4 AE76A3 AA6F9E 994F88 882E72 1965B0 437DBF 5289C7 6195CF 7BAFDE 4EB265 90C987 CAE0AB "
             "F7F056 F7CB45 F6C141 F4A736 F1932D EE8026 E8601C E65518 DC050C A5170E 72190E 42150A"
@@ -109,7 +119,7 @@ class Scene:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of shape, cube and ground truth: two scenes with the same checksum hold the same data."""
+        """SHA-256 of shape, cube and ground truth; two scenes with the same checksum hold the same data."""
         digest = hashlib.sha256(repr(self.cube.shape).encode())
         for array in (self.cube, np.array(self.label_values), self.labels):
             digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).data)

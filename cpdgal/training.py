@@ -20,16 +20,24 @@ def fit(
 
     Parameters
     ----------
-    decay : "none" keeps the learning rate; "cosine" lets it fall to 0 over the epochs.
-    cw_mse_weight : weight of CW-MSE (Eq. 17) beside the cross-entropy; a network with neither DGFR nor CM has nothing
+    decay
+        "none" keeps the learning rate; "cosine" lets it fall to 0 over the epochs.
+    cw_mse_weight
+        weight of CW-MSE (Eq. 17) beside the cross-entropy; a network with neither DGFR nor CM has nothing
         for it to supervise and is trained on the cross-entropy alone.
-    detach_target : keep CW-MSE from moving its target Z.
-    generator : on the device of x; order, steps t and noise come from it, so that the same state gives the same
+    detach_target
+        keep CW-MSE from moving its target Z.
+    generator
+        on the device of x; order, steps t and noise come from it, so that the same state gives the same
         weights, on CPU to the bit.
-    optimizer : goes on with its state; by default a new Adam starts.
-    progress : a bar of its own, or a function to call after each epoch.
+    optimizer
+        goes on with its state; by default a new Adam starts.
+    progress
+        a bar of its own, or a function to call after each epoch.
 
-    Returns the mean loss of each epoch.
+    Returns
+    -------
+    The mean loss of each epoch.
     """
     if decay not in ("none", "cosine"):
         raise ValueError(f"decay is 'none' or 'cosine', not {decay!r}")

@@ -21,17 +21,26 @@ class Windows:
 
     Parameters
     ----------
-    scene : the scene.
-    window : side in pixels. The window of the pixel (r, c) covers rows r - window // 2 up to, not including,
+    scene
+        the scene.
+    window
+        side in pixels. The window of the pixel (r, c) covers rows r - window // 2 up to, not including,
         r - window // 2 + window, and columns likewise: its pixel stands at [window // 2, window // 2], so an even
         window reaches one pixel further up and left than down and right.
-    components : number of principal components.
-    whiten : scale the scores to unit variance.
-    fit_on : labelled pixels (positions as in ``windows[...]``) that the standardisation and the PCA are fitted on;
+    components
+        number of principal components.
+    whiten
+        scale the scores to unit variance.
+    fit_on
+        labelled pixels (positions as in ``windows[...]``) that the standardisation and the PCA are fitted on;
         None fits on every pixel of the scene, as the paper's preprocessing reads (open decision 10).
-    device : where windows are delivered.
+    device
+        where windows are delivered.
 
-    Raises ``ValueError`` for a window or number of components that the scene does not have.
+    Raises
+    ------
+    ValueError
+        For a window or number of components that the scene does not have.
     """
 
     def __init__(self, scene: Scene, window=7, components=15, *, whiten=True, fit_on=None, device="cpu"):

@@ -83,7 +83,7 @@ print(f"labels after each cycle: {protocol.label_counts(len(windows))}")
 #
 # Train on the labelled pixels; look at the rest of the pool; ask for the labels of the pixels whose best class leads the
 # third best by least; train on. The same network run with random questions shows what asking is worth. Both start
-# from the same random labels and the same weights.
+# from the same weights and the same first labels, in this profile some of every class.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -199,11 +199,10 @@ for warning in blocks.warnings(scene):
 # %% tags=["nbval-ignore-output"]
 from dataclasses import replace
 
-once = replace(protocol, initial=len(last.labelled) / len(blocks.pool), cycles=0)
+share = len(last.labelled) / len(blocks.pool)
+once = replace(protocol, initial=share, cycles=0, stratified=True)
 model = network()
-loop = cpdgal.active_learning(
-    model, windows, blocks, once, stratified=True, seed=seed
-)
+loop = cpdgal.active_learning(model, windows, blocks, once, seed=seed)
 ((apart,),) = cpdgal.side_by_side(loop)
 held_out = scene.targets[blocks.holdout]
 rows = {"network": apart.scores}

@@ -11,7 +11,7 @@ import cpdgal
 from cpdgal.active import PAPER
 from cpdgal.queries import STRATEGIES, select
 
-SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1)
+SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1, score_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_strategies_share_their_first_labels_so_curves_start_together(windows, s
 def test_the_open_choices_change_the_run(windows, split):
     base = run(windows, split)[1][-1].probabilities
     for choice in (
-        {"warm_start": False}, {"keep_optimizer": True}, {"cw_mse_weight": 1.0}, {"detach_target": True}, {"stratified": True},
+        {"warm_start": False}, {"keep_optimizer": True}, {"cw_mse_weight": 1.0}, {"detach_target": True},
     ):  # fmt: skip
         assert not np.array_equal(run(windows, split, **choice)[1][-1].probabilities, base), choice
 
@@ -112,7 +112,7 @@ def test_scoring_less_often_changes_nothing_else(windows, split):
 
 
 def test_a_stratified_start_holds_every_class(windows, split, scene):
-    _, cycles = run(windows, split, replace(SMALL, cycles=0), stratified=True)
+    _, cycles = run(windows, split, replace(SMALL, cycles=0, stratified=True))
     assert set(scene.targets[cycles[0].labelled]) == set(range(scene.classes))
 
 
