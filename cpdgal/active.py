@@ -56,7 +56,7 @@ def protocol(scene: str, profile: str = "paper") -> Protocol:
     profiles = {
         "paper": published,
         "quick": replace(
-            published, acquired=0.035, cycles=6, epochs=56, batch=16, decay="cosine", stratified=True, score_every=2
+            published, acquired=0.038, cycles=6, epochs=52, batch=16, decay="cosine", stratified=True, score_every=2
         ),
         "smoke": replace(published, acquired=0.05, cycles=2, epochs=2, score_every=2),
     }
