@@ -88,7 +88,7 @@ def test_a_page_that_is_missing_fails_the_build(tmp_path, monkeypatch):
 def test_the_book_builds_without_warnings_and_stands_alone():
     build.build(build.contents(own_run=False))
     pages = {page: (build.HTML / f"{page}.html").read_text(encoding="utf-8") for page in build.pages(toc())}
-    assert len(pages) == 9
+    assert {"book/index", "notebooks/01_quickstart", "book/api"} < set(pages)
     assert (build.HTML / "searchindex.js").is_file()
     for page, html in pages.items():
         loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=\"([^\"]+)\"", html)
