@@ -23,9 +23,12 @@ def run_quickstart(**parameters) -> Path:
     """Execute the quickstart into runs/; a run that fails keeps its notebook beside it, for reading."""
     RUNS.mkdir(exist_ok=True)
     done, log = RUNS / "01_quickstart.ipynb", RUNS / "01_quickstart.unfinished.ipynb"
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / "01_quickstart.ipynb"), str(log), parameters, cwd=str(ROOT), log_output=True
-    )
+    try:
+        papermill.execute_notebook(
+            str(ROOT / "notebooks" / "01_quickstart.ipynb"), str(log), parameters, cwd=str(ROOT), log_output=True
+        )
+    except papermill.PapermillExecutionError as error:
+        sys.exit(f"the quickstart stopped with {error.ename}: {error.evalue}; read it up to there in {log}")
     os.replace(log, done)
     return done
 

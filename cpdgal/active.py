@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .metrics import scores
-from .queries import select
+from .queries import select, strategy
 from .splits import Split, draw, portion
 from .training import adam, fit, predict
 from .windows import Windows
@@ -106,6 +106,7 @@ def active_learning(
     cw_mse_weight, detach_target
         see `fit` (open decision 2).
     """
+    strategy(query)  # a wrong name is told before anything is trained
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
     generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
     targets = windows.scene.targets

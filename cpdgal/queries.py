@@ -32,12 +32,13 @@ STRATEGIES = {
 }
 
 
-def select(strategy: str, probabilities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions (count,) of the pixels to label next, the most wanted first; all of them when fewer are left.
+def strategy(name: str):
+    """The strategy of that name; ``ValueError`` for one that does not exist."""
+    if name not in STRATEGIES:
+        raise ValueError(f"no query strategy is called {name!r}; known are {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
 
-    Raises ``ValueError`` for a strategy that does not exist.
-    """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"no query strategy is called {strategy!r}; known are {', '.join(STRATEGIES)}")
-    scores = STRATEGIES[strategy](np.asarray(probabilities), rng)
-    return np.argsort(scores, kind="stable")[:count]
+
+def select(name: str, probabilities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions (count,) of the pixels to label next by a strategy, the most wanted first; all when fewer are left."""
+    return np.argsort(strategy(name)(np.asarray(probabilities), rng), kind="stable")[:count]

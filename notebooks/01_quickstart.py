@@ -160,7 +160,7 @@ Markdown(
 # %% [markdown]
 # ## What it asked for
 
-# %% mystnb={"figure": {"caption": "Where the labels were spent. Early cycles spread; later ones go to borders and to classes that are easily confused."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
 asked = figures.queried_pixels(scene, runs["margin"])
 
 # %% [markdown]

@@ -116,6 +116,13 @@ def test_a_stratified_start_holds_every_class(windows, split, scene):
     assert set(scene.targets[cycles[0].labelled]) == set(range(scene.classes))
 
 
+def test_a_wrong_strategy_is_told_before_training(windows, split):
+    model = small_model()
+    with pytest.raises(ValueError, match="no query strategy is called 'best'; known are margin"):
+        next(cpdgal.active_learning(model, windows, split, SMALL, query="best", progress=False))
+    assert all(torch.equal(value, small_model().state_dict()[name]) for name, value in model.state_dict().items())
+
+
 def test_an_empty_start_is_refused(windows, split):
     with pytest.raises(ValueError, match="of a pool of 356 pixels is no pixel; raise the initial share"):
         run(windows, split, replace(SMALL, initial=0.001))
