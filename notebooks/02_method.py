@@ -212,7 +212,7 @@ Markdown(
 #
 # $$\mathcal{L}_\text{CW-MSE} = \frac{1}{BN} \sum_{b=1}^{B} \sum_{i=1}^{N} CS_i\, \lVert \mathbf{Z}_i - \mathbf{Z}'_{m,i} \rVert^2 \tag{17}$$
 #
-# $$CS_i = \begin{cases} 1.2, & \text{if unmasked (high confidence)} \\ 1.0, & \text{if masked (low confidence)} \end{cases} \tag{18}$$
+# $$CS_i = 1.2 \text{ if unmasked (high confidence)}, \quad CS_i = 1.0 \text{ if masked (low confidence)} \tag{18}$$
 
 # %%
 out = model(x)

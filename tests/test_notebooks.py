@@ -1,5 +1,6 @@
 """The notebooks: in step with their scripts, fit for a hosted service, and executable with other parameters."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_every_figure_has_a_caption_and_alt_text(script):
         if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
             assert len(cell.metadata.mystnb.image.alt) > 40
             assert cell.metadata.mystnb.figure.caption
+
+
+@by_name
+def test_a_tagged_equation_stays_on_one_line(script):
+    for cell in jupytext.read(script).cells:
+        for equation in re.findall(r"\$\$(.+?)\$\$", cell.source, re.S) if cell.cell_type == "markdown" else []:
+            assert not ("\\tag" in equation and "\\\\" in equation), "MathJax refuses a tag in what Sphinx makes of this"
 
 
 @by_name
