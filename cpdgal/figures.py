@@ -4,10 +4,12 @@ Figures keep a white ground, so that they read the same on a light and on a dark
 """
 
 from importlib.resources import files
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -19,14 +21,10 @@ from .model import DGFR
 from .scenes import Scene
 from .splits import Split
 
-# Okabe and Ito's colours, one a curve wherever that curve is drawn.
-COLOURS = {
-    "margin": "#0072B2",
-    "random": "#E69F00",
-    "coordinates only (1-NN)": "#D55E00",
-    "spectrum only (SVM)": "#009E73",
-}
-_OTHERS = ("#CC79A7", "#56B4E9", "#000000", "#F0E442")
+# A palette for colour-blind readers; a curve has the same colour wherever it is drawn.
+_PALETTE = sns.color_palette("colorblind")
+_NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)")
+COLOURS = dict(zip(_NAMED, _PALETTE, strict=False))
 
 
 def glue(name: str, value) -> None:
@@ -94,7 +92,7 @@ def mean_spectra(scene: Scene) -> Figure:
 def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") -> Figure:
     """Hold-out OA over labels; `curves` maps a name to a table with the columns labels and OA (in percent; NaN: not scored)."""
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
-    for (name, curve), spare, marker in zip(curves.items(), _OTHERS * 2, "osD^vP*X", strict=False):
+    for (name, curve), spare, marker in zip(curves.items(), cycle(_PALETTE[len(COLOURS) :]), cycle("osD^vP"), strict=False):
         own, curve = name == highlight, curve.dropna(subset="OA")
         axes.plot(
             curve.labels, curve.OA, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
