@@ -140,6 +140,40 @@ def test_the_network_learns(scene, windows, split):
     assert cpdgal.scores(scene.targets[split.holdout], predicted)["OA"] > 80
 
 
+@pytest.mark.parametrize("decay", ["none", "cosine"])
+def test_fit_is_plain_adam_on_shuffled_batches(scene, windows, split, decay):
+    x, y = windows[split.pool[:10]], torch.from_numpy(scene.targets[split.pool[:10]])
+    fitted, plain = (cpdgal.build("vit", bands=6, window=3, classes=4, dim=16, heads=4, layers=1) for _ in range(2))
+    cpdgal.fit(
+        fitted,
+        x,
+        y,
+        epochs=3,
+        batch=4,
+        learning_rate=0.01,
+        decay=decay,
+        generator=torch.Generator().manual_seed(5),
+        progress=False,
+    )
+
+    generator, optimizer = torch.Generator().manual_seed(5), torch.optim.Adam(plain.parameters(), lr=0.01)
+    for epoch in range(3):
+        optimizer.param_groups[0]["lr"] = 0.01 if decay == "none" else 0.01 * (1 + np.cos(np.pi * epoch / 3)) / 2
+        order = torch.randperm(10, generator=generator)
+        for start in (0, 4, 8):
+            chosen = order[start : start + 4]
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(plain(x[chosen]).logits, y[chosen]).backward()
+            optimizer.step()
+    # What they compute, not the weights: keys' biases cancel in the softmax, and Adam blows their rounding up.
+    torch.testing.assert_close(fitted(x).logits, plain(x).logits, rtol=1e-3, atol=1e-4)
+
+
+def test_an_unknown_decay_is_refused(windows, split):
+    with pytest.raises(ValueError, match="decay is 'none' or 'cosine', not 'linear'"):
+        run(windows, split, replace(SMALL, decay="linear"))
+
+
 def test_cw_mse_is_added_with_its_weight(scene, windows, split):
     x, y = windows[split.pool[:16]], torch.from_numpy(scene.targets[split.pool[:16]])
 
