@@ -355,7 +355,7 @@ def _checked_cube(cube, where: str) -> np.ndarray:
             f"column {column}, band {band}; replace them or drop those bands"
         )
     with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(cube, dtype=np.float32).copy()
+        single = np.array(cube, dtype=np.float32, order="C")
     if not np.isfinite(single).all():
         raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
     return single
