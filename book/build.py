@@ -50,12 +50,9 @@ def contents(own_run: bool) -> Path:
 
 def save_pictures(notebook: Path, whose: str) -> None:
     """Write the figures that a notebook glued to runs/, for the page that shows them side by side."""
-    for cell in nbformat.read(notebook, 4).cells:
-        for output in cell.get("outputs", []):
-            png = output.get("data", {}).get("application/papermill.record/image/png")
-            if png:
-                name = output["metadata"]["scrapbook"]["name"]
-                (RUNS / f"{name}-{whose}.png").write_bytes(base64.b64decode(png))
+    for name, data in records(notebook).items():
+        if png := data.get("image/png"):
+            (RUNS / f"{name}-{whose}.png").write_bytes(base64.b64decode(png))
 
 
 def build(toc: Path) -> None:
@@ -78,11 +75,21 @@ def pages(entry) -> list[str]:
 
 
 def glued(notebook: Path) -> dict[str, str]:
-    """The values that a notebook stored with `glue`, by name."""
+    """The values that a notebook stored with `glue`, by name; figures left out."""
+    stored = records(notebook).items()
+    return {name: str(ast.literal_eval(data["text/plain"])) for name, data in stored if "image/png" not in data}
+
+
+def records(notebook: Path) -> dict[str, dict[str, str]]:
+    """Everything that a notebook stored with `glue`, by name and then by MIME type."""
     outputs = [out for cell in nbformat.read(notebook, 4).cells for out in cell.get("outputs", [])]
-    records = {out["metadata"]["scrapbook"]["name"]: out["data"] for out in outputs if "scrapbook" in out.get("metadata", {})}
-    plain, image = "application/papermill.record/text/plain", "application/papermill.record/image/png"
-    return {name: str(ast.literal_eval(data[plain])) for name, data in records.items() if image not in data}
+    return {
+        out["metadata"]["scrapbook"]["name"]: {
+            kind.removeprefix("application/papermill.record/"): value for kind, value in out["data"].items()
+        }
+        for out in outputs
+        if "scrapbook" in out.get("metadata", {})
+    }
 
 
 if __name__ == "__main__":

@@ -140,8 +140,10 @@ def load_scene(name, labels_path=None, **options) -> Scene:
 
     Raises `SceneError` for a name that is neither, and for data that cannot be had or used.
     """
-    if name == "synthetic":
+    if name == "synthetic" and labels_path is None:
         return synthetic_scene(**options)
+    if name in ("indian_pines", "synthetic", *PUBLIC_SCENES) and (labels_path is not None or options):
+        raise SceneError(f"{name} brings its own ground truth and names; load it by its name alone")
     if name == "indian_pines":
         return _indian_pines()
     if name in PUBLIC_SCENES:
