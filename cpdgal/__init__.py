@@ -7,13 +7,14 @@ from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchE
 from .queries import margin
 from .scenes import Scene, SceneError, load_scene
 from .splits import Split, block_split, random_split
+from .study import Record, RecordError, Store, Study, run
 from .training import fit, predict
 from .windows import Windows
 
 __all__ = [
-    "CPDGAL", "DGFR", "ContextualMasking", "Cycle", "EncoderBlock", "Output", "PatchEmbedding", "Protocol", "Scene",
-    "SceneError", "Split", "Windows", "active_learning", "block_split", "build", "class_accuracies", "coordinates_floor",
-    "cw_mse", "fit", "load_scene", "margin", "predict", "protocol", "random_split", "scores", "side_by_side",
-    "spectra_floor",
+    "CPDGAL", "DGFR", "ContextualMasking", "Cycle", "EncoderBlock", "Output", "PatchEmbedding", "Protocol",
+    "Record", "RecordError", "Scene", "SceneError", "Split", "Store", "Study", "Windows", "active_learning",
+    "block_split", "build", "class_accuracies", "coordinates_floor", "cw_mse", "fit", "load_scene", "margin",
+    "predict", "protocol", "random_split", "run", "scores", "side_by_side", "spectra_floor",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """Section 2.5: train, ask for the labels the network is least sure of, train again."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
@@ -8,13 +9,18 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .metrics import scores
-from .queries import select, strategy
+from .queries import Candidates, select, strategy
+from .scenes import Scene
 from .splits import Split, draw, portion
-from .training import adam, fit, predict
+from .training import adam, features, fit, predict, predict_draws
 from .windows import Windows
+
+# Classes from (scene, labelled positions, asked positions) without a network, as `cpdgal.metrics` has two.
+Floor = Callable[[Scene, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -71,30 +77,31 @@ class Cycle:
 
     cycle: int
     labelled: np.ndarray  # positions of the labelled pixels in the order they were asked for
-    losses: list[float]  # mean training loss of each epoch
+    losses: list[float]  # mean training loss of each epoch; empty for a floor
     scores: dict[str, float]  # OA, AA and kappa in percent; empty where the cycle was not scored
     probabilities: np.ndarray | None  # (hold-out, k)
+    candidates: np.ndarray  # (what is left of the pool, k) class probabilities
     seconds: float
+    state: dict[str, Tensor]  # everything that the next cycle depends on: give it back as `resume`
 
     @property
     def row(self) -> dict[str, float]:
         """The cycle as a row of a table."""
-        return {
-            "cycle": self.cycle, "labels": len(self.labelled), **self.scores, "loss": self.losses[-1], "seconds": self.seconds,
-        }  # fmt: skip
+        loss = self.losses[-1] if self.losses else float("nan")
+        return {"cycle": self.cycle, "labels": len(self.labelled), **self.scores, "loss": loss, "seconds": self.seconds}
 
 
 def active_learning(
-    model: torch.nn.Module, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
-    warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1,
-    detach_target: bool = False, progress: bool = True,
+    model: nn.Module | Floor, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
+    warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1, detach_target: bool = False,
+    masked_above: str = "mean", draws: int = 8, resume: Mapping[str, Tensor] | None = None, progress: bool = True,
 ) -> Iterator[Cycle]:  # fmt: skip
     """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
 
     Parameters
     ----------
     model
-        a network as `cpdgal.build` gives; it is trained in place.
+        a network as `cpdgal.build` gives, trained in place; or a floor, `coordinates_floor` or `spectra_floor`.
     windows, split, protocol
         the data, the pool and hold-out, and the budgets.
     query
@@ -103,42 +110,146 @@ def active_learning(
         decides the initial labels, the order of batches, t and noise, and random queries, each independently.
     warm_start, keep_optimizer
         go on from the last cycle's weights, and Adam's state (open decision 7).
-    cw_mse_weight, detach_target
-        see `fit` (open decision 2).
+    cw_mse_weight, detach_target, masked_above
+        see `fit` (open decisions 2 and 3).
+    draws
+        how often a strategy that needs it draws from DGFR.
+    resume
+        the `state` of a cycle of the same loop, begun with the same arguments: go on behind it, as if never stopped.
     """
     strategy(query)  # a wrong name is told before anything is trained
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
     generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
-    targets = windows.scene.targets
-    at_start = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = adam(model, protocol.learning_rate)
+    targets, pixels = windows.scene.targets, windows.scene.pixels
+    options = {"cw_mse_weight": cw_mse_weight, "detach_target": detach_target, "masked_above": masked_above}
+    learner = (
+        _Network(model, windows, protocol, warm_start, keep_optimizer, options)
+        if isinstance(model, nn.Module)
+        else _FloorLearner(model, windows.scene)
+    )
 
-    first = portion(protocol.initial, len(split.pool))
-    if not first:
-        raise ValueError(f"{protocol.initial:.1%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share")
-    labelled = initial_rng.permutation(draw(split.pool, targets, first, stratified=protocol.stratified, rng=initial_rng))
-    with tqdm(total=(protocol.cycles + 1) * protocol.epochs, desc=query, unit="epoch", disable=not progress) as bar:
-        for cycle in range(protocol.cycles + 1):
+    if resume is None:
+        count, done = portion(protocol.initial, len(split.pool)), 0
+        if not count:
+            raise ValueError(
+                f"{protocol.initial:.1%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share"
+            )
+        initial = draw(split.pool, targets, count, stratified=protocol.stratified, rng=initial_rng)
+        labelled = initial_rng.permutation(initial)
+    else:
+        labelled, candidates, done = resume["labelled"].numpy(), resume["candidates"].numpy(), int(resume["cycle"]) + 1
+        generator.set_state(resume["generator"])
+        judging.set_state(resume["judging"])
+        query_rng.bit_generator.state = json.loads(resume["query"].numpy().tobytes())
+        learner.restore(resume)
+
+    total = (protocol.cycles + 1) * protocol.epochs
+    with tqdm(total=total, initial=done * protocol.epochs, desc=query, unit="epoch", disable=not progress) as bar:
+        for cycle in range(done, protocol.cycles + 1):
             start = perf_counter()
             if cycle:
                 remaining = np.setdiff1d(split.pool, labelled)
-                probabilities = predict(model, windows.batches(remaining), generator).numpy()
-                count = portion(protocol.acquired, len(remaining))
-                labelled = np.concatenate([labelled, remaining[select(query, probabilities, count, query_rng)]])
-                if not warm_start:
-                    model.load_state_dict(at_start)
-                if not keep_optimizer:
-                    optimizer = adam(model, protocol.learning_rate)
-            losses = fit(
-                model, windows[labelled], torch.from_numpy(targets[labelled]).to(windows.device), epochs=protocol.epochs,
-                batch=protocol.batch, learning_rate=protocol.learning_rate, decay=protocol.decay, generator=generator,
-                cw_mse_weight=cw_mse_weight, detach_target=detach_target, optimizer=optimizer, progress=bar.update,
-            )  # fmt: skip
+                known = Candidates(
+                    candidates, pixels[remaining], pixels[labelled], targets[labelled],
+                    lambda new=remaining, old=labelled: (learner.features(new), learner.features(old)),
+                    lambda new=remaining: learner.draws(new, draws, generator),
+                )  # fmt: skip
+                chosen = select(query, known, portion(protocol.acquired, len(remaining)), query_rng)
+                labelled = np.concatenate([labelled, remaining[chosen]])
+            losses = learner.fit(labelled, generator, bar)
             judged, measured = None, {}
             if (protocol.cycles - cycle) % protocol.score_every == 0:
-                judged = predict(model, windows.batches(split.holdout), judging).numpy()
+                judged = learner.predict(split.holdout, judging)
                 measured = scores(targets[split.holdout], judged.argmax(1))
-            yield Cycle(cycle, labelled, losses, measured, judged, perf_counter() - start)
+            candidates = learner.predict(np.setdiff1d(split.pool, labelled), generator)
+            state = {
+                "cycle": torch.tensor(cycle),
+                "labelled": torch.from_numpy(labelled),
+                "candidates": torch.from_numpy(candidates),
+                "generator": generator.get_state(),
+                "judging": judging.get_state(),
+                "query": torch.frombuffer(bytearray(json.dumps(query_rng.bit_generator.state).encode()), dtype=torch.uint8),
+                **learner.state(),
+            }
+            yield Cycle(cycle, labelled, losses, measured, judged, candidates, perf_counter() - start, state)
+
+
+class _Network:
+    """A network as the loop sees it: by positions of labelled pixels."""
+
+    def __init__(self, model, windows, protocol, warm_start, keep_optimizer, options):
+        self.model, self.windows, self.protocol, self.options = model, windows, protocol, options
+        self.warm_start, self.keep_optimizer = warm_start, keep_optimizer
+        self.at_start = self.state()
+        self.optimizer = adam(model, protocol.learning_rate)
+
+    def fit(self, labelled, generator, bar) -> list[float]:
+        if not self.warm_start:
+            self.restore(self.at_start)
+        if not self.keep_optimizer:
+            self.optimizer = adam(self.model, self.protocol.learning_rate)
+        targets = torch.from_numpy(self.windows.scene.targets[labelled]).to(self.windows.device)
+        return fit(
+            self.model, self.windows[labelled], targets, epochs=self.protocol.epochs, batch=self.protocol.batch,
+            learning_rate=self.protocol.learning_rate, decay=self.protocol.decay, generator=generator,
+            optimizer=self.optimizer, progress=bar.update, **self.options,
+        )  # fmt: skip
+
+    def predict(self, positions, generator) -> np.ndarray:
+        if not len(positions):
+            return np.empty((0, self.windows.scene.classes), dtype=np.float32)
+        return predict(self.model, self.windows.batches(positions), generator).numpy()
+
+    def features(self, positions) -> np.ndarray:
+        return features(self.model, self.windows.batches(positions)).numpy()
+
+    def draws(self, positions, count, generator) -> np.ndarray:
+        return predict_draws(self.model, self.windows.batches(positions), count, generator).numpy()
+
+    def state(self) -> dict[str, Tensor]:
+        state = {f"model.{name}": value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        if self.keep_optimizer and hasattr(self, "optimizer"):
+            for index, moments in self.optimizer.state_dict()["state"].items():
+                state |= {f"optimizer.{index}.{name}": value.detach().cpu().clone() for name, value in moments.items()}
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        kept = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+        self.model.load_state_dict(kept)
+        moments = {}
+        for name, value in state.items():
+            if name.startswith("optimizer."):
+                _, index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+        if moments:
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+
+
+class _FloorLearner:
+    """A floor as the loop sees it: nothing to train but what it is asked with, and its answers are certain."""
+
+    def __init__(self, floor: Floor, scene: Scene):
+        self.floor, self.scene, self.labelled = floor, scene, None
+
+    def fit(self, labelled, generator, bar) -> list[float]:
+        self.labelled = labelled
+        return []
+
+    def predict(self, positions, generator) -> np.ndarray:
+        classes = self.floor(self.scene, self.labelled, positions) if len(positions) else []
+        return np.eye(self.scene.classes, dtype=np.float32)[np.asarray(classes, dtype=int)]
+
+    def features(self, positions) -> np.ndarray:
+        raise ValueError("a floor has no features to choose by; ask it margin, random or farthest-first questions")
+
+    def draws(self, positions, count, generator) -> np.ndarray:
+        raise ValueError("a floor has no draws to choose by; ask it margin, random or farthest-first questions")
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        pass
 
 
 def side_by_side(*loops: Iterator[Cycle]) -> list[list[Cycle]]:

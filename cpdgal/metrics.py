@@ -1,6 +1,7 @@
 """How good a map is, and the floors below which an accuracy says nothing."""
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,48 @@ def class_accuracies(true: np.ndarray, predicted: np.ndarray, classes: int) -> n
     """(k,) the accuracy of each class in percent; NaN for a class that `true` does not hold."""
     accuracies = 100 * recall_score(true, predicted, labels=np.arange(classes), average=None, zero_division=0)
     return np.where(np.isin(np.arange(classes), true), accuracies, np.nan)
+
+
+def reliability(true: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> pd.DataFrame:
+    """Reliability diagram: pixels by the probability of their predicted class, in equal bins of (0, 1].
+
+    One row a bin: `count`, mean `confidence` and `accuracy` (both 0..1, NaN where no pixel falls).
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == true
+    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(at, minlength=bins)
+    sums = [np.bincount(at, values, minlength=bins) for values in (confidence, right)]
+    with np.errstate(invalid="ignore"):
+        mean_confidence, accuracy = (total / count for total in sums)
+    return pd.DataFrame({"count": count, "confidence": mean_confidence, "accuracy": accuracy})
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """Expected calibration error in percent, from the bins of `reliability` (Guo et al., 2017)."""
+    gaps = (table.accuracy - table.confidence).abs() * table["count"]
+    return float(100 * gaps.sum() / table["count"].sum())
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Predictive entropy in nats, (n, k) -> (n,)."""
+    p = np.asarray(probabilities, dtype=float)
+    return -np.sum(p * np.log(np.maximum(p, np.finfo(float).tiny)), axis=1)
+
+
+def entropy_histogram(probabilities: np.ndarray, bins: int = 10) -> np.ndarray:
+    """(bins,) pixels by predictive entropy over log k, in equal bins of 0..1 (open decision 13)."""
+    relative = entropy(probabilities) / np.log(probabilities.shape[1])
+    return np.histogram(np.clip(relative, 0, 1), bins, (0, 1))[0]
+
+
+def model_improvement(accuracies, labels) -> tuple[np.ndarray, np.ndarray]:
+    """EMI, read as the gain in accuracy since the last look at the hold-out (open decision 12).
+
+    ``accuracies`` (n,) in percent and ``labels`` (n,) at each look -> the gain as a fraction (n,), and that per label
+    asked for since (n,); NaN at the first.
+    """
+    gain = np.diff(np.asarray(accuracies, dtype=float), prepend=np.nan) / 100
+    return gain, gain / np.diff(np.asarray(labels, dtype=float), prepend=np.nan)
 
 
 def coordinates_floor(scene: Scene, labelled: np.ndarray, holdout: np.ndarray) -> np.ndarray:

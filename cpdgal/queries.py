@@ -1,10 +1,27 @@
 """Section 2.5: which pixels of the pool to label next.
 
-A strategy takes the class probabilities (n, k) of the pool and a generator, and gives each pixel a score (n,): the
-smallest scores are labelled next.
+A strategy gets the `Candidates` and gives their positions in the order in which it wants them labelled. The paper's
+and the usual uncertainties are written here; strategies that look at features or at repeated draws are scikit-activeml's.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
+
+from .metrics import entropy
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a strategy may look at: n pixels that may be asked for, and m that are labelled already."""
+
+    probabilities: np.ndarray  # (n, k)
+    pixels: np.ndarray | None = None  # (n, 2) rows and columns
+    labelled_pixels: np.ndarray | None = None  # (m, 2)
+    labelled_targets: np.ndarray | None = None  # (m,) from 0
+    features: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None  # (n, d) and (m, d), computed when asked for
+    draws: Callable[[], np.ndarray] | None = None  # (draws, n, k) by repeated draws of DGFR, computed when asked for
 
 
 def margin(probabilities: np.ndarray, k: int = 3) -> np.ndarray:
@@ -17,28 +34,128 @@ def margin(probabilities: np.ndarray, k: int = 3) -> np.ndarray:
     return ranked[:, -1] - ranked[:, -k]
 
 
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Predictive entropy in nats, (n, k) -> (n,)."""
-    p = np.asarray(probabilities, dtype=float)
-    return -np.sum(p * np.log(np.maximum(p, np.finfo(float).tiny)), axis=1)
+def _smallest(score: Callable[[np.ndarray], np.ndarray]):
+    """The strategy that wants the smallest scores of the class probabilities first."""
+    return lambda candidates, count, rng: np.argsort(score(candidates.probabilities), kind="stable")[:count]
+
+
+def _random(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(len(candidates.probabilities))[:count]
+
+
+def _badge(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Diverse and uncertain gradient embeddings (Ash et al., 2020)."""
+    from skactiveml.pool import Badge
+
+    new, _ = candidates.features()
+    classifier = _given(candidates.probabilities, new)
+    positions = np.arange(len(new))[:, None]  # BADGE sees features through the classifier alone
+    strategy = Badge(random_state=_integer(rng))
+    return strategy.query(positions, np.full(len(new), np.nan), classifier, fit_clf=False, batch_size=count)
+
+
+def _core_set(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Cover the feature space: the candidate farthest from everything labelled, again and again (Sener & Savarese, 2018)."""
+    from skactiveml.pool import CoreSet
+
+    return _query(CoreSet(random_state=_integer(rng)), candidates, *candidates.features(), count)
+
+
+def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """CoreSet on rows and columns: spread the labels over the map. A check of what place alone is worth, no proposal."""
+    from skactiveml.pool import CoreSet
+
+    pixels = (candidates.pixels.astype(float), candidates.labelled_pixels.astype(float))
+    return _query(CoreSet(random_state=_integer(rng)), candidates, *pixels, count)
+
+
+def _typiclust(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The most typical pixel of every large cluster without a label (Hacohen et al., 2022)."""
+    from skactiveml.pool import TypiClust
+
+    return _query(TypiClust(random_state=_integer(rng)), candidates, *candidates.features(), count)
+
+
+def _bald(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """What the draws of DGFR disagree about: mutual information of class and draw (Houlsby et al., 2011)."""
+    from skactiveml.pool import GreedyBALD
+
+    members = [_given(probabilities) for probabilities in candidates.draws()]
+    positions = np.arange(len(candidates.probabilities))[:, None]
+    strategy = GreedyBALD(random_state=_integer(rng))
+    return strategy.query(positions, np.full(len(positions), np.nan), members, fit_ensemble=False, batch_size=count)
 
 
 STRATEGIES = {
-    "margin": lambda p, rng: margin(p, k=min(3, p.shape[1])),  # the paper's
-    "usual-margin": lambda p, rng: margin(p, k=2),
-    "entropy": lambda p, rng: -entropy(p),
-    "least-confidence": lambda p, rng: p.max(axis=1),
-    "random": lambda p, rng: rng.random(len(p)),
+    "margin": _smallest(lambda p: margin(p, k=min(3, p.shape[1]))),  # the paper's
+    "usual-margin": _smallest(lambda p: margin(p, k=2)),
+    "entropy": _smallest(lambda p: -entropy(p)),
+    "least-confidence": _smallest(lambda p: p.max(axis=1)),
+    "random": _random,
+    "badge": _badge,
+    "core-set": _core_set,
+    "typiclust": _typiclust,
+    "bald": _bald,
+    "farthest-first": _farthest_first,
 }
+BALANCED = "balanced-"  # before a strategy's name: the same, with its questions spread over the predicted classes
 
 
 def strategy(name: str):
     """The strategy of that name; ``ValueError`` for one that does not exist."""
+    if name.startswith(BALANCED) and name.removeprefix(BALANCED) in STRATEGIES:
+        return _balanced(STRATEGIES[name.removeprefix(BALANCED)])
     if name not in STRATEGIES:
-        raise ValueError(f"no query strategy is called {name!r}; known are {', '.join(STRATEGIES)}")
+        raise ValueError(f"no query strategy is called {name!r}; known are {', '.join(STRATEGIES)}, and each after {BALANCED}")
     return STRATEGIES[name]
 
 
-def select(name: str, probabilities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions (count,) of the pixels to label next by a strategy, the most wanted first; all when fewer are left."""
-    return np.argsort(strategy(name)(np.asarray(probabilities), rng), kind="stable")[:count]
+def select(name: str, candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions (count,) of the pixels to label next by a strategy, the most wanted first; all when fewer are left.
+
+    ``candidates`` are `Candidates`, or just class probabilities (n, k) where the strategy needs no more.
+    """
+    if not isinstance(candidates, Candidates):
+        candidates = Candidates(np.asarray(candidates))
+    return np.asarray(strategy(name)(candidates, min(count, len(candidates.probabilities)), rng))
+
+
+def _balanced(base):
+    """Take the base strategy's order in turns, one pixel of every predicted class at a time."""
+
+    def balanced(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+        order = base(candidates, len(candidates.probabilities), rng)
+        predicted = candidates.probabilities[order].argmax(1)
+        turn = np.zeros(len(order), dtype=int)
+        for k in np.unique(predicted):
+            turn[predicted == k] = np.arange((predicted == k).sum())
+        return order[np.argsort(turn, kind="stable")][:count]
+
+    return balanced
+
+
+def _query(strategy, candidates: Candidates, new: np.ndarray, labelled: np.ndarray, count: int) -> np.ndarray:
+    """What a strategy of scikit-activeml picks from points (n, d) beside labelled ones (m, d)."""
+    targets = np.concatenate([np.full(len(new), np.nan), candidates.labelled_targets])
+    return strategy.query(np.concatenate([new, labelled]), targets, batch_size=count)
+
+
+def _given(probabilities: np.ndarray, features: np.ndarray | None = None):
+    """A classifier of scikit-activeml that answers from what is known, asked for by position."""
+    from skactiveml.base import SkactivemlClassifier
+
+    class Given(SkactivemlClassifier):
+        def fit(self, X, y):
+            return self
+
+        def predict_proba(self, X):
+            at = np.asarray(X)[:, 0].astype(int)
+            return probabilities[at] if features is None else (probabilities[at], features[at])
+
+    classifier = Given(classes=np.arange(probabilities.shape[1]))
+    classifier.classes_ = classifier.classes
+    return classifier
+
+
+def _integer(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))

@@ -1,0 +1,632 @@
+"""Studies: everything that decides a run's numbers, the record of a run, and the store that keeps records.
+
+`run` loads the record of a study, resumes the study where it was cut off, or runs it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import UnionType
+from typing import get_args, get_origin
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from sklearn.metrics import confusion_matrix
+from threadpoolctl import threadpool_limits
+
+from .active import Cycle, Protocol, active_learning, protocol
+from .metrics import (
+    calibration_error,
+    class_accuracies,
+    coordinates_floor,
+    entropy_histogram,
+    model_improvement,
+    reliability,
+    spectra_floor,
+)  # fmt: skip
+from .model import METHODS, build
+from .queries import strategy
+from .scenes import INDIAN_PINES_CHECKSUM, PUBLIC_FILES, PUBLIC_SCENES, Scene, load_scene
+from .splits import Split, block_split, draw, random_split
+from .windows import Windows
+
+FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
+FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
+PROTOCOL = tuple(each.name for each in fields(Protocol))
+
+
+class RecordError(RuntimeError):
+    """A record or a store that cannot be used; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything that decides a run's numbers.
+
+    Two studies with equal values give the same numbers on the same machine and versions. `key` is short and stable: it
+    depends on the values that differ from their defaults, so an option added later leaves older keys alone.
+
+    Parameters
+    ----------
+    scene, labels_path
+        as for `load_scene`.
+    method
+        a network of `cpdgal.build`, or a floor: "coordinates" or "spectra".
+    split
+        "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
+        split, dealt into halves of which one is asked and the other judges; the hold-out is never seen.
+    query
+        a strategy of `cpdgal.queries.STRATEGIES`.
+    profile
+        the protocol's values: "paper", "quick" or "smoke".
+    seed
+        decides the split, the first labels, the weights, the order of batches, and all noise.
+    pool, initial, acquired, cycles, epochs, batch, learning_rate, decay, stratified, score_every
+        `Protocol`; None takes the profile's value for the scene.
+    window, components, patch, dim, heads, layers, steps, ffn_ratio, beta
+        the network's sizes, as for `Windows` and `CPDGAL`.
+    cw_mse_weight, ..., block, gap
+        what the paper leaves open, by the names of the arguments it goes to; ``pca`` fits on the whole "scene" or on
+        the "pool", ``stratified_pool`` goes to `random_split`.
+    checksum
+        of the scene's data; filled in by `run`, and no part of the key.
+
+    Raises
+    ------
+    ValueError
+        For a value of the wrong type, and for a name that does not exist.
+    """
+
+    scene: str = "indian_pines"
+    labels_path: str = ""
+    method: str = "cpdgal"
+    split: str = "random"
+    query: str = "margin"
+    profile: str = "paper"
+    seed: int = 0
+
+    pool: float | None = None
+    initial: float | None = None
+    acquired: float | None = None
+    cycles: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    decay: str | None = None
+    stratified: bool | None = None
+    score_every: int | None = None
+
+    window: int = 7
+    components: int = 15
+    patch: int = 1
+    dim: int = 32
+    heads: int = 8
+    layers: int = 6
+    steps: int = 100
+    ffn_ratio: int = 4
+    beta: float = 2.0
+
+    cw_mse_weight: float = 0.1
+    detach_target: bool = False
+    masked_above: str = "mean"
+    refined_after_norm: bool = True
+    alpha_range: tuple[float, float] = (0.99, 0.5)
+    alpha_clip: tuple[float, float] = (0.01, 0.99)
+    refinement: str = "identity"
+    draws: int = 8
+    mask_at_inference: bool = True
+    pooling: str = "mean"
+    warm_start: bool = True
+    keep_optimizer: bool = False
+    stratified_pool: bool = True
+    pca: str = "scene"
+    whiten: bool = True
+    block: int = 15
+    gap: int | None = None
+
+    checksum: str = ""
+
+    def __post_init__(self):
+        for each in fields(self):
+            object.__setattr__(self, each.name, _typed(each, getattr(self, each.name)))
+        one_of = {
+            "method": (*METHODS, *FLOORS), "split": ("random", "block", "validation"), "pca": ("scene", "pool"),
+            "masked_above": ("mean", "half"), "refinement": ("identity", "last", "average"), "pooling": ("mean", "centre"),
+        }  # fmt: skip
+        for name, known in one_of.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+        strategy(self.query)
+        for name, value in asdict(protocol(self.scene, self.profile)).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        if self.decay not in ("none", "cosine"):
+            raise ValueError(f"decay is one of none, cosine, not {self.decay!r}")
+        if self.seed < 0:
+            raise ValueError(f"a seed is a number from 0 up, not {self.seed}")
+
+    @property
+    def form(self) -> dict:
+        """All values, ready for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_form(cls, form: Mapping) -> "Study":
+        """The study of a `form`; ``ValueError`` for a value that this version does not know."""
+        if unknown := set(form) - {each.name for each in fields(cls)}:
+            raise ValueError(f"this version of cpdgal has no {', '.join(sorted(unknown))}")
+        return cls(**form)
+
+    @property
+    def changes(self) -> dict:
+        """The values that differ from the defaults for this scene and profile; what names the study left out."""
+        plain = Study(scene=self.scene, profile=self.profile).form
+        named = ("scene", "method", "split", "query", "profile", "seed", "checksum")
+        return {name: value for name, value in self.form.items() if value != plain[name] and name not in named}
+
+    @cached_property
+    def key(self) -> str:
+        """Ten hexadecimal digits of the SHA-256 of the study's names and `changes`."""
+        names = {name: self.form[name] for name in ("scene", "method", "split", "query", "profile", "seed")}
+        canonical = json.dumps({**names, **self.changes}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+    @property
+    def name(self) -> str:
+        """The name of the record's file without its ending: readable, and safe whatever the scene's path."""
+        scene = Path(self.scene).stem if self.scene not in PUBLIC_SCENES else self.scene
+        words = (scene, self.method, self.split, self.query, self.profile, str(self.seed), self.key)
+        return "-".join(re.sub(r"[^a-z0-9]+", "_", word.lower())[:40] for word in words)
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol with all its values."""
+        return Protocol(**{name: getattr(self, name) for name in PROTOCOL})
+
+    def load_scene(self) -> Scene:
+        """The scene; `SceneError` when its data are not those that `checksum` names."""
+        return load_scene(self.scene, self.labels_path or None)
+
+    def make_split(self, scene: Scene) -> Split:
+        """The pool and what judges."""
+        rng = np.random.default_rng(self.seed)
+        if self.split == "block":
+            return block_split(scene, self.pool, block=self.block, window=self.window, gap=self.gap, rng=rng)
+        split = random_split(scene, self.pool, stratified=self.stratified_pool, rng=rng)
+        if self.split == "random":
+            return split
+        asked = draw(split.pool, scene.targets, len(split.pool) // 2, stratified=True, rng=rng)
+        return Split(asked, np.setdiff1d(split.pool, asked))
+
+    def make_windows(self, scene: Scene, split: Split, device: str = "cpu") -> Windows:
+        """The windows the network sees."""
+        fit_on = split.pool if self.pca == "pool" else None
+        return Windows(scene, self.window, self.components, whiten=self.whiten, fit_on=fit_on, device=device)
+
+    def make_network(self, scene: Scene) -> torch.nn.Module:
+        """The untrained network; ``ValueError`` for a floor."""
+        names = (
+            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "alpha_range", "alpha_clip",
+            "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
+        )  # fmt: skip
+        options = {name: getattr(self, name) for name in names}
+        return build(self.method, seed=self.seed, bands=self.components, classes=scene.classes, **options)
+
+
+def _typed(declared: Field, value):
+    """`value` as the type that a field declares; numbers may come as whole numbers, and pairs as lists."""
+    kind, *others = get_args(declared.type) if isinstance(declared.type, UnionType) else (declared.type,)
+    if value is None and others:
+        return None
+    pair = get_origin(kind) is tuple
+    accepted = (list, tuple) if pair else (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool) or (pair and len(value) != 2):
+        wanted = "pair of numbers" if pair else kind.__name__
+        raise ValueError(f"{declared.name} takes a {wanted}, not {value!r}")
+    return tuple(map(float, value)) if pair else kind(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What a run of a study gave, and where it was run."""
+
+    study: Study
+    cycles: pd.DataFrame  # cycle, labels, share, OA, AA, kappa, ECE, EMI, EMI per label (percent, but EMI), loss, seconds
+    classes: pd.DataFrame  # by class name: pixels in the pool and judged, labels used, accuracy in percent
+    confusion: np.ndarray  # (k, k) judged pixels at the end, row = true class, column = predicted
+    queried: pd.DataFrame  # cycle, position in the list of labelled pixels, row, column, in the order they were asked for
+    entropy: np.ndarray  # (cycles, 10) what is left of the pool by predictive entropy / log k, in equal bins of 0..1
+    calibration: pd.DataFrame  # reliability diagram at the end: count, confidence, accuracy
+    provenance: dict  # versions, machine, start, end, seconds of each cycle
+    path: Path | None = field(default=None, repr=False)  # where it was read from
+
+    @property
+    def final(self) -> pd.Series:
+        """The last cycle."""
+        return self.cycles.iloc[-1]
+
+    @property
+    def results(self) -> dict:
+        """Everything that the study decides, ready for JSON: equal, to the bit, for equal runs."""
+        return {
+            "study": self.study.form,
+            "cycles": _columns(self.cycles.drop(columns="seconds")),
+            "classes": _columns(self.classes.reset_index()),
+            "confusion": self.confusion.tolist(),
+            "queried": _columns(self.queried),
+            "entropy": self.entropy.tolist(),
+            "calibration": _columns(self.calibration),
+        }
+
+    def to_json(self) -> str:
+        """The record as a file holds it: one line for each part."""
+        content = {"format": FORMAT, "key": self.study.key, **self.results, "provenance": self.provenance}
+        lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in content.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """The record of a file; `RecordError` when it cannot be read, is damaged, or comes from a newer version."""
+        path = Path(path)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] > FORMAT:
+                raise RecordError(f"{path} was written by a newer cpdgal; update cpdgal to read it")
+            study = Study.from_form(content["study"])
+            cycles = pd.DataFrame(content["cycles"], dtype=float).astype({"cycle": int, "labels": int})
+            record = cls(
+                study, cycles.assign(seconds=content["provenance"]["seconds"]),
+                pd.DataFrame(content["classes"]).astype({"accuracy": float}).set_index("class"),
+                np.array(content["confusion"]), pd.DataFrame(content["queried"]), np.array(content["entropy"]),
+                pd.DataFrame(content["calibration"]).astype({"confidence": float, "accuracy": float}),
+                content["provenance"], path,
+            )  # fmt: skip
+        except OSError as error:
+            raise RecordError(f"{path} cannot be read ({error.strerror}); check the file and its permissions") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"{path} is not a whole record ({error!r}); move it away to run its study again") from error
+        if content["key"] != study.key or path.stem != study.name:
+            raise RecordError(
+                f"{path} holds the study {study.name}, not the one it is named after; its values or their defaults were "
+                "changed: move it away to run its study again"
+            )
+        return record
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of the trained weights, where they were kept."""
+        path = self.path and self.path.with_suffix(".safetensors")
+        return path if path and path.is_file() else None
+
+    def network(self, scene: Scene) -> torch.nn.Module:
+        """The trained network; `RecordError` when its weights were not kept."""
+        if self.weights is None:
+            raise RecordError(f"the record {self.study.name} has no weights; run its study again with weights=True")
+        network = self.study.make_network(scene)
+        network.load_state_dict(load_file(self.weights))
+        return network.eval()
+
+    def differences(self, other: "Record") -> list[str]:
+        """The parts in which the results of two records differ; empty when they are the same to the bit."""
+        return [part for part, value in self.results.items() if value != other.results[part]]
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list]:
+    """The columns of a table, ready for JSON: what is not a number becomes null."""
+    return {name: table[name].astype(object).where(table[name].notna(), None).tolist() for name in table}
+
+
+class Store:
+    """A folder of records, backed by those that come with the package.
+
+    A record of the package is found when the folder has none for its study; new ones go to the folder. Beside them
+    stand the weights that were kept, and in ``checkpoints`` what unfinished runs need to go on.
+    """
+
+    def __init__(self, folder="results", *, packaged: bool = True):
+        self.folder = Path(folder)
+        self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
+
+    def get(self, study: Study) -> Record | None:
+        """The record of a study, or None; `RecordError` when it is damaged or was made from other data."""
+        for folder in self.folders:
+            path = folder / f"{study.name}.json"
+            if path.exists():
+                record = Record.read(path)
+                if study.checksum and record.study.checksum != study.checksum:
+                    raise RecordError(
+                        f"{path} was made from other data (checksum {record.study.checksum[:12]}) than {study.scene} holds now "
+                        f"({study.checksum[:12]}); bring the data back, or move the record away to run its study on these"
+                    )
+                return record
+        return None
+
+    def records(self) -> list[Record]:
+        """All records, by name; one in the folder comes before the package's of the same study."""
+        found = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
+        return [Record.read(found[name]) for name in sorted(found)]
+
+    def table(self) -> pd.DataFrame:
+        """One row a record: its key, what names it, what it changes, and how it ended (OA, AA, kappa in percent)."""
+        names = ("key", "scene", "method", "split", "query", "profile", "seed")
+        ends = ("labels", "share", "OA", "AA", "kappa")
+        rows = [
+            {name: getattr(record.study, name) for name in names}
+            | {"changes": json.dumps(record.study.changes) if record.study.changes else ""}
+            | {name: record.final[name] for name in ends}
+            | {"seconds": sum(record.provenance["seconds"])}
+            for record in self.records()
+        ]
+        return pd.DataFrame(rows, columns=[*names, "changes", *ends, "seconds"]).astype({"labels": int})
+
+    def save(self, record: Record, weights: Mapping[str, torch.Tensor] | None = None) -> Record:
+        """Write a record, and weights before it, so that a record that is there is whole."""
+        path = self.folder / f"{record.study.name}.json"
+        if weights is not None:
+            _write(path.with_suffix(".safetensors"), save(dict(weights), {"study": json.dumps(record.study.form)}))
+        _write(path, record.to_json().encode())
+        return replace(record, path=path)
+
+    @contextmanager
+    def claim(self, study: Study) -> Iterator[None]:
+        """Hold a study for this process; another that asks for it waits here."""
+        path = self._checkpoints / f"{study.name}.lock"
+        try:
+            self._checkpoints.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                print(f"{study.name} is being run by another process; waiting for its record", file=sys.stderr)
+                lock.acquire(timeout=-1)
+        except OSError as error:
+            raise RecordError(f"{path} cannot be written ({error.strerror}); choose a folder that can be") from error
+        with lock:
+            yield
+
+    def save_checkpoint(self, study: Study, state: Mapping[str, torch.Tensor], log: dict) -> None:
+        """Keep the state behind a cycle, and the one before it in case this file is damaged."""
+        current, previous = self._checkpoint_files(study)
+        tensors = dict(state)
+        content = save(tensors, {"log": json.dumps(log), "digest": _digest(tensors)})
+        if current.exists():
+            _write(previous, current.read_bytes())
+        _write(current, content)
+
+    def load_checkpoint(self, study: Study) -> tuple[dict[str, torch.Tensor], dict] | None:
+        """State and log of the last cycle that was kept whole; a warning for every file that was not."""
+        for path in self._checkpoint_files(study):
+            if not path.exists():
+                continue
+            try:
+                with safe_open(path, framework="pt") as file:
+                    metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+                if metadata["digest"] != _digest(tensors):
+                    raise ValueError("its contents were changed")
+                return tensors, json.loads(metadata["log"])
+            except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+                warnings.warn(f"{path} is damaged ({error}); going back to the checkpoint before it", stacklevel=3)
+        return None
+
+    def drop_checkpoint(self, study: Study) -> None:
+        """Remove what an ended run no longer needs."""
+        for path in self._checkpoint_files(study):
+            path.unlink(missing_ok=True)
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    def _checkpoint_files(self, study: Study) -> tuple[Path, Path]:
+        return tuple(self._checkpoints / f"{study.name}{ending}.safetensors" for ending in ("", ".previous"))
+
+
+def _packaged() -> list[Path]:
+    """The folder of records that comes with the package: inside a wheel, beside the package in a checkout."""
+    package = Path(__file__).parent
+    candidates = (package / "results", package.parent / "results")
+    return [folder for folder in candidates if folder.is_dir()][:1]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RecordError(
+            f"{path} could not be written ({error.strerror}); make room or choose another folder, and run the study again: "
+            "it goes on behind the last cycle that was kept"
+        ) from error
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    return hashlib.sha256(save(dict(tensors))).hexdigest()
+
+
+def run(
+    study: Study, store: Store | None = None, *, device: str = "cpu", weights: bool = False, progress: bool = True
+) -> Record:
+    """The record of a study: loaded when the store has it, else resumed where it was cut off, else run from the start.
+
+    A run uses one core, so that its numbers do not depend on how many there are. Interrupted or killed at any moment,
+    it ends in the same record when it is called again. Two processes that want the same study do the work once.
+
+    Parameters
+    ----------
+    store
+        where records are looked for and kept; the folder "results" by default.
+    device
+        "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
+    weights
+        keep the trained weights beside the record; a record without them does not count as found.
+
+    Raises
+    ------
+    RecordError
+        For a record or store that cannot be used. `SceneError` for data that cannot be had.
+    """
+    store = store or Store()
+    study = replace(study, checksum=_checksum(study))
+
+    def found() -> Record | None:
+        record = store.get(study)
+        return None if record is None or (weights and not record.weights) else record
+
+    if record := found():
+        return record
+    with store.claim(study):
+        return found() or _run(study, store, device, weights, progress)
+
+
+def _checksum(study: Study) -> str:
+    """The checksum of the scene's data: known for published scenes, whose files are verified when they are read."""
+    known = {"indian_pines": INDIAN_PINES_CHECKSUM}
+    if study.scene in known:
+        actual = known[study.scene]
+    elif study.scene in PUBLIC_SCENES:
+        files = (PUBLIC_FILES[PUBLIC_SCENES[study.scene][part][0]][0] for part in ("cube", "labels"))
+        actual = hashlib.sha256("".join(files).encode()).hexdigest()
+    else:
+        actual = study.load_scene().checksum
+    if study.checksum not in ("", actual):
+        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
+    return actual
+
+
+def _run(study: Study, store: Store, device: str, weights: bool, progress: bool) -> Record:
+    """Run a study, or go on with it, and save its record."""
+    threads, versions = torch.get_num_threads(), _versions(device)
+    log = {"versions": versions, "start": _now(), "resumed": 0, "cycles": [], "entropy": [], "seconds": []}
+    state = None
+    if kept := store.load_checkpoint(study):
+        if kept[1]["versions"] == versions:
+            state, log = kept
+            log["resumed"] += 1
+        else:
+            changed = [name for name in versions if versions[name] != kept[1]["versions"].get(name)]
+            warnings.warn(f"{study.name} was begun with another {', '.join(changed)}; it starts anew", stacklevel=3)
+    try:
+        torch.set_num_threads(1)
+        with threadpool_limits(1):
+            scene = study.load_scene()
+            split = study.make_split(scene)
+            windows = study.make_windows(scene, split, device)
+            model = FLOORS[study.method] if study.method in FLOORS else study.make_network(scene).to(device)
+            loop = active_learning(
+                model, windows, split, study.protocol, query=study.query, seed=study.seed, warm_start=study.warm_start,
+                keep_optimizer=study.keep_optimizer, cw_mse_weight=study.cw_mse_weight, detach_target=study.detach_target,
+                masked_above=study.masked_above, draws=study.draws, resume=state, progress=progress,
+            )  # fmt: skip
+            for cycle in loop:
+                _note(log, cycle, scene, split)
+                state = cycle.state
+                store.save_checkpoint(study, state, log)
+    finally:
+        torch.set_num_threads(threads)
+    trained = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    record = _record(study, scene, split, state["labelled"].numpy(), log)
+    record = store.save(record, trained if weights and trained else None)
+    store.drop_checkpoint(study)
+    return record
+
+
+def _note(log: dict, cycle: Cycle, scene: Scene, split: Split) -> None:
+    """Add a cycle to the log of a run; what only the end is asked for is overwritten each time."""
+    row = {name: value for name, value in cycle.row.items() if name != "seconds"}
+    if cycle.probabilities is not None:
+        truth, predicted = scene.targets[split.holdout], cycle.probabilities.argmax(1)
+        bins = reliability(truth, cycle.probabilities)
+        row["ECE"] = calibration_error(bins)
+        log["calibration"] = _columns(bins)
+        log["accuracy"] = _columns(pd.DataFrame({"accuracy": class_accuracies(truth, predicted, scene.classes)}))["accuracy"]
+        log["confusion"] = confusion_matrix(truth, predicted, labels=np.arange(scene.classes)).tolist()
+    log["cycles"].append({name: None if value != value else value for name, value in row.items()})
+    log["entropy"].append(entropy_histogram(cycle.candidates).tolist())
+    log["seconds"].append(round(cycle.seconds, 3))
+
+
+def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log: dict) -> Record:
+    cycles = pd.DataFrame(log["cycles"]).astype(float).astype({"cycle": int, "labels": int})
+    cycles.insert(2, "share", 100 * cycles["labels"] / len(scene.pixels))
+    scored = cycles.OA.notna()
+    gains = model_improvement(cycles.OA[scored], cycles["labels"][scored])
+    for name, values in zip(("EMI", "EMI per label"), gains, strict=True):
+        cycles[name] = pd.Series(values, cycles.index[scored])
+    cycles["seconds"] = log["seconds"]
+    parts = {"pool": split.pool, "judged": split.holdout, "labels": labelled}
+    counts = {name: np.bincount(scene.targets[positions], minlength=scene.classes) for name, positions in parts.items()}
+    classes = pd.DataFrame(
+        {**counts, "accuracy": np.array(log["accuracy"], dtype=float)}, pd.Index(scene.class_names, name="class")
+    )
+    asked_in = np.repeat(cycles["cycle"], np.diff(cycles["labels"], prepend=0)).to_numpy()
+    rows, columns = scene.pixels[labelled].T
+    queried = pd.DataFrame({"cycle": asked_in, "position": labelled, "row": rows, "column": columns})
+    provenance = {
+        **log["versions"], "commit": _commit(), "start": log["start"], "end": _now(), "resumed": log["resumed"],
+        "seconds": log["seconds"],
+    }  # fmt: skip
+    calibration = pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float})
+    return Record(
+        study, cycles, classes, np.array(log["confusion"]), queried, np.array(log["entropy"]), calibration, provenance
+    )
+
+
+def _versions(device: str) -> dict[str, str]:
+    """What rounding may depend on."""
+    return {
+        "cpdgal": version("cpdgal"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}",
+        "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(device),
+        "threads": "1",
+    }
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        if named := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+            return named[1]
+    return platform.processor() or "unknown"
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from, with a plus where it was changed; None from a wheel."""
+    root, git = Path(__file__).parents[1], shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return None
+    said = [
+        subprocess.run([git, "-C", str(root), *command], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "cpdgal"))
+    ]
+    return said[0] + ("+" if said[1] else "") if said[0] else None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
