@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test notebooks clean
+.PHONY: help book test notebooks reproduce clean
 help:
 	@echo "make book       environment, the quickstart on this machine, the book in _build/html (ten minutes)"
 	@echo "make test       every check that the project has (ten minutes)"
 	@echo "make notebooks  execute every notebook in place: what the book shows"
+	@echo "make reproduce  run every study that results/ lacks, then pages and book (days from nothing; a minute when all is there)"
 	@echo "make clean      remove what the above made, .venv included"
 
 book: .venv/installed
@@ -21,6 +22,17 @@ test: .venv/installed
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py
+
+# The second call draws the pages from what there is, also where a run of the first failed.
+SNAKEMAKE = $(BIN)/snakemake --snakefile workflow/Snakefile --cores all --quiet rules
+SWEPT = $(if $(SWEEPS),--config sweeps=$(SWEEPS))
+reproduce: .venv/batch
+	@$(SNAKEMAKE) records $(SWEPT); records=$$?; $(SNAKEMAKE) book $(SWEPT) && exit $$records
+
+.venv/batch: .venv/installed
+	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[batch]'
+	@test -x $(BIN)/snakemake || { echo "make reproduce needs Snakemake, and that Python 3.11 or later"; exit 1; }
+	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("cpdgal needs Python 3.10 or later, and $(PYTHON) is " + sys.version.split()[0] + \

@@ -14,14 +14,22 @@ import nbformat
 import papermill
 import yaml
 
+import cpdgal
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"
 HTML = ROOT / "_build" / "html"
 
 
 def run_quickstart(**parameters) -> Path:
-    """Execute the quickstart into runs/; a run that fails keeps its notebook beside it, for reading."""
+    """Execute the quickstart into runs/, trained here; a run that fails keeps its notebook beside it, for reading.
+
+    What an interrupted run had reached is used; ended runs of an earlier call are done again.
+    """
     RUNS.mkdir(exist_ok=True)
+    for record in (RUNS / "records").glob("*.json"):
+        record.unlink()
+    parameters = {"store": str(RUNS / "records"), "fresh": True, **parameters}
     done, log = RUNS / "01_quickstart.ipynb", RUNS / "01_quickstart.unfinished.ipynb"
     try:
         papermill.execute_notebook(
@@ -55,8 +63,40 @@ def save_pictures(notebook: Path, whose: str) -> None:
             (RUNS / f"{name}-{whose}.png").write_bytes(base64.b64decode(png))
 
 
+def records_page(store: cpdgal.Store) -> str:
+    """The page of every record: what it reached, and with what it was made."""
+    text = (ROOT / "book" / "records.in.md").read_text(encoding="utf-8")
+    rows = [
+        "| Study | Labels | OA, % | AA, % | Kappa, % | Minutes | Began (UTC) | Made with | Commit | Weights |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    machines = {}
+    for record in store.records():
+        final, made = record.final, record.provenance
+        names = ("cpdgal", "python", "torch", "numpy", "scipy", "scikit-learn", "system", "processor", "device", "threads")
+        versions = ", ".join(f"{name} {made[name]}" for name in names)
+        machine = machines.setdefault(versions, chr(ord("A") + len(machines)))
+        link = f"{{download}}`{record.study.name} <../results/{record.path.name}>`"
+        rows.append(
+            f"| {link} | {final.labels:.0f} | {final.OA:.2f} | {final.AA:.2f} | {final.kappa:.2f} | "
+            f"{sum(made['seconds']) / 60:.1f} | {made['start'][:16].replace('T', ' ')} | {machine} | {made['commit'] or ''} | "
+            f"{'kept' if record.weights else ''} |"
+        )
+    made_with = [f"- **{letter}**: {versions}" for versions, letter in machines.items()]
+    return text.replace("RECORDS", "\n".join(rows)).replace("MACHINES", "\n".join(made_with) or "No record yet.")
+
+
+def write_records_page() -> None:
+    """Bring book/records.md in step with the records in results/."""
+    page = records_page(cpdgal.Store(ROOT / "results", packaged=False))
+    part = ROOT / "book" / "records.md.part"
+    part.write_text(page, encoding="utf-8")
+    part.replace(ROOT / "book" / "records.md")
+
+
 def build(toc: Path) -> None:
     """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
+    write_records_page()
     jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
     shutil.rmtree(HTML, ignore_errors=True)  # an old page must not stand in for a missing one
     finished = subprocess.run(jb, cwd=ROOT, check=False)

@@ -1,13 +1,13 @@
 """cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
 
-from .active import Cycle, Protocol, active_learning, protocol, side_by_side
+from .active import Cycle, Protocol, active_learning, protocol
 from .losses import cw_mse
 from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
 from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, build
 from .queries import margin
 from .scenes import Scene, SceneError, load_scene
 from .splits import Split, block_split, random_split
-from .study import Record, RecordError, Store, Study, run
+from .study import Record, RecordError, Store, Study, run, side_by_side
 from .training import fit, predict
 from .windows import Windows
 

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Event
 from time import perf_counter
 
 import numpy as np
@@ -220,7 +218,7 @@ class _Network:
         for name, value in state.items():
             if name.startswith("optimizer."):
                 _, index, moment = name.split(".")
-                moments.setdefault(int(index), {})[moment] = value
+                moments.setdefault(int(index), {})[moment] = value.clone()  # Adam would write into the state given
         if moments:
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
 
@@ -250,29 +248,3 @@ class _FloorLearner:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         pass
-
-
-def side_by_side(*loops: Iterator[Cycle]) -> list[list[Cycle]]:
-    """Run several loops at once and give the cycles of each.
-
-    Every loop has a thread, and torch one core, of its own: so small a network gains nothing from two cores, and its
-    numbers then do not depend on how many there are. An interrupt stops the loops after their current cycles.
-    """
-    stopped, threads = Event(), torch.get_num_threads()
-
-    def run(loop: Iterator[Cycle]) -> list[Cycle]:
-        torch.set_num_threads(1)
-        cycles = []
-        for cycle in loop:
-            cycles.append(cycle)
-            if stopped.is_set():
-                break
-        return cycles
-
-    pool = ThreadPoolExecutor(len(loops))
-    try:
-        return [future.result() for future in [pool.submit(run, loop) for loop in loops]]
-    finally:
-        stopped.set()
-        pool.shutdown(wait=False)
-        torch.set_num_threads(threads)

@@ -16,15 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from .active import Cycle
 from .model import DGFR
 from .scenes import Scene
 from .splits import Split
+from .study import Record
 
 # A palette for colour-blind readers; a curve has the same colour wherever it is drawn.
 _PALETTE = sns.color_palette("colorblind")
-_NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)")
-COLOURS = dict(zip(_NAMED, _PALETTE, strict=False))
+_NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
+_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+COLOURS = {**dict(zip(_NAMED, _PALETTE, strict=False)), "CPDGAL": _PALETTE[0], "CPDGAL, random questions": _PALETTE[1]}
 
 
 def glue(name: str, value) -> None:
@@ -42,7 +43,7 @@ def scene_overview(scene: Scene) -> Figure:
     image, bands = false_colour(scene)
     left.imshow(image)
     left.set_title(f"False colour: {bands}")
-    right.imshow(_painted(scene, scene.labels))
+    right.imshow(painted(scene, scene.labels))
     right.set_title("Ground truth (white: unlabelled)")
     _pixels(left, right)
     _class_legend(figure, scene, np.bincount(scene.targets, minlength=scene.classes))
@@ -92,7 +93,7 @@ def mean_spectra(scene: Scene) -> Figure:
 def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") -> Figure:
     """Hold-out OA over labels; `curves` maps a name to a table with the columns labels and OA (in percent; NaN: not scored)."""
     figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
-    for (name, curve), spare, marker in zip(curves.items(), cycle(_PALETTE[len(COLOURS) :]), cycle("osD^vP"), strict=False):
+    for (name, curve), spare, marker in zip(curves.items(), cycle(_PALETTE[len(_NAMED) :]), cycle("osD^vP"), strict=False):
         own, curve = name == highlight, curve.dropna(subset="OA")
         axes.plot(
             curve.labels, curve.OA, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
@@ -106,20 +107,132 @@ def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") 
     return figure
 
 
-def queried_pixels(scene: Scene, cycles: list[Cycle]) -> Figure:
-    """The pixels that the loop asked for, on the ground truth, coloured by the cycle that asked."""
+def curves_over_seeds(groups: dict[str, list[Record]], published: float | None = None) -> Figure:
+    """Overall accuracy over labels for groups of records that differ in their seed: mean, and a band of one deviation."""
+    figure, axes = plt.subplots(figsize=(8, 5.4), layout="constrained")
+    for (name, records), spare, style in zip(groups.items(), cycle(_PALETTE[len(_NAMED) :]), cycle(_STYLES), strict=False):
+        runs = pd.concat([record.cycles.set_index("labels").OA.dropna() for record in records], axis=1)
+        mean, deviation = runs.mean(axis=1), runs.std(axis=1)
+        colour = COLOURS.get(name, spare)
+        seeds = f"{len(records)} seed{'s' if len(records) > 1 else ''}"
+        axes.plot(mean.index, mean, ls=style, color=colour, lw=2, label=f"{name} ({seeds}): {mean.iloc[-1]:.1f} % at the end")
+        axes.fill_between(mean.index, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+    if published is not None:
+        axes.axhline(published, color="#000000", lw=1, ls=":", label=f"the paper: {published:.2f} % at the end")
+    axes.set_xlabel("labelled pixels")
+    axes.set_ylabel("overall accuracy (%)")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def run_progress(record: Record) -> Figure:
+    """Scores over labels, and the reliability diagram at the end of a run."""
+    figure, (curves, bins) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=[3, 2], layout="constrained")
+    scored = record.cycles.dropna(subset="OA")
+    for column, colour, style in zip(("OA", "AA", "kappa", "ECE"), _PALETTE, _STYLES, strict=False):
+        curves.plot(
+            scored.labels, scored[column], ls=style, color=colour, lw=2, label=f"{column}: {scored[column].iloc[-1]:.1f} %"
+        )
+    curves.set_xlabel("labelled pixels")
+    curves.set_ylabel("percent of the pixels that judge")
+    curves.set_title("What a label buys")
+    curves.legend(fontsize=9)
+    table, width = record.calibration, 1 / len(record.calibration)
+    bins.bar((np.arange(len(table)) + 0.5) * width, table.accuracy, width, color=_PALETTE[0], edgecolor="white")
+    bins.plot([0, 1], [0, 1], "--", color="#000000", lw=1, label="as right as it is sure")
+    bins.set_xlabel("probability of the predicted class")
+    bins.set_ylabel("share that is right")
+    bins.set_title("Reliability at the end")
+    bins.legend(fontsize=9)
+    for axis in (curves, bins):
+        axis.grid(alpha=0.3)
+    return figure
+
+
+def maps(scene: Scene, predicted: dict[str, np.ndarray]) -> Figure:
+    """The ground truth beside the class (height, width; 1..K) that each method predicts for every pixel."""
+    figure, axes = plt.subplots(1, len(predicted) + 1, figsize=(3.7 * (len(predicted) + 1), 5), layout="constrained")
+    for axis, (name, labels) in zip(axes, {"Ground truth": scene.labels, **predicted}.items(), strict=True):
+        axis.imshow(painted(scene, labels))
+        axis.set_title(name)
+    _pixels(*axes)
+    _class_legend(figure, scene)
+    return figure
+
+
+def fall(table: pd.DataFrame) -> Figure:
+    """How far each method falls: rows are methods, columns are splits, values lists of OA in percent, one a seed."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    at = np.arange(table.shape[1])
+    for (name, row), spare, marker in zip(table.iterrows(), cycle(_PALETTE[len(_NAMED) :]), cycle("osD^vP"), strict=False):
+        colour = COLOURS.get(name, spare)
+        axes.plot(at, [np.mean(values) for values in row], marker=marker, ms=7, lw=2, color=colour, label=name)
+        for x, values in zip(at, row, strict=True):
+            axes.scatter(np.full(len(values), x), values, s=14, color=colour, alpha=0.6)
+    axes.set_xticks(at, table.columns)
+    axes.set_xlim(-0.3, len(at) - 0.7)
+    axes.set_xlabel("how pool and hold-out were parted")
+    axes.set_ylabel("overall accuracy at the end (%)")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right center", fontsize=9)
+    return figure
+
+
+def effects(table: pd.DataFrame, noise: float) -> Figure:
+    """Alternatives against the default: `table` has a row an alternative (its index) and a column a seed, values the
+    change of OA in points. The grey band is one standard error of a difference on so many judged pixels."""
+    table = table.loc[table.mean(axis=1).sort_values().index]
+    figure, axes = plt.subplots(figsize=(8, 0.36 * len(table) + 1.4), layout="constrained")
+    at = np.arange(len(table))
+    axes.axvspan(-noise, noise, color="#DDDDDD", lw=0, label="one standard error of the default")
+    axes.axvline(0, color="#000000", lw=1)
+    for seed in table:
+        axes.scatter(
+            table[seed], at, s=18, color=_PALETTE[0], alpha=0.45, label="one seed" if seed == table.columns[0] else None
+        )
+    axes.scatter(table.mean(axis=1), at, marker="D", s=40, color=_PALETTE[3], label="mean", zorder=3)
+    axes.set_yticks(at, table.index)
+    axes.set_ylabel("alternative")
+    axes.set_xlabel("change of overall accuracy against the default (points)")
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
+    """Share of right answers over the distance to the nearest labelled pixel; columns distance, accuracy (percent)."""
+    figure, axes = plt.subplots(figsize=(8, 4.8), layout="constrained")
+    for (name, curve), spare, style in zip(curves.items(), cycle(_PALETTE[len(_NAMED) :]), cycle(_STYLES), strict=False):
+        axes.plot(curve.distance, curve.accuracy, ls=style, marker="o", ms=4, lw=2, color=COLOURS.get(name, spare), label=name)
+    axes.axvline(gap, color="#000000", lw=1, ls=":", label="from here on no windows overlap")
+    axes.set_xlabel("distance to the nearest labelled pixel (pixels; the larger of rows and columns)")
+    axes.set_ylabel("right answers (%)")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def spread(values) -> str:
+    """Mean and standard deviation over seeds with two decimals, as "96.87 ± 0.31"; the value alone when there is one."""
+    values = np.asarray(values, dtype=float)
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
+
+
+def queried_pixels(scene: Scene, queried: pd.DataFrame) -> Figure:
+    """The pixels that the loop asked for (columns cycle, row, column), on the ground truth, coloured by the cycle."""
     figure, axes = plt.subplots(figsize=(6.6, 5.4), layout="constrained")
-    axes.imshow(0.55 + 0.45 * _painted(scene, scene.labels))
-    asked_in = np.repeat(np.arange(len(cycles)), np.diff([0, *(len(cycle.labelled) for cycle in cycles)]))
-    rows, columns = scene.pixels[cycles[-1].labelled].T
-    steps = ListedColormap(plt.get_cmap("viridis")(np.linspace(0, 1, len(cycles))))
+    axes.imshow(0.55 + 0.45 * painted(scene, scene.labels))
+    cycles = queried["cycle"].max() + 1
+    steps = ListedColormap(plt.get_cmap("viridis")(np.linspace(0, 1, cycles)))
     dots = axes.scatter(
-        columns, rows, c=asked_in, cmap=steps, vmin=-0.5, vmax=len(cycles) - 0.5, s=18, edgecolors="white", linewidths=0.5
+        queried["column"], queried["row"], c=queried["cycle"], cmap=steps, vmin=-0.5, vmax=cycles - 0.5, s=18,
+        edgecolors="white", linewidths=0.5,
     )  # fmt: skip
-    ticks = np.unique(np.linspace(0, len(cycles) - 1, min(len(cycles), 8)).astype(int))
+    ticks = np.unique(np.linspace(0, cycles - 1, min(cycles, 8)).astype(int))
     bar = figure.colorbar(dots, ax=axes, ticks=ticks, label="cycle that asked (0: the random start)")
     bar.ax.tick_params(length=0)
-    axes.set_title(f"The {len(asked_in)} labelled pixels, over the ground truth")
+    axes.set_title(f"The {len(queried)} labelled pixels, over the ground truth")
     _pixels(axes)
     return figure
 
@@ -127,9 +240,9 @@ def queried_pixels(scene: Scene, cycles: list[Cycle]) -> Figure:
 def classification_map(scene: Scene, predicted: np.ndarray, split: Split) -> Figure:
     """Ground truth, the class predicted for every pixel (height, width; 1..K), and the errors on the hold-out."""
     figure, (truth, prediction, errors) = plt.subplots(1, 3, figsize=(11, 5), layout="constrained")
-    truth.imshow(_painted(scene, scene.labels))
+    truth.imshow(painted(scene, scene.labels))
     truth.set_title("Ground truth (white: unlabelled)")
-    prediction.imshow(_painted(scene, predicted))
+    prediction.imshow(painted(scene, predicted))
     prediction.set_title("Predicted for every pixel")
     verdict = np.zeros(scene.labels.shape, dtype=int)
     rows, columns = scene.pixels[split.holdout].T
@@ -250,7 +363,7 @@ def flow_diagram():
     return SVG(files("cpdgal").joinpath("flow.svg").read_text(encoding="utf-8"))
 
 
-def _painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
+def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
     """RGB (height, width, 3) of labels 0..K, white where 0."""
     return np.vstack([[1.0, 1.0, 1.0], scene.palette])[labels]
 

@@ -47,18 +47,19 @@ def _badge(candidates: Candidates, count: int, rng: np.random.Generator) -> np.n
     """Diverse and uncertain gradient embeddings (Ash et al., 2020)."""
     from skactiveml.pool import Badge
 
-    new, _ = candidates.features()
+    new = candidates.features()[0].astype(float)
     classifier = _given(candidates.probabilities, new)
     positions = np.arange(len(new))[:, None]  # BADGE sees features through the classifier alone
     strategy = Badge(random_state=_integer(rng))
-    return strategy.query(positions, np.full(len(new), np.nan), classifier, fit_clf=False, batch_size=count)
+    chosen = strategy.query(positions, np.full(len(new), np.nan), classifier, fit_clf=False, batch_size=count)
+    return _filled(chosen, len(new), count, rng)
 
 
 def _core_set(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """Cover the feature space: the candidate farthest from everything labelled, again and again (Sener & Savarese, 2018)."""
     from skactiveml.pool import CoreSet
 
-    return _query(CoreSet(random_state=_integer(rng)), candidates, *candidates.features(), count)
+    return _query(CoreSet(random_state=_integer(rng)), *candidates.features(), count)
 
 
 def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -66,14 +67,21 @@ def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator
     from skactiveml.pool import CoreSet
 
     pixels = (candidates.pixels.astype(float), candidates.labelled_pixels.astype(float))
-    return _query(CoreSet(random_state=_integer(rng)), candidates, *pixels, count)
+    return _query(CoreSet(random_state=_integer(rng)), *pixels, count)
 
 
 def _typiclust(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """The most typical pixel of every large cluster without a label (Hacohen et al., 2022)."""
     from skactiveml.pool import TypiClust
 
-    return _query(TypiClust(random_state=_integer(rng)), candidates, *candidates.features(), count)
+    new, labelled = (each.astype(float) for each in candidates.features())
+    _, first = np.unique(np.concatenate([labelled, new]), axis=0, return_index=True)  # there are no more clusters than these
+    first, m = np.sort(first), len(labelled)
+    fresh, chosen = first[first >= m] - m, []
+    if len(fresh):
+        typiclust = TypiClust(random_state=_integer(rng))
+        chosen = fresh[_query(typiclust, new[fresh], labelled[first[first < m]], min(count, len(fresh)))]
+    return _filled(chosen, len(new), count, rng)
 
 
 def _bald(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -117,7 +125,8 @@ def select(name: str, candidates, count: int, rng: np.random.Generator) -> np.nd
     """
     if not isinstance(candidates, Candidates):
         candidates = Candidates(np.asarray(candidates))
-    return np.asarray(strategy(name)(candidates, min(count, len(candidates.probabilities)), rng))
+    count = min(count, len(candidates.probabilities))
+    return np.asarray(strategy(name)(candidates, count, rng)) if count else np.empty(0, dtype=int)
 
 
 def _balanced(base):
@@ -134,10 +143,17 @@ def _balanced(base):
     return balanced
 
 
-def _query(strategy, candidates: Candidates, new: np.ndarray, labelled: np.ndarray, count: int) -> np.ndarray:
-    """What a strategy of scikit-activeml picks from points (n, d) beside labelled ones (m, d)."""
-    targets = np.concatenate([np.full(len(new), np.nan), candidates.labelled_targets])
+def _query(strategy, new: np.ndarray, labelled: np.ndarray, count: int) -> np.ndarray:
+    """What a strategy of scikit-activeml picks from points (n, d) beside labelled ones (m, d), of whatever class."""
+    targets = np.concatenate([np.full(len(new), np.nan), np.zeros(len(labelled))])
     return strategy.query(np.concatenate([new, labelled]), targets, batch_size=count)
+
+
+def _filled(chosen, n: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """What is chosen from n, each once, and as many more at random: where points coincide, scikit-activeml repeats itself."""
+    chosen = np.array(list(dict.fromkeys(chosen)), dtype=int)
+    rest = np.setdiff1d(np.arange(n), chosen)
+    return np.concatenate([chosen, rng.permutation(rest)[: count - len(chosen)]])
 
 
 def _given(probabilities: np.ndarray, features: np.ndarray | None = None):

@@ -80,6 +80,17 @@ def block_split(scene: Scene, share=0.10, *, block=15, window=7, gap=None, deals
     return Split(*max(parts, key=quality))
 
 
+def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:
+    """Share (0..1) of the judged pixels whose window holds a labelled pixel.
+
+    With ``reach=window // 2`` the share whose window overlaps the window of a labelled pixel.
+    """
+    occupied = np.zeros(scene.labels.shape, dtype=bool)
+    occupied[tuple(scene.pixels[labelled].T)] = True
+    near = maximum_filter(occupied, size=2 * (window // 2 + reach) + 1, mode="constant")
+    return float(near[tuple(scene.pixels[judged].T)].mean())
+
+
 def draw(candidates, targets, count: int, *, stratified: bool, rng: np.random.Generator) -> np.ndarray:
     """`count` of the `candidates` (positions) at random, sorted; `targets` are the classes of all positions.
 

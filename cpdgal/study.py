@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -13,12 +14,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event, Lock
 from types import UnionType
 from typing import get_args, get_origin
 
@@ -45,11 +48,15 @@ from .model import METHODS, build
 from .queries import strategy
 from .scenes import INDIAN_PINES_CHECKSUM, PUBLIC_FILES, PUBLIC_SCENES, Scene, load_scene
 from .splits import Split, block_split, draw, random_split
+from .training import predict
 from .windows import Windows
 
 FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
 FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 PROTOCOL = tuple(each.name for each in fields(Protocol))
+
+
+_SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
 
 
 class RecordError(RuntimeError):
@@ -236,8 +243,14 @@ def _typed(declared: Field, value):
     if value is None and others:
         return None
     pair = get_origin(kind) is tuple
-    accepted = (list, tuple) if pair else (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool) or (pair and len(value) != 2):
+    accepted = (int, float) if pair or kind is float else kind
+    parts = [value] if not pair else value if isinstance(value, (list, tuple)) and len(value) == 2 else [None]
+    if not all(
+        isinstance(part, accepted)
+        and (kind is bool) == isinstance(part, bool)
+        and (not isinstance(part, float) or math.isfinite(part))
+        for part in parts
+    ):
         wanted = "pair of numbers" if pair else kind.__name__
         raise ValueError(f"{declared.name} takes a {wanted}, not {value!r}")
     return tuple(map(float, value)) if pair else kind(value)
@@ -309,6 +322,11 @@ class Record:
             )
         return record
 
+    def labelled(self, cycle: int | None = None) -> np.ndarray:
+        """Positions of the labelled pixels in the order they were asked for; at the end, or after a cycle."""
+        asked = self.queried if cycle is None else self.queried[self.queried.cycle <= cycle]
+        return asked.position.to_numpy()
+
     @property
     def weights(self) -> Path | None:
         """The file of the trained weights, where they were kept."""
@@ -322,6 +340,12 @@ class Record:
         network = self.study.make_network(scene)
         network.load_state_dict(load_file(self.weights))
         return network.eval()
+
+    def map(self, scene: Scene) -> tuple[np.ndarray, Split]:
+        """The class predicted for every pixel of the scene, (height, width) with 1..K, and the split that judged."""
+        split = self.study.make_split(scene)
+        batches = self.study.make_windows(scene, split).scene_batches()
+        return predict(self.network(scene), batches).argmax(1).reshape(scene.labels.shape).numpy() + 1, split
 
     def differences(self, other: "Record") -> list[str]:
         """The parts in which the results of two records differ; empty when they are the same to the bit."""
@@ -362,6 +386,16 @@ class Store:
         """All records, by name; one in the folder comes before the package's of the same study."""
         found = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
         return [Record.read(found[name]) for name in sorted(found)]
+
+    def select(self, **values) -> list[Record]:
+        """The records, by seed, whose study has these values and changes no other of its profile."""
+        found = [
+            record
+            for record in self.records()
+            if all(getattr(record.study, name) == value for name, value in values.items())
+            and set(record.study.changes) <= set(values)
+        ]
+        return sorted(found, key=lambda record: record.study.seed)
 
     def table(self) -> pd.DataFrame:
         """One row a record: its key, what names it, what it changes, and how it ended (OA, AA, kappa in percent)."""
@@ -405,7 +439,8 @@ class Store:
         """Keep the state behind a cycle, and the one before it in case this file is damaged."""
         current, previous = self._checkpoint_files(study)
         tensors = dict(state)
-        content = save(tensors, {"log": json.dumps(log), "digest": _digest(tensors)})
+        text = json.dumps(log)
+        content = save(tensors, {"log": text, "digest": _digest(tensors, text)})
         if current.exists():
             _write(previous, current.read_bytes())
         _write(current, content)
@@ -418,11 +453,12 @@ class Store:
             try:
                 with safe_open(path, framework="pt") as file:
                     metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-                if metadata["digest"] != _digest(tensors):
+                if metadata["digest"] != _digest(tensors, metadata["log"]):
                     raise ValueError("its contents were changed")
                 return tensors, json.loads(metadata["log"])
             except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
                 warnings.warn(f"{path} is damaged ({error}); going back to the checkpoint before it", stacklevel=3)
+                path.unlink(missing_ok=True)  # lest it be kept in the place of the one before it
         return None
 
     def drop_checkpoint(self, study: Study) -> None:
@@ -464,13 +500,14 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    return hashlib.sha256(save(dict(tensors))).hexdigest()
+def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    return hashlib.sha256(save(dict(tensors), {"text": text})).hexdigest()
 
 
 def run(
-    study: Study, store: Store | None = None, *, device: str = "cpu", weights: bool = False, progress: bool = True
-) -> Record:
+    study: Study, store: Store | None = None, *, device: str = "cpu", weights: bool = False, progress: bool = True,
+    stop: Event | None = None,
+) -> Record:  # fmt: skip
     """The record of a study: loaded when the store has it, else resumed where it was cut off, else run from the start.
 
     A run uses one core, so that its numbers do not depend on how many there are. Interrupted or killed at any moment,
@@ -484,6 +521,8 @@ def run(
         "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
     weights
         keep the trained weights beside the record; a record without them does not count as found.
+    stop
+        once it is set, the run ends with ``KeyboardInterrupt`` after its current cycle, which is kept.
 
     Raises
     ------
@@ -492,6 +531,7 @@ def run(
     """
     store = store or Store()
     study = replace(study, checksum=_checksum(study))
+    weights = weights and study.method not in FLOORS  # a floor has none
 
     def found() -> Record | None:
         record = store.get(study)
@@ -500,7 +540,22 @@ def run(
     if record := found():
         return record
     with store.claim(study):
-        return found() or _run(study, store, device, weights, progress)
+        return found() or _run(study, store, device, weights, progress, stop or Event())
+
+
+def side_by_side(*studies: Study, store: Store | None = None, **options) -> list[Record]:
+    """The records of several studies, run at once; `options` go to `run`.
+
+    Every study has a thread and one core of its own: so small a network gains nothing from two cores. An interrupt stops
+    the studies after their current cycles, and another call goes on behind them.
+    """
+    stop, pool = Event(), ThreadPoolExecutor(len(studies))
+    try:
+        running = [pool.submit(run, study, store, stop=stop, **options) for study in studies]
+        return [each.result() for each in running]
+    finally:
+        stop.set()
+        pool.shutdown(wait=False)
 
 
 def _checksum(study: Study) -> str:
@@ -518,34 +573,36 @@ def _checksum(study: Study) -> str:
     return actual
 
 
-def _run(study: Study, store: Store, device: str, weights: bool, progress: bool) -> Record:
+def _run(study: Study, store: Store, device: str, weights: bool, progress: bool, stop: Event) -> Record:
     """Run a study, or go on with it, and save its record."""
-    threads, versions = torch.get_num_threads(), _versions(device)
-    log = {"versions": versions, "start": _now(), "resumed": 0, "cycles": [], "entropy": [], "seconds": []}
+    threads, made_with = torch.get_num_threads(), {**versions(device), "checksum": study.checksum}
+    log = {"versions": made_with, "start": _now(), "resumed": 0, "cycles": [], "entropy": [], "seconds": []}
     state = None
     if kept := store.load_checkpoint(study):
-        if kept[1]["versions"] == versions:
+        if kept[1]["versions"] == made_with:
             state, log = kept
             log["resumed"] += 1
         else:
-            changed = [name for name in versions if versions[name] != kept[1]["versions"].get(name)]
+            changed = [name for name in made_with if made_with[name] != kept[1]["versions"].get(name)]
             warnings.warn(f"{study.name} was begun with another {', '.join(changed)}; it starts anew", stacklevel=3)
     try:
         torch.set_num_threads(1)
-        with threadpool_limits(1):
-            scene = study.load_scene()
-            split = study.make_split(scene)
+        scene = study.load_scene()
+        split = study.make_split(scene)
+        with _SET_UP, threadpool_limits(1):
             windows = study.make_windows(scene, split, device)
             model = FLOORS[study.method] if study.method in FLOORS else study.make_network(scene).to(device)
-            loop = active_learning(
-                model, windows, split, study.protocol, query=study.query, seed=study.seed, warm_start=study.warm_start,
-                keep_optimizer=study.keep_optimizer, cw_mse_weight=study.cw_mse_weight, detach_target=study.detach_target,
-                masked_above=study.masked_above, draws=study.draws, resume=state, progress=progress,
-            )  # fmt: skip
-            for cycle in loop:
-                _note(log, cycle, scene, split)
-                state = cycle.state
-                store.save_checkpoint(study, state, log)
+        loop = active_learning(
+            model, windows, split, study.protocol, query=study.query, seed=study.seed, warm_start=study.warm_start,
+            keep_optimizer=study.keep_optimizer, cw_mse_weight=study.cw_mse_weight, detach_target=study.detach_target,
+            masked_above=study.masked_above, draws=study.draws, resume=state, progress=progress,
+        )  # fmt: skip
+        for cycle in loop:
+            _note(log, cycle, scene, split)
+            state = cycle.state
+            store.save_checkpoint(study, state, log)
+            if stop.is_set():
+                raise KeyboardInterrupt
     finally:
         torch.set_num_threads(threads)
     trained = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
@@ -571,7 +628,8 @@ def _note(log: dict, cycle: Cycle, scene: Scene, split: Split) -> None:
 
 
 def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log: dict) -> Record:
-    cycles = pd.DataFrame(log["cycles"]).astype(float).astype({"cycle": int, "labels": int})
+    measured = ("cycle", "labels", "OA", "AA", "kappa", "loss", "ECE")
+    cycles = pd.DataFrame(log["cycles"], columns=measured).astype(float).astype({"cycle": int, "labels": int})
     cycles.insert(2, "share", 100 * cycles["labels"] / len(scene.pixels))
     scored = cycles.OA.notna()
     gains = model_improvement(cycles.OA[scored], cycles["labels"][scored])
@@ -596,7 +654,7 @@ def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log:
     )
 
 
-def _versions(device: str) -> dict[str, str]:
+def versions(device: str) -> dict[str, str]:
     """What rounding may depend on."""
     return {
         "cpdgal": version("cpdgal"),

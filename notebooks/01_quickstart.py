@@ -40,9 +40,10 @@ method: str = "cpdgal"  # cpdgal, vit, cpdgal-no-dgfr, cpdgal-no-masking
 profile: str = "quick"  # smoke (seconds), quick (minutes), paper (hours)
 seed: int = 0  # decides split, first labels, weights and noise
 components: int = 15  # principal components, at most the cube's bands
+store: str = "results"  # the folder of run records
+fresh: bool = False  # train here even where the package brings the record
 
 # %% tags=["nbval-ignore-output"]
-import numpy as np
 import pandas as pd
 
 import cpdgal
@@ -70,13 +71,14 @@ spectra = figures.mean_spectra(scene)
 # **hold-out** that judges. A network sees the 7 x 7 pixels around the one it classifies, in 15 principal components.
 
 # %%
-protocol = cpdgal.protocol(scene_name, profile)
-rng = np.random.default_rng(seed)
-split = cpdgal.random_split(scene, protocol.pool, rng=rng)
-windows = cpdgal.Windows(scene, window=7, components=components)
+study = cpdgal.Study(
+    scene=scene_name, labels_path=labels_path, method=method, profile=profile,
+    seed=seed, components=components,
+)  # fmt: skip
+split = study.make_split(scene)
 print(scene)
 print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}")
-print(f"labels after each cycle: {protocol.label_counts(len(windows))}")
+print(f"labels after each cycle: {study.protocol.label_counts(len(scene.pixels))}")
 
 # %% [markdown]
 # ## The loop
@@ -84,21 +86,17 @@ print(f"labels after each cycle: {protocol.label_counts(len(windows))}")
 # Train on the labelled pixels; look at the rest of the pool; ask for the labels of the pixels whose best class leads the
 # third best by least; train on. The same network run with random questions shows what asking is worth. Both start
 # from the same weights and the same first labels, in this profile some of every class.
-
+#
+# Every run leaves a record. Where there is one already, it is shown instead of run again; a run that was cut off goes on.
 
 # %% tags=["nbval-ignore-output"]
-def network():
-    return cpdgal.build(
-        method, seed=seed, bands=components, window=7, classes=scene.classes
-    )
+from dataclasses import replace
 
-
-models = {query: network() for query in ("margin", "random")}
-loops = [
-    cpdgal.active_learning(model, windows, split, protocol, query=query, seed=seed)
-    for query, model in models.items()
-]
-runs = dict(zip(models, cpdgal.side_by_side(*loops), strict=True))
+records = cpdgal.Store(store, packaged=not fresh)
+queries = ("margin", "random")
+studies = [replace(study, query=query) for query in queries]
+found = cpdgal.side_by_side(*studies, store=records, weights=True)
+runs = dict(zip(queries, found, strict=True))
 
 # %% [markdown]
 # Two floors keep the numbers honest. They get the same labels as the network, cycle by cycle: a classifier that knows
@@ -111,27 +109,30 @@ floors = {
     "spectrum only (SVM)": cpdgal.spectra_floor,
 }
 truth = scene.targets[split.holdout]
-curves = {
-    query: pd.DataFrame([c.row for c in cycles]) for query, cycles in runs.items()
-}
+curves = {query: record.cycles for query, record in runs.items()}
 for name, floor in floors.items():
-    guessed = [floor(scene, c.labelled, split.holdout) for c in runs["random"]]
+    chance = runs["random"]
+    guessed = [
+        floor(scene, chance.labelled(cycle), split.holdout)
+        for cycle in chance.cycles.cycle
+    ]
     accuracies = [cpdgal.scores(truth, guess)["OA"] for guess in guessed]
-    curves[name] = curves["random"].assign(OA=accuracies)
+    curves[name] = chance.cycles.assign(OA=accuracies)
 learning = figures.learning_curves(curves)
 
 # %%
-rows = {("network", query): cycles[-1].scores for query, cycles in runs.items()}
+scores = ["OA", "AA", "kappa"]
+rows = {("network", query): dict(r.final[scores]) for query, r in runs.items()}
 for name, floor in floors.items():
-    for query, cycles in runs.items():
-        rows[name, query] = cpdgal.scores(
-            truth, floor(scene, cycles[-1].labelled, split.holdout)
-        )
+    for query, record in runs.items():
+        guessed = floor(scene, record.labelled(), split.holdout)
+        rows[name, query] = cpdgal.scores(truth, guessed)
 results = pd.DataFrame(rows).T.rename_axis(["method", "labels"])
 results.rename(columns="{}, %".format).round(1)
 
 # %% tags=["remove-cell"]
-last = runs["margin"][-1]
+asked = runs["margin"]
+spent = len(asked.queried)
 for name, value in results.loc["network", "margin"].items():
     glue(f"quickstart-{name}", round(float(value), 1))
 glue("quickstart-random", round(float(results.OA["network", "random"]), 1))
@@ -139,8 +140,8 @@ glue(
     "quickstart-coordinates",
     round(float(results.OA["coordinates only (1-NN)", "random"]), 1),
 )
-glue("quickstart-labels", len(last.labelled))
-glue("quickstart-share", round(100 * len(last.labelled) / len(windows), 2))
+glue("quickstart-labels", spent)
+glue("quickstart-share", round(asked.final.share, 2))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 from IPython.display import Markdown
@@ -150,7 +151,7 @@ network_oa = rounded["network", "margin"]
 place_oa = rounded["coordinates only (1-NN)", "random"]
 gain = network_oa - rounded["network", "random"]
 Markdown(
-    f"With {len(last.labelled)} labels ({len(last.labelled) / len(windows):.1%} of the labelled pixels) the loop reaches an "
+    f"With {spent} labels ({asked.final.share:.1f} % of the labelled pixels) the loop reaches an "
     f"overall accuracy of **{network_oa:.1f} %**, {abs(gain):.1f} points {'above' if gain > 0 else 'below'} random questions. "
     f"A classifier that knows nothing but row and column, given as many random labels, reaches **{place_oa:.1f} %**: "
     f"{'more' if place_oa > network_oa else 'less'} than the network. Fields are large and the split is random, so the pixels "
@@ -161,25 +162,25 @@ Markdown(
 # ## What it asked for
 
 # %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
-asked = figures.queried_pixels(scene, runs["margin"])
+where = figures.queried_pixels(scene, asked.queried)
 
 # %% [markdown]
 # ## The map
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
-probabilities = cpdgal.predict(models["margin"], windows.scene_batches())
-predicted = probabilities.argmax(1).reshape(scene.labels.shape).numpy() + 1
+predicted, _ = asked.map(scene)
 map_figure = figures.classification_map(scene, predicted, split)
 
-# %% tags=["nbval-ignore-output"]
-accuracy = cpdgal.class_accuracies(
-    truth, last.probabilities.argmax(1), scene.classes
+# %%
+table = asked.classes.rename(
+    columns={
+        "judged": "in the hold-out",
+        "pool": "in the pool",
+        "labels": "labels used",
+        "accuracy": "accuracy, %",
+    }
 )
-table = split.table(scene)[["labelled", "holdout"]]
-table["labels used"] = np.bincount(
-    scene.targets[last.labelled], minlength=scene.classes
-)
-table.assign(**{"accuracy, %": accuracy.round(1)})
+table.round(1)
 
 # %% [markdown]
 # ## What an honest split leaves
@@ -189,25 +190,24 @@ table.assign(**{"accuracy, %": accuracy.round(1)})
 # from them, once.
 
 # %%
-blocks = cpdgal.block_split(
-    scene, protocol.pool, window=7, rng=np.random.default_rng(seed)
-)
+from cpdgal.splits import portion
+
+pool = portion(study.pool, len(scene.pixels))
+once = replace(
+    study, split="block", query="random", initial=spent / pool, cycles=0,
+    stratified=True,
+)  # fmt: skip
+blocks = once.make_split(scene)
 for warning in blocks.warnings(scene):
     print(warning)
 
 # %% tags=["nbval-ignore-output"]
-from dataclasses import replace
-
-share = len(last.labelled) / len(blocks.pool)
-once = replace(protocol, initial=share, cycles=0, stratified=True)
-model = network()
-loop = cpdgal.active_learning(model, windows, blocks, once, seed=seed)
-((apart,),) = cpdgal.side_by_side(loop)
+apart = cpdgal.run(once, records)
 held_out = scene.targets[blocks.holdout]
-rows = {"network": apart.scores}
+rows = {"network": dict(apart.final[scores])}
 for name, floor in floors.items():
     rows[name] = cpdgal.scores(
-        held_out, floor(scene, apart.labelled, blocks.holdout)
+        held_out, floor(scene, apart.labelled(), blocks.holdout)
     )
 honest = pd.DataFrame(rows).T.rename_axis("method")
 glue("quickstart-blocks", round(float(honest.OA["network"]), 1))
@@ -216,16 +216,13 @@ glue("quickstart-blocks", round(float(honest.OA["network"]), 1))
 honest.rename(columns="{}, %".format).round(1)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-import platform
-
-import torch
-
 glue("quickstart-curves", learning)
 glue("quickstart-map", map_figure)
-glue("quickstart-seconds", round(sum(c.seconds for c in runs["margin"])))
+glue("quickstart-seconds", round(asked.cycles.seconds.sum()))
+made = asked.provenance
 glue(
     "quickstart-versions",
-    f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}",
+    f"Python {made['python']}, torch {made['torch']}, {made['processor']}",
 )
 
 # %% [markdown]

@@ -1,5 +1,9 @@
-"""`make notebooks`: bring every .ipynb in step with its .py, execute it, and keep outputs, not progress bars."""
+"""`make notebooks`: bring every .ipynb in step with its .py, execute it, and keep outputs, not progress bars.
 
+With --stale only the pages that are drawn from records, and only where the records changed since.
+"""
+
+import hashlib
 import sys
 from pathlib import Path
 
@@ -8,6 +12,27 @@ import nbformat
 import papermill
 
 HERE = Path(__file__).resolve().parent
+RECORDS = HERE.parent / "results"
+FROM_RECORDS = (
+    "03_comparison",
+    "10_leakage_audit",
+    "12_open_decisions",
+    "run",
+)
+
+
+def digest() -> str:
+    """What the records hold, in short: it stands in the metadata of the pages drawn from them."""
+    found = hashlib.sha256()
+    for path in sorted(RECORDS.glob("*.json")):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def is_stale(source: Path) -> bool:
+    """Whether the committed notebook shows other records than there are."""
+    committed = nbformat.read(source.with_suffix(".ipynb"), 4)
+    return committed.metadata.get("cpdgal", {}).get("records") != digest()
 
 
 def execute(source: Path) -> None:
@@ -19,10 +44,12 @@ def execute(source: Path) -> None:
     log.parent.mkdir(exist_ok=True)
     jupytext.write(jupytext.read(source), log, fmt="ipynb")
     executed = papermill.execute_notebook(
-        str(log), str(log), cwd=str(HERE), log_output=True
+        str(log), str(log), cwd=str(HERE.parent), log_output=True
     )
     committed = jupytext.read(source)
     committed.metadata.pop("papermill", None)
+    if source.stem in FROM_RECORDS:
+        committed.metadata["cpdgal"] = {"records": digest()}
     for cell, done in zip(committed.cells, executed.cells, strict=True):
         cell.id = f"{source.stem[:2]}-{committed.cells.index(cell):03d}"  # the same on every machine
         if cell.cell_type == "code":
@@ -37,6 +64,10 @@ def execute(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    for source in sorted(HERE.glob("[0-9]*.py")):
-        if not sys.argv[1:] or source.stem in sys.argv[1:]:
+    for source in sorted([*HERE.glob("[0-9]*.py"), HERE / "run.py"]):
+        if "--stale" in sys.argv:
+            wanted = source.stem in FROM_RECORDS and is_stale(source)
+        else:
+            wanted = not sys.argv[1:] or source.stem in sys.argv[1:]
+        if wanted:
             execute(source)

@@ -1,4 +1,4 @@
-"""Training, queries and the active-learning loop."""
+"""Training and the active-learning loop."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -9,7 +9,6 @@ import torch
 
 import cpdgal
 from cpdgal.active import PAPER
-from cpdgal.queries import STRATEGIES, select
 
 SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1, score_every=1)
 
@@ -72,24 +71,6 @@ def test_the_loop_asks_for_the_smallest_margins(windows, split):
     np.testing.assert_array_equal(second, wanted[: len(second)])
 
 
-@pytest.mark.parametrize("query", list(STRATEGIES))
-def test_the_same_seed_gives_the_same_run_to_the_bit(windows, split, query):
-    np.random.seed(0)  # noqa: NPY002  the global states are disturbed on purpose
-    torch.manual_seed(0)
-    model, cycles = run(windows, split, query=query, seed=3)
-    np.random.seed(1)  # noqa: NPY002
-    torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    again, repeated = run(windows, split, query=query, seed=3)
-    assert torch.equal(torch.random.get_rng_state(), before)
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, again.state_dict()[name])
-    np.testing.assert_array_equal(cycles[-1].labelled, repeated[-1].labelled)
-    np.testing.assert_array_equal(cycles[-1].probabilities, repeated[-1].probabilities)
-    _, other = run(windows, split, query=query, seed=4)
-    assert not np.array_equal(cycles[0].labelled, other[0].labelled)
-
-
 def test_strategies_share_their_first_labels_so_curves_start_together(windows, split):
     starts = [run(windows, split, replace(SMALL, cycles=0), query)[1][0] for query in ("margin", "random")]
     np.testing.assert_array_equal(starts[0].labelled, starts[1].labelled)
@@ -102,6 +83,55 @@ def test_the_open_choices_change_the_run(windows, split):
         {"warm_start": False}, {"keep_optimizer": True}, {"cw_mse_weight": 1.0}, {"detach_target": True},
     ):  # fmt: skip
         assert not np.array_equal(run(windows, split, **choice)[1][-1].probabilities, base), choice
+
+
+def same(cycle, other):
+    """Whether two cycles are the same to the bit, in all but the seconds they took."""
+    parts = ("losses", "scores")
+    arrays = ("labelled", "probabilities", "candidates")
+    assert set(cycle.state) == set(other.state)
+    return (
+        cycle.cycle == other.cycle
+        and all(getattr(cycle, part) == getattr(other, part) for part in parts)
+        and all(np.array_equal(getattr(cycle, part), getattr(other, part)) for part in arrays)
+        and all(torch.equal(value, other.state[name]) for name, value in cycle.state.items())
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("margin", {}), ("margin", {"warm_start": False}), ("margin", {"keep_optimizer": True}),
+        ("margin", {"warm_start": False, "keep_optimizer": True}), ("random", {}), ("bald", {}), ("badge", {}),
+    ],
+)  # fmt: skip
+def test_a_loop_goes_on_behind_any_cycle_as_if_never_stopped(windows, split, query, options):
+    _, cycles = run(windows, split, query=query, **options)
+    assert len(cycles) == 3
+    for stopped in cycles:
+        _, rest = run(windows, split, query=query, resume=stopped.state, **options)
+        assert len(rest) == 2 - stopped.cycle
+        assert all(same(cycle, other) for cycle, other in zip(rest, cycles[stopped.cycle + 1 :], strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"warm_start": False, "keep_optimizer": True}])
+def test_to_go_on_leaves_the_state_as_it_was(windows, split, options):
+    """A state may be given back more than once, and kept cycles do not change while the loop goes on."""
+    loop = cpdgal.active_learning(small_model(), windows, split, SMALL, progress=False, **options)
+    state = next(loop).state
+    kept = {name: value.clone() for name, value in state.items()}
+    list(loop)
+    run(windows, split, resume=state, **options)
+    assert all(torch.equal(value, kept[name]) for name, value in state.items())
+
+
+def test_a_floor_goes_on_as_well(windows, split):
+    def cycles(resume=None):
+        floor = cpdgal.coordinates_floor
+        return list(cpdgal.active_learning(floor, windows, split, SMALL, query="random", resume=resume, progress=False))
+
+    first, *rest = cycles()
+    assert all(same(cycle, other) for cycle, other in zip(cycles(first.state), rest, strict=True))
 
 
 def test_scoring_less_often_changes_nothing_else(windows, split):
@@ -194,47 +224,3 @@ def test_predict_leaves_the_mode_and_gives_probabilities(windows):
     assert model.training
     assert probabilities.shape == (30 * 32, 4)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(30 * 32))
-
-
-@pytest.mark.parametrize("strategy", list(STRATEGIES))
-def test_every_strategy_keeps_the_contract(strategy):
-    rng = np.random.default_rng(0)
-    for n, k, count in ((50, 4, 7), (5, 4, 9), (20, 2, 20), (1, 3, 1)):
-        probabilities = rng.dirichlet(np.ones(k), n)
-        chosen = select(strategy, probabilities, count, np.random.default_rng(1))
-        assert len(chosen) == min(count, n)
-        assert len(np.unique(chosen)) == len(chosen)
-        assert np.isin(chosen, np.arange(n)).all()
-        np.testing.assert_array_equal(chosen, select(strategy, probabilities, count, np.random.default_rng(1)))
-
-
-def test_strategies_want_what_they_say():
-    p = np.array([[0.98, 0.01, 0.01, 0], [0.45, 0.45, 0.05, 0.05], [0.37, 0.23, 0.2, 0.2], [0.36, 0.32, 0.31, 0.01]])
-    order = {name: select(name, p, 4, np.random.default_rng(0)).tolist() for name in STRATEGIES}
-    assert order["margin"] == [3, 2, 1, 0]
-    assert order["usual-margin"] == [1, 3, 2, 0]
-    assert order["entropy"] == [2, 3, 1, 0]
-    assert order["least-confidence"] == [3, 2, 1, 0]
-    with pytest.raises(ValueError, match="no query strategy is called 'best'; known are margin, usual-margin"):
-        select("best", p, 1, np.random.default_rng(0))
-
-
-def test_scores_against_their_definitions():
-    true, predicted = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 3])
-    measured = cpdgal.scores(true, predicted)
-    assert measured["OA"] == pytest.approx(100 * 4 / 7)
-    assert measured["AA"] == pytest.approx(100 * (3 / 4 + 1 / 2 + 0) / 3)
-    chance = (4 * 4 + 2 * 2) / 49
-    assert measured["kappa"] == pytest.approx(100 * (4 / 7 - chance) / (1 - chance))
-    np.testing.assert_allclose(cpdgal.class_accuracies(true, predicted, 5), [75, 50, 0, np.nan, np.nan])
-
-
-def test_the_floors(indian_pines):
-    split = cpdgal.random_split(indian_pines, 0.05, rng=np.random.default_rng(0))
-    truth = indian_pines.targets[split.holdout]
-    place = cpdgal.scores(truth, cpdgal.coordinates_floor(indian_pines, split.pool, split.holdout))["OA"]
-    spectra = cpdgal.scores(truth, cpdgal.spectra_floor(indian_pines, split.pool, split.holdout))["OA"]
-    assert 94 < place < 97  # the design measured 95.2 +- 0.4 %
-    assert 65 < spectra < 85
-    one_class = split.pool[indian_pines.targets[split.pool] == 3]
-    assert set(cpdgal.spectra_floor(indian_pines, one_class, split.holdout)) == {3}

@@ -1,0 +1,138 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version,-all
+#     cell_metadata_filter: tags,mystnb,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Open decisions, measured
+#
+# The paper leaves choices open that a program has to make; [they are listed with their reasons](../book/decisions). Here is what
+# each alternative does, one change at a time. Judged is on half of the training pool that is never asked for; the hold-out
+# is never seen. The protocol is a short one (8 cycles of 6 %, 40 epochs), the list of seeds and alternatives was
+# written into `workflow/sweeps.yml` before the first run. It runs as it is,
+# [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/12_open_decisions.ipynb).
+
+# %% tags=["hide-input"]
+# Set-up: a hosted notebook service gets the package, and nothing that it already has is changed. Elsewhere, no effect.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+
+    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
+    )
+
+# %% tags=["parameters"]
+store: str = (
+    "results"  # the folder of records; those of the package are found without it
+)
+
+# %% tags=["nbval-ignore-output"]
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from scipy import stats
+
+import cpdgal
+from cpdgal import figures
+from cpdgal.figures import glue
+
+SHORT = {"acquired": 0.06, "cycles": 8, "epochs": 40}
+validated = [
+    record
+    for record in cpdgal.Store(store).records()
+    if record.study.split == "validation"
+    and SHORT.items() <= record.study.changes.items()
+]
+
+
+def alternative(record):
+    """What a study changes beside the short protocol."""
+    changed = {
+        name: value
+        for name, value in record.study.changes.items()
+        if name not in SHORT
+    }
+    return ", ".join(f"{name} = {value}" for name, value in changed.items())
+
+
+ends = pd.DataFrame(
+    [(alternative(r), r.study.seed, r.final.OA) for r in validated],
+    columns=["alternative", "seed", "OA"],
+).pivot(index="alternative", columns="seed", values="OA")
+default = ends.loc[""] if "" in ends.index else pd.Series(dtype=float)
+changes = (ends.drop(index="", errors="ignore") - default).dropna(how="all")
+judged = int(validated[0].confusion.sum()) if validated else 0
+
+# %% [markdown]
+# ## The effect of each
+
+# %% mystnb={"figure": {"caption": "Change of overall accuracy on validation pixels against the default: diamonds are means over seeds, dots are seeds."}, "image": {"alt": "A row for every alternative with its change of accuracy in points around a vertical line at zero; a grey band shows one standard error."}} tags=["nbval-ignore-output"]
+share = default.mean() / 100
+noise = (
+    100 * np.sqrt(share * (1 - share) / judged / len(default))
+    if len(default)
+    else 0.0
+)
+if len(changes):
+    drawn = figures.effects(changes, noise)
+else:
+    print("no validation run is on record yet")
+
+# %%
+rows = []
+for name, row in changes.loc[changes.mean(axis=1).sort_values().index].iterrows():
+    each = row.dropna()
+    p = stats.ttest_1samp(each, 0).pvalue if len(each) > 2 else np.nan
+    rows.append(
+        {
+            "alternative": name,
+            "seeds": len(each),
+            "change of OA, points": f"{each.mean():+.2f}",
+            "seed by seed": ", ".join(f"{value:+.2f}" for value in each),
+            "p (paired t-test)": "" if np.isnan(p) else f"{p:.3f}",
+        }
+    )
+    key = name.translate(str.maketrans({c: "-" for c in " =,.[]_"}))
+    glue(
+        "decision-" + "-".join(filter(None, key.split("-"))), f"{each.mean():+.2f}"
+    )
+glue("decision-default", f"{default.mean():.2f}" if len(default) else "not run")
+glue("decision-noise", f"{noise:.2f}")
+glue("decision-seeds", len(default))
+pd.DataFrame(rows)
+
+# %% tags=["remove-input"]
+clear = [
+    row
+    for row in rows
+    if row["p (paired t-test)"]
+    and float(row["p (paired t-test)"]) < 0.05 / max(len(rows), 1)
+]
+better = [
+    row["alternative"] for row in clear if row["change of OA, points"][0] == "+"
+]
+worse = [
+    row["alternative"] for row in clear if row["change of OA, points"][0] == "-"
+]
+Markdown(
+    f"The default reaches {default.mean():.2f} % of {judged} validation pixels, mean over {len(default)} seeds. With "
+    f"{len(rows)} alternatives tested, a change counts as clear where p is below 0.05 divided by their number. "
+    f"Clearly better: {', '.join(better) or 'none'}. Clearly worse: {', '.join(worse) or 'none'}. "
+    "Where nothing is clearly better, the paper's reading stays the default."
+    if rows
+    else "Nothing to compare yet."
+)

@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version,-all
+#     cell_metadata_filter: tags,mystnb,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One run, from study to record
+#
+# The unit of every batch: one study, its record, and what there is to see of it. Where the store has the record it is
+# shown, where a run was cut off it goes on, else the run starts. As it stands, this page shows the paper's protocol on
+# Indian Pines, seed 0; it runs with other parameters on your machine or
+# [on Colab](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/run.ipynb).
+
+# %% tags=["hide-input"]
+# Set-up: a hosted notebook service gets the package, and nothing that it already has is changed. Elsewhere, no effect.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+
+    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
+    )
+
+# %% tags=["parameters"]
+scene: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+labels_path: str = ""  # the ground truth of a cube of your own
+method: str = "cpdgal"  # a network, or a floor: coordinates, spectra
+split: str = "random"  # random, block (leak-free) or validation
+query: str = "margin"  # a query strategy
+profile: str = "paper"  # smoke (seconds), quick (minutes), paper (an hour)
+seed: int = 0  # decides split, first labels, weights and noise
+changes: str = "{}"  # other values of cpdgal.Study, as JSON
+store: str = "results"  # the folder of records
+weights: bool = False  # keep the trained weights beside the record
+device: str = "cpu"  # or cuda
+
+# %% tags=["nbval-ignore-output"]
+import json
+
+import pandas as pd
+
+import cpdgal
+from cpdgal import figures
+
+# %%
+study = cpdgal.Study(
+    scene=scene, labels_path=labels_path, method=method, split=split,
+    query=query, profile=profile, seed=seed, **json.loads(changes),
+)  # fmt: skip
+print(study.name)
+print(study.protocol)
+print("changed from the defaults:", study.changes or "nothing")
+
+# %% tags=["nbval-ignore-output"]
+record = cpdgal.run(study, cpdgal.Store(store), device=device, weights=weights)
+pd.Series(record.provenance).drop("seconds")
+
+# %% [markdown]
+# ## What it reached
+
+# %% mystnb={"figure": {"caption": "Overall accuracy, average accuracy and kappa over the labels that were spent, and the gap between confidence and accuracy."}, "image": {"alt": "Three rising curves over the number of labelled pixels: OA, AA and kappa in percent; below, the expected calibration error of each cycle."}} tags=["nbval-ignore-output"]
+progress = figures.run_progress(record)
+
+# %%
+columns = ["labels", "share", "OA", "AA", "kappa", "ECE", "EMI"]
+record.cycles.dropna(subset="OA")[columns].round(2).tail(8)
+
+# %% [markdown]
+# ## What it asked for, and what it answers
+
+# %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
+data = study.load_scene()
+asked = figures.queried_pixels(data, record.queried)
+
+# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the pixels that judge."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
+if record.weights:
+    classes = figures.classification_map(data, *record.map(data))
+else:
+    print(
+        "no map: the weights of this run were not kept; weights = True keeps them"
+    )
+
+# %%
+record.classes.round(1)

@@ -1,0 +1,112 @@
+"""`cpdgal` in a shell."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+import cpdgal
+from cpdgal.cli import app
+
+SMALL = ("--scene", "synthetic", "--profile", "smoke")
+FAST = [f for each in ("components=8", "window=3", "dim=16", "layers=2") for f in ("--set", each)]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    done = call("run", *SMALL, *FAST, "--store", folder, "--weights")
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def the_record(store):
+    (path,) = store.glob("*.json")
+    return path
+
+
+def test_run_writes_a_record_once(store):
+    path = the_record(store)
+    written = path.read_bytes()
+    done = call("run", *SMALL, *FAST, "--store", store)
+    assert done.exit_code == 0
+    assert done.output.startswith(f"found: {path}, made with the same versions as here")
+    assert f"OA {cpdgal.Record.read(path).final.OA:.2f}" in done.output
+    assert path.read_bytes() == written
+
+
+def test_run_again_says_that_it_is_the_same_to_the_bit(store):
+    done = call("run", *SMALL, *FAST, "--store", store, "--again")
+    assert done.exit_code == 0
+    assert f"the same to the bit as {the_record(store)}" in done.output
+
+
+def test_run_again_says_which_version_differs(store, tmp_path):
+    content = json.loads(the_record(store).read_text())
+    content["cycles"]["OA"][-1] += 1
+    for other, code in (("1.0.0", 0), (content["provenance"]["torch"], 1)):
+        content["provenance"]["torch"] = other
+        (tmp_path / the_record(store).name).write_text(json.dumps(content))
+        done = call("run", *SMALL, *FAST, "--store", tmp_path, "--again")
+        assert done.exit_code == code, done.output
+        assert "not the same as" in done.output
+        assert ("torch (1.0.0 there" if code == 0 else "what differs: no version") in done.output
+
+
+def test_again_needs_a_record(tmp_path):
+    done = call("run", *SMALL, "--store", tmp_path, "--again")
+    assert done.exit_code == 1
+    assert "there is no record of synthetic-cpdgal" in done.output
+
+
+def test_map_paints_every_pixel(store, tmp_path):
+    for name in ("map.npy", "map.png"):
+        done = call("map", the_record(store), tmp_path / name)
+        assert done.exit_code == 0, done.output
+    scene = cpdgal.load_scene("synthetic")
+    classes = np.load(tmp_path / "map.npy")
+    assert classes.shape == scene.labels.shape
+    assert set(np.unique(classes)) <= set(scene.label_values)
+    expected, _ = cpdgal.Record.read(the_record(store)).map(scene)
+    np.testing.assert_array_equal(classes, np.array(scene.label_values)[expected - 1])
+    np.testing.assert_allclose(imread(tmp_path / "map.png")[..., :3], scene.palette[expected - 1], atol=1 / 255)
+
+
+def test_records_lists_them(store):
+    table = call("records", "--store", store, "--csv").output
+    assert the_record(store).stem.split("-")[-1] in table
+    assert table.startswith("key,scene,method,split,query,profile,seed,changes,labels,share,OA,AA,kappa,seconds")
+
+
+def test_scenes_and_fetch():
+    assert "salinas_a" in call("scenes").output
+    done = call("fetch", "synthetic")
+    assert done.exit_code == 0
+    assert cpdgal.load_scene("synthetic").checksum in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "--scene", "pavia"), "no scene is called 'pavia'"),
+        (("run", "--method", "resnet"), "method is one of cpdgal, vit"),
+        (("run", "--set", "epochs"), "--set takes name=value"),
+        (("run", "--set", "epoch=3"), "--set takes name=value"),
+        (("run", "--set", "epochs=many"), "epochs takes a int, not 'many'"),
+        (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
+        (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file"),
+        (("fetch", "nothing.mat"), "nothing.mat does not exist"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence_and_an_exit_status(arguments, sentence, tmp_path):
+    done = call(*arguments, *(("--store", tmp_path / "s") if arguments[0] == "run" else ()))
+    assert done.exit_code == 1
+    assert done.output.count("\n") <= 1
+    assert sentence in done.output
+    assert not (tmp_path / "s").exists()

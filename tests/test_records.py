@@ -1,0 +1,72 @@
+"""The committed records, and the pages that are drawn from them."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import cpdgal
+
+sys.path[:0] = [str(ROOT / "book"), str(ROOT / "notebooks")]
+import build
+import execute
+
+SCHEMA = json.loads(files("cpdgal").joinpath("record_schema.json").read_text(encoding="utf-8"))
+RECORDS = sorted((ROOT / "results").glob("*.json"))
+
+
+def test_there_are_records():
+    assert len(RECORDS) > 10
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])
+def test_a_record_is_whole(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(content, SCHEMA)
+    assert len(path.read_bytes()) < 100_000
+    record = cpdgal.Record.read(path)  # checks that the key is that of its contents
+    assert record.study.key == content["key"]
+    for table in ("cycles", "classes", "queried", "calibration"):
+        assert len({len(column) for column in content[table].values()}) == 1, table
+    confusion = np.array(content["confusion"])
+    assert record.final.OA == pytest.approx(100 * np.trace(confusion) / confusion.sum())
+    assert confusion.sum(1).tolist() == content["classes"]["judged"]
+    assert len(record.queried) == record.final.labels == sum(content["classes"]["labels"])
+    left = sum(content["classes"]["pool"]) - record.cycles.labels
+    np.testing.assert_array_equal(record.entropy.sum(1), left)
+    assert len(content["provenance"]["seconds"]) == len(record.cycles)
+
+
+def test_kept_weights_give_the_record_s_accuracy(indian_pines):
+    kept = [record for record in cpdgal.Store(ROOT / "results").records() if record.weights and record.study.profile == "quick"]
+    assert kept
+    for record in kept:
+        predicted, split = record.map(indian_pines)
+        right = predicted[tuple(indian_pines.pixels[split.holdout].T)] - 1 == indian_pines.targets[split.holdout]
+        assert 100 * right.mean() == pytest.approx(record.final.OA, abs=0.05)  # another processor rounds otherwise
+
+
+def test_pages_show_the_records_that_there_are():
+    for name in execute.FROM_RECORDS:
+        assert not execute.is_stale(ROOT / "notebooks" / f"{name}.py"), f"make notebooks: {name} shows other records"
+    page = build.records_page(cpdgal.Store(ROOT / "results", packaged=False))
+    assert (ROOT / "book" / "records.md").read_text(encoding="utf-8") == page
+    assert all(path.name in page for path in RECORDS)
+
+
+def test_records_come_with_the_wheel(tmp_path):
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    subprocess.run(wheel, check=True, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.whl")
+    target = tmp_path / "site"
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(built), str(target)], check=True)
+    script = "import cpdgal; print(cpdgal.__file__, len(cpdgal.Store('nothing').records()))"
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(target)}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert said == [str(target / "cpdgal" / "__init__.py"), str(len(RECORDS))]

@@ -1,0 +1,211 @@
+"""The batch: what a sweeps file lists is run, once, on this machine and by SLURM."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+from cpdgal import Record, Store, Study, run
+
+sys.path.insert(0, str(ROOT / "workflow"))
+from sweeps import studies
+
+SMALL = {"scene": "synthetic", "profile": "smoke", "window": 3, "components": 8, "dim": 16, "layers": 2}
+
+
+def write_sweeps(path: Path, **sweeps: list[dict]) -> Path:
+    path.write_text(yaml.safe_dump(sweeps, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def names(path: Path) -> list[str]:
+    return [study.name for study in studies(path)]
+
+
+# Sweeps files
+
+
+def test_a_sweep_takes_every_combination_in_the_order_of_the_file(tmp_path):
+    path = write_sweeps(tmp_path / "s.yml", a=[{"method": ["cpdgal", "vit"], "seed": [3, 1]}], b=[{"query": "random"}])
+    assert list(studies(path)) == [
+        Study(method="cpdgal", seed=3), Study(method="cpdgal", seed=1), Study(method="vit", seed=3),
+        Study(method="vit", seed=1), Study(query="random"),
+    ]  # fmt: skip
+
+
+def test_variants_are_run_beside_the_plain_studies(tmp_path):
+    variants = [{"pooling": "centre"}, {"alpha_range": [0.9, 0.1], "window": 5}]
+    path = write_sweeps(tmp_path / "s.yml", a=[{"seed": [0, 1], "variants": variants}])
+    assert list(studies(path)) == [
+        Study(seed=0), Study(seed=1), Study(seed=0, pooling="centre"), Study(seed=1, pooling="centre"),
+        Study(seed=0, alpha_range=(0.9, 0.1), window=5), Study(seed=1, alpha_range=(0.9, 0.1), window=5),
+    ]  # fmt: skip
+
+
+def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
+    path = write_sweeps(tmp_path / "s.yml", a=[{"seed": [0, 1], "weights": [0]}, {"seed": 1, "weights": [1]}, {"seed": 0}])
+    assert studies(path) == {Study(seed=0): True, Study(seed=1): True}
+    path = write_sweeps(tmp_path / "s.yml", a=[{"seed": [0, 1], "weights": [0]}, {"method": "vit"}])
+    assert studies(path) == {Study(seed=0): True, Study(seed=1): False, Study(method="vit"): False}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"method": "resnet"}, "method is one of"), ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
+        ({"sede": 0}, "'sede'"), ({"variants": [{"window": "wide"}]}, "window takes a int, not 'wide'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
+    path = write_sweeps(tmp_path / "s.yml", right=[{"seed": 0}], ours=[{"seed": 1}, wrong])
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}, sweep ours: .*{said}"):
+        studies(path)
+
+
+def test_every_study_behind_the_book_can_be_built_and_has_a_name_of_its_own():
+    listed = studies(ROOT / "workflow" / "sweeps.yml")
+    assert len(listed) == len({study.key for study in listed}) == len({study.name for study in listed}) > 50
+    assert any(listed.values())
+
+
+# Snakemake
+
+needs_snakemake = pytest.mark.skipif(find_spec("snakemake") is None, reason="Snakemake is not installed: it needs Python 3.11")
+
+
+def workplace(folder: Path) -> Path:
+    """A folder to run the workflow in: its paths are relative, so that records and logs land there."""
+    (folder / "notebooks").symlink_to(ROOT / "notebooks")
+    return folder
+
+
+def snakemake(sweeps: Path, *options: str, store="store") -> list[str]:
+    """The command line; the store is a path below the folder that it is run in."""
+    command = [sys.executable, "-m", "snakemake", "records", "--snakefile", str(ROOT / "workflow" / "Snakefile"), *options]
+    return [*command, "--config", f"sweeps={sweeps}", f"store={store}"]
+
+
+def finished(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    together = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.run(command, cwd=folder, check=False, timeout=600, **together)
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """Folder and end of a batch of three studies, of which the last cannot be run."""
+    folder = workplace(tmp_path_factory.mktemp("batch"))
+    sweeps = write_sweeps(folder / "three.yml", right=[SMALL | {"seed": [0, 1]}], wrong=[SMALL | {"components": 99}])
+    return folder, finished(snakemake(sweeps, "--cores", "2", "--quiet", "rules"), folder)
+
+
+def planned(folder: Path, *seeds: int, store="store") -> set[str]:
+    """The studies that Snakemake would run for the sweep of these seeds."""
+    sweeps = write_sweeps(folder / "planned.yml", right=[SMALL | {"seed": list(seeds)}])
+    done = finished(snakemake(sweeps, "--cores", "1", "--dry-run", store=store), folder)
+    assert done.returncode == 0, done.stdout
+    return set(re.findall(r"wildcards: name=(\S+)", done.stdout))
+
+
+@needs_snakemake
+def test_a_batch_leaves_a_record_and_an_executed_notebook_for_every_study(batch):
+    folder, done = batch
+    right = names(folder / "three.yml")[:2]
+    assert {path.stem for path in (folder / "store").glob("*.json")} == set(right), done.stdout
+    for name, seed in zip(right, (0, 1), strict=True):
+        record = Record.read(folder / "store" / f"{name}.json")
+        assert record.study == Study(**SMALL, seed=seed, checksum=record.study.checksum)
+        assert "What it reached" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
+@needs_snakemake
+def test_a_study_that_fails_says_so_in_a_sentence_and_leaves_its_notebook(batch):
+    folder, done = batch
+    wrong = names(folder / "three.yml")[-1]
+    assert done.returncode != 0
+    sentence = "ValueError: synthetic: 99 components from 40 bands and 3600 pixels; choose 1 to 40"
+    assert f"{wrong}: {sentence}" in done.stdout.splitlines()
+    assert "Traceback" not in done.stdout
+    notebook = nbformat.read(folder / "runs" / "studies" / f"{wrong}.ipynb", 4)
+    errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert [f"{error.ename}: {error.evalue}" for error in errors] == [sentence]
+
+
+@needs_snakemake
+def test_only_what_has_no_record_is_planned(batch, tmp_path):
+    folder, _ = batch
+    assert planned(folder, 0, 1) == set()
+    shutil.copytree(folder / "store", tmp_path / "store")
+    (removed,) = (tmp_path / "store").glob(f"{Study(**SMALL, seed=1).name}.json")
+    removed.unlink()
+    new = Study(**SMALL, seed=2).name
+    assert planned(folder, 0, 1, 2, store=tmp_path / "store") == {removed.stem, new}
+
+
+# SLURM
+
+DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")
+WITHOUT = [name for name in DAEMONS if shutil.which(name) is None]
+
+
+@pytest.fixture
+def slurm():
+    """A SLURM of one node on this machine, stopped at the end."""
+    here = ROOT / "tests" / "slurm"
+    started = subprocess.run([here / "start.sh"], capture_output=True, text=True, check=False, timeout=180)
+    assert started.returncode == 0, started.stderr
+    yield
+    stopped = subprocess.run([here / "stop.sh"], capture_output=True, text=True, check=False, timeout=180)
+    assert stopped.returncode == 0, stopped.stderr
+
+
+@needs_snakemake
+@pytest.mark.slow
+@pytest.mark.skipif(bool(WITHOUT), reason=f"no SLURM on this machine: it lacks {', '.join(WITHOUT)}")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="SLURM's daemons need root")
+def test_a_study_that_slurm_cuts_off_goes_on_and_ends_in_the_same_record(slurm, tmp_path):
+    folder = workplace(tmp_path)
+    sweeps = write_sweeps(folder / "six.yml", six=[SMALL | {"cycles": 10, "epochs": 40, "seed": [0, 1, 2, 3, 4, 5]}])
+    named = {study.name: study for study in studies(sweeps)}
+    options = "--executor slurm --jobs 6 --default-resources slurm_partition=main --slurm-no-account"
+    options += " --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5"
+    command = ["timeout", "-k", "30", "1500", *snakemake(sweeps, *options.split())]
+
+    def records() -> set[str]:
+        return {path.stem for path in (folder / "store").glob("*.json")}
+
+    with (folder / "output.txt").open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        while not (begun := [path.stem for path in (folder / "store" / "checkpoints").glob("*-??????????.safetensors")]):
+            assert process.poll() is None, output_of(folder)
+            time.sleep(0.2)
+        listed = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
+        running = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+        (job,) = (line.split()[0] for line in running if begun[0] in line)
+        subprocess.run(["scancel", job], check=True)
+        assert process.wait() not in (0, 124, 137), output_of(folder)
+    assert records() == set(named) - {begun[0]}, output_of(folder)
+    assert f"{job}' failed" in output_of(folder)
+
+    with (folder / "output.txt").open("w") as output:
+        again = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False)
+    assert again.returncode == 0, output_of(folder)
+    assert records() == set(named)
+    assert {path.stem for path in (folder / "runs" / "studies").glob("*.ipynb")} == set(named)
+    resumed = Record.read(folder / "store" / f"{begun[0]}.json")
+    assert resumed.provenance["resumed"] >= 1
+    assert not list((folder / "store" / "checkpoints").glob("*.safetensors"))
+    undisturbed = run(named[begun[0]], Store(folder / "undisturbed", packaged=False), progress=False)
+    assert resumed.differences(undisturbed) == []
+
+
+def output_of(folder: Path) -> str:
+    return (folder / "output.txt").read_text(encoding="utf-8")

@@ -1,0 +1,29 @@
+"""The studies that a sweeps file lists, in its order."""
+
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from cpdgal import Study
+
+
+def studies(path: Path) -> dict[Study, bool]:
+    """Every study of a sweeps file and whether its weights are kept; ``ValueError`` says which sweep is wrong."""
+    listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    found = {}
+    for name, sweeps in listed.items():
+        for sweep in sweeps:
+            try:
+                for study, keep in _expanded(dict(sweep)):
+                    found[study] = found.get(study, False) or keep
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}, sweep {name}: {error}") from error
+    return found
+
+
+def _expanded(sweep: dict) -> list[tuple[Study, bool]]:
+    weights, variants = sweep.pop("weights", []), [{}, *sweep.pop("variants", [])]
+    lists = {name: value if isinstance(value, list) else [value] for name, value in sweep.items()}
+    combinations = [dict(zip(lists, values, strict=True)) for values in product(*lists.values())]
+    return [(Study(**values, **variant), values.get("seed", 0) in weights) for variant in variants for values in combinations]
