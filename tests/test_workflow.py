@@ -175,37 +175,42 @@ def test_a_study_that_slurm_cuts_off_goes_on_and_ends_in_the_same_record(slurm, 
     folder = workplace(tmp_path)
     sweeps = write_sweeps(folder / "six.yml", six=[SMALL | {"cycles": 10, "epochs": 40, "seed": [0, 1, 2, 3, 4, 5]}])
     named = {study.name: study for study in studies(sweeps)}
-    options = "--executor slurm --jobs 6 --default-resources slurm_partition=main --slurm-no-account"
-    options += " --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5"
-    command = ["timeout", "-k", "30", "1500", *snakemake(sweeps, *options.split())]
+    options = "--executor slurm --jobs 6 --default-resources slurm_partition=main --slurm-status-command squeue"
+    command = snakemake(sweeps, *options.split(), "--slurm-init-seconds-before-status-checks", "5")
+    command = ["timeout", "-k", "30", "1800", *command]
+    output, store = folder / "output.txt", folder / "store"
 
     def records() -> set[str]:
-        return {path.stem for path in (folder / "store").glob("*.json")}
+        return {path.stem for path in store.glob("*.json")}
 
-    with (folder / "output.txt").open("w") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
-        while not (begun := [path.stem for path in (folder / "store" / "checkpoints").glob("*-??????????.safetensors")]):
-            assert process.poll() is None, output_of(folder)
-            time.sleep(0.2)
-        listed = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
-        running = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
-        (job,) = (line.split()[0] for line in running if begun[0] in line)
-        subprocess.run(["scancel", job], check=True)
-        assert process.wait() not in (0, 124, 137), output_of(folder)
-    assert records() == set(named) - {begun[0]}, output_of(folder)
-    assert f"{job}' failed" in output_of(folder)
+    def begun() -> list[str]:
+        return [name for name in named if (store / "checkpoints" / f"{name}.safetensors").exists()]
 
-    with (folder / "output.txt").open("w") as output:
-        again = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False)
-    assert again.returncode == 0, output_of(folder)
+    together = {"cwd": folder, "stderr": subprocess.STDOUT}
+    with output.open("w") as file, subprocess.Popen(command, stdout=file, **together) as process:
+        try:
+            while not begun():
+                assert process.poll() is None, output.read_text()
+                time.sleep(0.2)
+            cut_off = begun()[0]
+            listed = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
+            running = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+            (job,) = (line.split()[0] for line in running if cut_off in line)
+            subprocess.run(["scancel", job], check=True)
+            assert process.wait() not in (0, 124, 137), output.read_text()
+        finally:
+            process.terminate()
+    assert f"SLURM-job '{job}' failed" in output.read_text()
+    assert records() == set(named) - {cut_off}, output.read_text()
+    assert begun() == [cut_off]
+
+    with output.open("w") as file:
+        again = subprocess.run(command, stdout=file, check=False, **together)
+    assert again.returncode == 0, output.read_text()
+    assert "study          1\n" in output.read_text()
     assert records() == set(named)
     assert {path.stem for path in (folder / "runs" / "studies").glob("*.ipynb")} == set(named)
-    resumed = Record.read(folder / "store" / f"{begun[0]}.json")
+    resumed = Record.read(store / f"{cut_off}.json")
     assert resumed.provenance["resumed"] >= 1
-    assert not list((folder / "store" / "checkpoints").glob("*.safetensors"))
-    undisturbed = run(named[begun[0]], Store(folder / "undisturbed", packaged=False), progress=False)
+    undisturbed = run(named[cut_off], Store(folder / "undisturbed", packaged=False), progress=False)
     assert resumed.differences(undisturbed) == []
-
-
-def output_of(folder: Path) -> str:
-    return (folder / "output.txt").read_text(encoding="utf-8")
