@@ -34,7 +34,7 @@ def glue(name: str, value) -> None:
         from myst_nb import glue as store
     except ImportError:  # a hosted notebook service
         return
-    store(name, value, display=False)
+    store(name, value.item() if isinstance(value, np.generic) else value, display=False)
 
 
 def scene_overview(scene: Scene) -> Figure:
@@ -162,12 +162,15 @@ def maps(scene: Scene, predicted: dict[str, np.ndarray]) -> Figure:
 
 
 def fall(table: pd.DataFrame) -> Figure:
-    """How far each method falls: rows are methods, columns are splits, values lists of OA in percent, one a seed."""
+    """How far each method falls: rows are methods, columns are splits, values lists of OA in percent, one a seed
+    (empty: not run)."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     at = np.arange(table.shape[1])
     for (name, row), spare, marker in zip(table.iterrows(), cycle(_PALETTE[len(_NAMED) :]), cycle("osD^vP"), strict=False):
         colour = COLOURS.get(name, spare)
-        axes.plot(at, [np.mean(values) for values in row], marker=marker, ms=7, lw=2, color=colour, label=name)
+        axes.plot(
+            at, [np.mean(values) if values else np.nan for values in row], marker=marker, ms=7, lw=2, color=colour, label=name
+        )
         for x, values in zip(at, row, strict=True):
             axes.scatter(np.full(len(values), x), values, s=14, color=colour, alpha=0.6)
     axes.set_xticks(at, table.columns)

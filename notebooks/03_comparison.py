@@ -174,9 +174,9 @@ if pines:
 # %% tags=["remove-input"]
 place = pines.get("coordinates, spread out", [])
 network = pines.get("CPDGAL", [])
+floor = spread([record.final.OA for record in place]) if place else "not run"
+glue("comparison-spread-out", floor)
 if place and network:
-    floor = spread([record.final.OA for record in place])
-    glue("comparison-spread-out", floor)
     shown = Markdown(
         f"A classifier that knows **nothing but row and column**, its labels spread evenly over the map, reaches "
         f"{floor} % with as many labels: on this split, memory of place alone goes that far. What is left "

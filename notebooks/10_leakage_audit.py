@@ -133,8 +133,7 @@ ends.map(lambda values: spread(values) if values else "-").rename(
 ).rename_axis("method")
 
 # %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of parting pool and hold-out: means as lines, seeds as dots."}, "image": {"alt": "Lines fall from left to right: every method, networks and floors alike, loses most of its accuracy from random pixels to blocks with a gap."}} tags=["nbval-ignore-output"]
-whole = [split for split in SPLITS if all(map(len, ends[split]))]
-drop = figures.fall(ends[whole] if whole else ends[[]])
+drop = figures.fall(ends[[split for split in SPLITS if any(map(len, ends[split]))]])
 glue("leakage-fall", drop)
 
 # %% [markdown]

@@ -35,7 +35,7 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
 method: str = "cpdgal"  # a network, or a floor: coordinates, spectra
 split: str = "random"  # random, block (leak-free) or validation
@@ -57,7 +57,7 @@ from cpdgal import figures
 
 # %%
 study = cpdgal.Study(
-    scene=scene, labels_path=labels_path, method=method, split=split,
+    scene=scene_name, labels_path=labels_path, method=method, split=split,
     query=query, profile=profile, seed=seed, **json.loads(changes),
 )  # fmt: skip
 print(study.name)
@@ -82,12 +82,12 @@ record.cycles.dropna(subset="OA")[columns].round(2).tail(8)
 # ## What it asked for, and what it answers
 
 # %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
-data = study.load_scene()
-asked = figures.queried_pixels(data, record.queried)
+scene = study.load_scene()
+asked = figures.queried_pixels(scene, record.queried)
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the pixels that judge."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 if record.weights:
-    classes = figures.classification_map(data, *record.map(data))
+    classes = figures.classification_map(scene, *record.map(scene))
 else:
     print(
         "no map: the weights of this run were not kept; weights = True keeps them"

@@ -11,7 +11,6 @@ from IPython.display import SVG
 
 import cpdgal
 from cpdgal import figures
-from cpdgal.active import Cycle
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +31,20 @@ def labelled(figure):
     return all(axis.get_xlabel() and axis.get_ylabel() for axis in axes)
 
 
-def cycles(scene):
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(scene.pixels))
-    chances = rng.dirichlet(np.ones(scene.classes), 20)
-    return [Cycle(c, order[: 5 + 3 * c], [1.0], {"OA": 50.0, "AA": 40.0, "kappa": 30.0}, chances, 1.0) for c in range(3)]
+def queried(scene):
+    order = np.random.default_rng(0).permutation(len(scene.pixels))[:11]
+    rows, columns = scene.pixels[order].T
+    return pd.DataFrame({"cycle": np.repeat([0, 1, 2], [5, 3, 3]), "position": order, "row": rows, "column": columns})
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Records of two methods, one of them with two seeds."""
+    store = cpdgal.Store(tmp_path_factory.mktemp("store"), packaged=False)
+    small = {"scene": "synthetic", "profile": "smoke", "score_every": 1, "epochs": 1, "dim": 8, "layers": 1, "window": 3}
+    studies = [cpdgal.Study(**small, seed=0), cpdgal.Study(**small, seed=1), cpdgal.Study(**small, method="spectra")]
+    records = [cpdgal.run(study, store, progress=False) for study in studies]
+    return {"CPDGAL": records[:2], "spectrum only (SVM)": records[2:]}
 
 
 def test_every_map_and_curve_has_labelled_axes(scene, bare):
@@ -47,8 +55,9 @@ def test_every_map_and_curve_has_labelled_axes(scene, bare):
             figures.scene_overview(shown),
             figures.mean_spectra(shown),
             figures.learning_curves({"margin": curve, "random": curve, "own": curve}),
-            figures.queried_pixels(shown, cycles(shown)),
+            figures.queried_pixels(shown, queried(shown)),
             figures.classification_map(shown, np.maximum(shown.labels, 1), split),
+            figures.maps(shown, {"one": shown.labels, "two": np.maximum(shown.labels, 1)}),
         ]
         assert all(labelled(figure) for figure in drawn)
 
@@ -110,3 +119,38 @@ def test_glue_stores_values_and_is_silent_on_a_hosted_service(monkeypatch):
     monkeypatch.setitem(sys.modules, "myst_nb", None)
     figures.glue("y", 1)
     assert stored == {"x": 3.5}
+
+
+def test_figures_of_records_have_labelled_axes(runs):
+    ends = pd.DataFrame({"random": {"CPDGAL": [90.0, 92.0], "ViT": []}, "blocks": {"CPDGAL": [40.0], "ViT": [30.0]}})
+    changes = pd.DataFrame({101: {"a": 1.0, "b": -2.0}, 102: {"a": 2.0, "b": np.nan}})
+    far = pd.DataFrame({"distance": [1.0, 5.0], "accuracy": [90.0, 50.0]})
+    drawn = [
+        figures.curves_over_seeds(runs, 97.0), figures.run_progress(runs["CPDGAL"][0]), figures.fall(ends),
+        figures.effects(changes, 1.0), figures.accuracy_by_distance({"CPDGAL": far}, 7),
+    ]  # fmt: skip
+    assert all(labelled(figure) for figure in drawn)
+
+
+def test_a_band_is_the_mean_and_one_deviation_over_seeds(runs):
+    (axes,) = figures.curves_over_seeds(runs).axes
+    both = np.stack([record.cycles.OA for record in runs["CPDGAL"]])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), both.mean(0))
+    corners = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(corners[:, 1].max(), (both.mean(0) + both.std(0, ddof=1)).max())
+    assert [line.get_label().split(":")[0] for line in axes.lines] == ["CPDGAL (2 seeds)", "spectrum only (SVM) (1 seed)"]
+
+
+def test_methods_that_were_not_run_on_a_split_leave_a_gap():
+    (axes,) = figures.fall(pd.DataFrame({"random": {"ViT": []}, "blocks": {"ViT": [30.0, 40.0]}})).axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 35.0])
+
+
+def test_effects_are_sorted_and_named():
+    (axes,) = figures.effects(pd.DataFrame({101: {"worse": -2.0, "better": 1.0}}), 0.5).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"]
+
+
+def test_spread():
+    assert figures.spread([96.0, 98.0]) == "97.00 ± 1.41"
+    assert figures.spread([96.874]) == "96.87"

@@ -11,7 +11,8 @@ import papermill
 import pytest
 from conftest import ROOT
 
-SCRIPTS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+SCRIPTS = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), ROOT / "notebooks" / "run.py"]
+FROM_RECORDS = ("03_comparison", "10_leakage_audit", "12_open_decisions")  # they train nothing and take no scene
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
 
@@ -81,9 +82,9 @@ def test_parameters_have_types_and_explanations(script):
     path = str(script.with_suffix(".ipynb"))
     assert len(tagged(nbformat.read(path, 4), "parameters")) == 1
     parameters = papermill.inspect_notebook(path)
-    assert {"scene_name", "profile", "seed"} <= set(parameters)
+    assert ({"store"} if script.stem in FROM_RECORDS else {"scene_name", "profile", "seed"}) <= set(parameters)
     for parameter in parameters.values():
-        assert parameter["inferred_type_name"] in ("str", "int")
+        assert parameter["inferred_type_name"] in ("str", "int", "bool")
         assert len(parameter["help"]) > 10
 
 
@@ -93,7 +94,7 @@ def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.notebook
-@by_name
+@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem not in FROM_RECORDS], ids=lambda each: each.stem)
 def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
     done = run_papermill(
         tmp_path, script.with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "seed", 3, "-p", "profile", "smoke"
@@ -102,12 +103,24 @@ def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
 
 
 @pytest.mark.notebook
-@by_name
+@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem not in FROM_RECORDS], ids=lambda each: each.stem)
 def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
+    changes = ("-p", "changes", '{"components": 8}') if script.stem == "run" else ("-p", "components", 8)
     done = run_papermill(
-        ROOT, script.relative_to(ROOT).with_suffix(".ipynb"), tmp_path / "x.ipynb",
-        "-p", "scene_name", "synthetic", "-p", "profile", "smoke", "-p", "components", 8,
+        ROOT, script.relative_to(ROOT).with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "synthetic",
+        "-p", "profile", "smoke", *(() if script.stem == "02_method" else ("-p", "store", tmp_path / "store")), *changes,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem in FROM_RECORDS], ids=lambda each: each.stem)
+def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path, monkeypatch):
+    notebook = jupytext.read(script)
+    (parameters,) = tagged(notebook, "parameters")
+    parameters.source += "\nimport cpdgal.study\ncpdgal.study._packaged = list"
+    jupytext.write(notebook, tmp_path / "empty.ipynb")
+    done = run_papermill(tmp_path, "empty.ipynb", "x.ipynb")
     assert done.returncode == 0, done.stderr[-3000:]
 
 
