@@ -251,8 +251,8 @@ def _typed(declared: Field, value):
         and (not isinstance(part, float) or math.isfinite(part))
         for part in parts
     ):
-        wanted = "pair of numbers" if pair else kind.__name__
-        raise ValueError(f"{declared.name} takes a {wanted}, not {value!r}")
+        wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(kind, "a pair of numbers")
+        raise ValueError(f"{declared.name} takes {wanted}, not {value!r}")
     return tuple(map(float, value)) if pair else kind(value)
 
 

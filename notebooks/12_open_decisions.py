@@ -51,6 +51,30 @@ from cpdgal import figures
 from cpdgal.figures import glue
 
 SHORT = {"acquired": 0.06, "cycles": 8, "epochs": 40}
+# What each change is called, and its number on the page of open decisions.
+NAMES = {
+    "window = 5": "1: window 5",
+    "window = 9": "1: window 9",
+    "cw_mse_weight = 0.0": "2: CW-MSE weight 0",
+    "cw_mse_weight = 1.0": "2: CW-MSE weight 1",
+    "detach_target = True": "2: CW-MSE target detached",
+    "masked_above = half": "3: masked where above one half",
+    "refinement = last": "4: t = T at inference",
+    "refinement = average": "4: mean of 8 draws at inference",
+    "alpha_range = [0.99, 0.01]": "5: schedule down to 0.01",
+    "alpha_range = [0.99, 0.9]": "5: schedule down to 0.9",
+    "alpha_clip = [0.2, 0.8]": "5: clipped to 0.2..0.8",
+    "mask_at_inference = False": "6: no mask at inference",
+    "warm_start = False": "7: each training from scratch",
+    "keep_optimizer = True": "7: Adam's state kept",
+    "stratified = True": "9: first labels from every class",
+    "stratified_pool = False": "9: pool purely at random",
+    "pca = pool": "10: PCA of the pool alone",
+    "whiten = False": "10: scores not whitened",
+    "pooling = centre": "14: centre token",
+    "refined_after_norm = False": "15: Z'_m before the LayerNorm",
+    "decay = cosine": "16: cosine decay",
+}
 validated = [
     record
     for record in cpdgal.Store(store).records()
@@ -66,7 +90,8 @@ def alternative(record):
         for name, value in record.study.changes.items()
         if name not in SHORT
     }
-    return ", ".join(f"{name} = {value}" for name, value in changed.items())
+    said = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return NAMES.get(said, said)
 
 
 ends = pd.DataFrame(
@@ -106,10 +131,11 @@ for name, row in changes.loc[changes.mean(axis=1).sort_values().index].iterrows(
             "p (paired t-test)": "" if np.isnan(p) else f"{p:.3f}",
         }
     )
-    key = name.translate(str.maketrans({c: "-" for c in " =,.[]_"}))
-    glue(
-        "decision-" + "-".join(filter(None, key.split("-"))), f"{each.mean():+.2f}"
-    )
+for name in NAMES.values():
+    effect = changes.loc[name].mean() if name in changes.index else None
+    shown = "not run yet" if effect is None else f"{effect:+.2f} points"
+    key = "".join(c if c.isalnum() else "-" for c in name.lower().replace("'", ""))
+    glue("decision-" + "-".join(filter(None, key.split("-"))), shown)
 glue("decision-default", f"{default.mean():.2f}" if len(default) else "not run")
 glue("decision-noise", f"{noise:.2f}")
 glue("decision-seeds", len(default))

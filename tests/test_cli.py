@@ -98,7 +98,7 @@ def test_scenes_and_fetch():
         (("run", "--method", "resnet"), "method is one of cpdgal, vit"),
         (("run", "--set", "epochs"), "--set takes name=value"),
         (("run", "--set", "epoch=3"), "--set takes name=value"),
-        (("run", "--set", "epochs=many"), "epochs takes a int, not 'many'"),
+        (("run", "--set", "epochs=many"), "epochs takes a whole number, not 'many'"),
         (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
         (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file"),
         (("fetch", "nothing.mat"), "nothing.mat does not exist"),

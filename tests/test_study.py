@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 
 import cpdgal
 from cpdgal import Record, RecordError, Store, Study
@@ -28,7 +28,7 @@ from cpdgal import study as module
 from cpdgal.metrics import scores
 
 SMALL = Study(
-    scene="synthetic", profile="smoke", components=4, window=3, dim=8, heads=2, layers=1, cycles=4, epochs=2, score_every=1
+    scene="synthetic", profile="smoke", components=4, window=3, dim=8, heads=2, layers=1, cycles=3, epochs=2, score_every=1
 )
 # One other value for every field that decides numbers, in the order of the fields.
 OTHER = {
@@ -101,8 +101,6 @@ def test_another_value_of_any_field_is_another_study(field):
 
 def test_no_two_of_these_studies_share_a_file():
     assert len({Study(**{field: value}).name for field, value in OTHER.items()}) == len(OTHER)
-    pairs = {Study(**dict([one, other])).key for one in OTHER.items() for other in OTHER.items()}
-    assert len(pairs) == len(OTHER) * (len(OTHER) + 1) / 2
 
 
 def test_a_key_does_not_depend_on_how_a_study_is_written_down():
@@ -132,7 +130,7 @@ def values(field):
     return st.text(max_size=20) if isinstance(default, str) else kinds[type(default)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.fixed_dictionaries({}, optional={field: values(field) for field in OTHER}))
 def test_a_study_comes_back_from_its_form(chosen):
     study = Study(**chosen)
@@ -165,17 +163,17 @@ def test_scenes_of_the_same_name_in_two_folders_do_not_share_a_file():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"seed": "0"}, "seed takes a int, not '0'"),
-        ({"seed": True}, "seed takes a int, not True"),
-        ({"seed": None}, "seed takes a int, not None"),
-        ({"cycles": 3.0}, "cycles takes a int, not 3.0"),
-        ({"warm_start": "true"}, "warm_start takes a bool, not 'true'"),
-        ({"warm_start": 1}, "warm_start takes a bool, not 1"),
-        ({"learning_rate": "0.1"}, "learning_rate takes a float, not '0.1'"),
-        ({"pool": True}, "pool takes a float, not True"),
-        ({"beta": float("nan")}, "beta takes a float, not nan"),
-        ({"beta": float("inf")}, "beta takes a float, not inf"),
-        ({"scene": None}, "scene takes a str, not None"),
+        ({"seed": "0"}, "seed takes a whole number, not '0'"),
+        ({"seed": True}, "seed takes a whole number, not True"),
+        ({"seed": None}, "seed takes a whole number, not None"),
+        ({"cycles": 3.0}, "cycles takes a whole number, not 3.0"),
+        ({"warm_start": "true"}, "warm_start takes true or false, not 'true'"),
+        ({"warm_start": 1}, "warm_start takes true or false, not 1"),
+        ({"learning_rate": "0.1"}, "learning_rate takes a number, not '0.1'"),
+        ({"pool": True}, "pool takes a number, not True"),
+        ({"beta": float("nan")}, "beta takes a number, not nan"),
+        ({"beta": float("inf")}, "beta takes a number, not inf"),
+        ({"scene": None}, "scene takes a text, not None"),
         ({"alpha_range": (1,)}, r"alpha_range takes a pair of numbers, not \(1,\)"),
         ({"alpha_range": 0.5}, "alpha_range takes a pair of numbers, not 0.5"),
         ({"alpha_range": "01"}, "alpha_range takes a pair of numbers, not '01'"),
@@ -251,18 +249,18 @@ def test_a_record_s_tables_follow_the_loop(record, synthetic):
     cycles, classes, queried = record.cycles, record.classes, record.queried
     labels = SMALL.protocol.label_counts(len(synthetic.pixels))
     assert list(cycles) == COLUMNS
-    assert cycles["cycle"].tolist() == [0, 1, 2, 3, 4]
+    assert cycles["cycle"].tolist() == [0, 1, 2, 3]
     assert cycles["labels"].tolist() == labels
     for count, share in zip(labels, cycles["share"], strict=True):
         assert share == pytest.approx(100 * count / len(synthetic.pixels))
-    assert cycles.EMI.isna().tolist() == [True] + [False] * 4
-    for i in range(1, 5):
+    assert cycles.EMI.isna().tolist() == [True] + [False] * 3
+    for i in range(1, 4):
         gain = (cycles.OA[i] - cycles.OA[i - 1]) / 100
         assert cycles.EMI[i] == pytest.approx(gain)
         assert cycles["EMI per label"][i] == pytest.approx(gain / (labels[i] - labels[i - 1]))
-    assert record.final.OA == cycles.OA[4]
+    assert record.final.OA == cycles.OA[3]
 
-    assert record.entropy.shape == (5, 10)
+    assert record.entropy.shape == (4, 10)
     assert record.entropy.sum(1).tolist() == [len(split.pool) - count for count in labels]
 
     assert list(classes) == ["pool", "judged", "labels", "accuracy"]
@@ -277,7 +275,7 @@ def test_a_record_s_tables_follow_the_loop(record, synthetic):
     assert queried.position.is_unique
     assert np.isin(queried.position, split.pool).all()
     np.testing.assert_array_equal(synthetic.pixels[queried.position], queried[["row", "column"]])
-    assert [(queried["cycle"] <= cycle).sum() for cycle in range(5)] == labels
+    assert [(queried["cycle"] <= cycle).sum() for cycle in range(4)] == labels
     assert queried["cycle"].is_monotonic_increasing
     assert np.bincount(synthetic.targets[queried.position]).tolist() == classes.labels.tolist()
 
@@ -331,16 +329,13 @@ def test_looks_at_the_hold_out_further_apart(record, tmp_path):
     seldom = run(replace(SMALL, score_every=2), tmp_path)
     assert seldom.differences(record) == ["study", "cycles"]
     scored = seldom.cycles.OA.notna()
-    assert scored.tolist() == [True, False, True, False, True]
-    assert seldom.cycles.EMI.notna().tolist() == [False, False, True, False, True]
-    assert seldom.cycles.EMI[4] == pytest.approx((record.cycles.OA[4] - record.cycles.OA[2]) / 100)
-    asked = record.cycles.labels[4] - record.cycles.labels[2]
-    assert seldom.cycles["EMI per label"][4] == pytest.approx(seldom.cycles.EMI[4] / asked)
+    assert scored.tolist() == [False, True, False, True]
+    assert seldom.cycles.EMI.notna().tolist() == [False, False, False, True]
+    assert seldom.cycles.EMI[3] == pytest.approx((record.cycles.OA[3] - record.cycles.OA[1]) / 100)
+    asked = record.cycles.labels[3] - record.cycles.labels[1]
+    assert seldom.cycles["EMI per label"][3] == pytest.approx(seldom.cycles.EMI[3] / asked)
+    assert list(seldom.cycles) == COLUMNS
     assert Record.read(seldom.path).differences(seldom) == []
-    once = run(replace(SMALL, score_every=9), tmp_path)
-    assert list(once.cycles) == list(seldom.cycles) == COLUMNS
-    assert once.cycles.OA.notna().tolist() == [False] * 4 + [True]
-    assert once.cycles.EMI.isna().all()
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -388,16 +383,25 @@ def test_a_run_does_not_depend_on_the_random_state_or_the_threads(record, tmp_pa
 # Splits and floors
 
 
-def test_the_block_split_of_a_study_keeps_windows_apart(synthetic, tmp_path):
-    study = replace(SMALL, split="block", cycles=1, block=8)
-    split = study.make_split(synthetic)
-    pool, judged = (synthetic.pixels[part] for part in (split.pool, split.holdout))
-    apart = np.abs(pool[:, None] - judged[None]).max(2).min()
-    assert apart >= 3  # no two windows of 3 x 3 overlap
-    record = run(study, tmp_path)
-    assert record.classes.judged.sum() == len(split.holdout) < len(synthetic.pixels) - len(split.pool)
-    wider = replace(study, gap=7).make_split(synthetic)
-    assert np.abs(synthetic.pixels[wider.pool][:, None] - synthetic.pixels[wider.holdout][None]).max(2).min() > 7
+def own_scene(folder, seed=0):
+    """A study of a small scene of one's own, in two files; another seed has other data in files of the same names."""
+    scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=8, classes=3, seed=seed)
+    np.save(folder / "cube.npy", scene.cube)
+    np.save(folder / "truth.npy", scene.labels)
+    return replace(SMALL, scene=str(folder / "cube.npy"), labels_path=str(folder / "truth.npy"), pool=0.4, initial=0.2)
+
+
+def test_the_block_split_of_a_study_keeps_windows_apart(tmp_path):
+    study = replace(own_scene(tmp_path), split="block", pool=0.2, block=5, cycles=1)
+    scene = study.load_scene()
+    for gap, least in ((None, 3), (1, 2), (4, 5)):  # by default, no two windows of 3 x 3 overlap
+        split = replace(study, gap=gap).make_split(scene)
+        pool, judged = (scene.pixels[part] for part in (split.pool, split.holdout))
+        assert np.abs(pool[:, None] - judged[None]).max(2).min() == least
+    record = run(study, tmp_path / "results")
+    split = study.make_split(scene)
+    assert record.classes.judged.sum() == len(split.holdout) < len(scene.pixels) - len(split.pool)
+    assert np.isin(record.queried.position, split.pool).all()
 
 
 @pytest.mark.parametrize("seed", [0, 5])
@@ -457,12 +461,13 @@ def test_a_floor_that_is_asked_for_features_says_so(tmp_path):
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["cpdgal", "hypothesis", "pytest", "skactiveml.pool", "torch._dynamo"])
 
+SELDOM = replace(SMALL, score_every=3)
 KILLED = {
-    "margin": SMALL,
-    "random": replace(SMALL, query="random"),
-    "bald": replace(SMALL, query="bald"),
-    "keep_optimizer": replace(SMALL, keep_optimizer=True),
-    "cold start, keep_optimizer": replace(SMALL, warm_start=False, keep_optimizer=True, query="badge"),
+    "margin": SELDOM,
+    "random": replace(SELDOM, query="random"),
+    "bald": replace(SELDOM, query="bald"),
+    "keep_optimizer": replace(SELDOM, keep_optimizer=True),
+    "cold start, keep_optimizer": replace(SELDOM, warm_start=False, keep_optimizer=True, query="badge"),
 }
 
 
@@ -496,7 +501,7 @@ class Child:
         self.told.close()
         self.process.close()
 
-    def hear(self, seconds=60):
+    def hear(self, seconds=300):
         assert self.told.poll(seconds), "the child said nothing"
         return self.told.recv()
 
@@ -504,7 +509,7 @@ class Child:
         self.process.kill()
         return self.wait()
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=300):
         self.process.join(seconds)
         return self.process.exitcode
 
@@ -542,9 +547,9 @@ MOMENTS = {
     "in the middle of the previous checkpoint": (os, "fsync", nth(4)),
     "in the middle of the current checkpoint": (os, "fsync", nth(5)),
     "before the record": (Store, "save", nth(1)),
-    "in the middle of the weights": (os, "fsync", nth(10)),
+    "in the middle of the weights": (os, "fsync", nth(8)),
     "between the weights and the record": (module, "_write", lambda path, content: path.suffix == ".json"),
-    "in the middle of the record": (os, "fsync", nth(11)),
+    "in the middle of the record": (os, "fsync", nth(9)),
     "before the checkpoint is removed": (Store, "drop_checkpoint", nth(1)),
 }
 
@@ -556,7 +561,7 @@ def runs(telling, study, folder, moment=None):
         if MOMENTS[moment][1] == "fsync":
             halve(*args)
         telling.send(moment)
-        time.sleep(600)
+        time.sleep(3600)
 
     if moment:
         owner, name, when = MOMENTS[moment]
@@ -590,36 +595,41 @@ def test_a_run_killed_at_an_exact_moment_ends_in_the_same_record(tmp_path, undis
 
 def cycle_kept(checkpoint):
     """The cycle that a checkpoint was kept behind; -1 before there is one."""
-    with suppress(FileNotFoundError, SafetensorError), safe_open(checkpoint, framework="pt") as file:
-        return int(file.get_tensor("cycle"))
+    with suppress(FileNotFoundError):
+        return int(load(checkpoint.read_bytes())["cycle"])  # read at once: it may be replaced at any time
     return -1
 
 
-# As often as CPDGAL_KILLS says; every study is killed in every cycle when it is 20.
+def killed_within(cycle, wait, study, folder):
+    """Kill a run so many seconds into a cycle; False when it was through by then."""
+    lock, checkpoint = (folder / f"checkpoints/{study.name}{ending}" for ending in (".lock", ".safetensors"))
+    with Child(runs, study, folder) as child:
+        while not lock.exists() or cycle_kept(checkpoint) < cycle - 1:
+            if child.process.exitcode is not None:
+                return False
+            time.sleep(0.002)
+        time.sleep(wait)
+        return child.kill() == -signal.SIGKILL and not (folder / f"{study.name}.json").exists()
+
+
+# As often as CPDGAL_KILLS says: 20 have each of the five studies killed in each of its first three cycles.
 @pytest.mark.parametrize("number", range(int(os.environ.get("CPDGAL_KILLS", "5"))))
 def test_a_run_killed_at_a_random_moment_ends_in_the_same_record(tmp_path, undisturbed, number):
-    name, cycle = [*KILLED][number % len(KILLED)], number % 4
+    name, cycle = [*KILLED][number % len(KILLED)], number % 3
     expected = undisturbed(name)
-    fraction = np.random.default_rng(number).uniform()
-    lock, checkpoint = (tmp_path / f"checkpoints/{expected.study.name}{ending}" for ending in (".lock", ".safetensors"))
-    with Child(runs, KILLED[name], tmp_path) as child:
-        while not lock.exists() or cycle_kept(checkpoint) < cycle - 1:
-            assert child.process.exitcode is None
-            time.sleep(0.002)
-        time.sleep(fraction * expected.provenance["seconds"][cycle])
-        assert child.kill() == -signal.SIGKILL
-    assert not (tmp_path / f"{expected.study.name}.json").exists()
-    if cycle:
-        assert cycle_kept(checkpoint) >= cycle - 1
-    assert goes_on(KILLED[name], tmp_path, expected) or not cycle
+    wait = np.random.default_rng(number).uniform() * expected.provenance["seconds"][cycle]
+    folders = (tmp_path / str(attempt) for attempt in range(6))  # sooner, should the machine be faster than it was
+    folder = next(each for i, each in enumerate(folders) if killed_within(cycle, wait / 2**i, KILLED[name], each))
+    assert cycle_kept(folder / f"checkpoints/{KILLED[name].name}.safetensors") >= cycle - 1
+    assert goes_on(KILLED[name], folder, expected) or not cycle
 
 
 def test_a_run_may_be_killed_again_and_again(tmp_path, undisturbed):
     for moment in ("in the middle of the current checkpoint", "in the middle of the previous checkpoint", "before the record"):
-        with Child(runs, SMALL, tmp_path, moment) as child:
+        with Child(runs, SELDOM, tmp_path, moment) as child:
             assert child.hear() == moment
             assert child.kill() == -signal.SIGKILL
-    record = run(SMALL, tmp_path, weights=True)
+    record = run(SELDOM, tmp_path, weights=True)
     assert record.differences(undisturbed("margin")) == []
     assert record.provenance["resumed"] == 3
 
@@ -631,7 +641,7 @@ def runs_beside(telling, study, folder, together):
     """In a child: run a study that another process asks for at the same time; how often it trained, and what it said."""
     trained, said = [], io.StringIO()
     before(module, "active_learning", lambda *args: trained.append(1))
-    before(Store, "claim", lambda *args: together.wait(60))  # neither has found a record
+    before(Store, "claim", lambda *args: together.wait(300))  # neither has found a record
     with redirect_stderr(said):
         record = run(study, folder)
     telling.send((len(trained), said.getvalue(), record.to_json()))
@@ -651,16 +661,16 @@ def test_two_processes_that_want_the_same_study_do_the_work_once(tmp_path, recor
 
 def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(tmp_path, undisturbed):
     together = CHILDREN.Barrier(1)
-    with Child(runs, SMALL, tmp_path, "before the record") as first:
+    with Child(runs, SELDOM, tmp_path, "before the record") as first:
         assert first.hear() == "before the record"
-        with Child(runs_beside, SMALL, tmp_path, together) as second:
+        with Child(runs_beside, SELDOM, tmp_path, together) as second:
             assert not second.told.poll(0.5)  # it waits
             assert first.kill() == -signal.SIGKILL
             trained, said, _ = second.hear()
             assert second.wait() == 0
     assert trained == 1
     assert "is being run by another process" in said
-    assert goes_on(SMALL, tmp_path, undisturbed("margin")) is False
+    assert goes_on(SELDOM, tmp_path, undisturbed("margin")) is False
 
 
 # Damaged checkpoints
@@ -668,13 +678,13 @@ def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(tmp_path, u
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
-    """A folder with the checkpoints of a run that was interrupted behind its cycle 2. Only for copying."""
+    """A folder with the checkpoints of a run that was interrupted behind its cycle 1. Only for copying."""
     folder = tmp_path_factory.mktemp("stopped")
     original = Store.save_checkpoint
 
     def save(store, study, state, log):
         original(store, study, state, log)
-        if state["cycle"] == 2:
+        if state["cycle"] == 1:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
@@ -689,7 +699,7 @@ def halfway(stopped, tmp_path):
     """A copy of it to be damaged: the folder, the current checkpoint and the one before it."""
     copy = shutil.copytree(stopped, tmp_path / "halfway")
     checkpoints = [copy / f"checkpoints/{SMALL.name}{ending}.safetensors" for ending in ("", ".previous")]
-    assert [cycle_kept(checkpoint) for checkpoint in checkpoints] == [2, 1]
+    assert [cycle_kept(checkpoint) for checkpoint in checkpoints] == [1, 0]
     return copy, *checkpoints
 
 
@@ -713,19 +723,28 @@ def test_an_interrupted_run_goes_on_behind_its_last_cycle(halfway, record, monke
     noted, original = [], module._note
     monkeypatch.setattr(module, "_note", lambda log, cycle, *rest: noted.append(cycle.cycle) or original(log, cycle, *rest))
     resumed = run(SMALL, halfway[0])
-    assert noted == [3, 4]
+    assert noted == [2, 3]
     assert resumed.differences(record) == []
     assert resumed.provenance["resumed"] == 1
     assert list(contents(halfway[0])) == [f"{SMALL.name}.json"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_is_used(halfway, record, damage):
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_is_used(halfway, damage):
     folder, current, _ = halfway
     current.write_bytes(DAMAGES[damage](current.read_bytes()))
     with pytest.warns(UserWarning, match=rf"^{re.escape(str(current))} is damaged \(.*\); going back to the") as told:
-        resumed = run(SMALL, folder)
+        state, log = Store(folder, packaged=False).load_checkpoint(SMALL)
     assert len(told) == 1
+    assert state["cycle"] == 0
+    assert [row["cycle"] for row in log["cycles"]] == [0]
+
+
+def test_a_run_goes_on_behind_the_checkpoint_before_a_damaged_one(halfway, record):
+    folder, current, _ = halfway
+    current.write_bytes(DAMAGES["cut off in its tensors"](current.read_bytes()))
+    with pytest.warns(UserWarning, match="is damaged"):
+        resumed = run(SMALL, folder)
     assert resumed.differences(record) == []
     assert resumed.provenance["resumed"] == 1
 
@@ -799,14 +818,6 @@ def test_a_checkpoint_of_other_versions_is_told_and_not_used(halfway, record, mo
     assert anew.differences(record) == []
 
 
-def own_scene(folder, seed=0):
-    """A small scene of one's own as files; another seed has other data in the same files."""
-    scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=8, classes=3, seed=seed)
-    np.save(folder / "cube.npy", scene.cube)
-    np.save(folder / "truth.npy", scene.labels)
-    return replace(SMALL, scene=str(folder / "cube.npy"), labels_path=str(folder / "truth.npy"), pool=0.4, initial=0.2)
-
-
 def test_a_checkpoint_of_other_data_is_told_and_not_used(tmp_path):
     study = own_scene(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
@@ -873,7 +884,7 @@ def test_a_record_that_was_cut_off_is_told_and_left_alone(record, folder, tmp_pa
     with pytest.raises(RecordError, match=r"is not a whole record .*; move it away to run its study again$"):
         run(SMALL, results)
     with pytest.raises(RecordError, match="is not a whole record"):
-        Store(results).records()
+        Store(results, packaged=False).records()
     assert contents(results) == kept
 
 
@@ -921,7 +932,7 @@ def runs_short_of_room(telling, study, folder, n):
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_a_run_that_has_no_room_left_is_told_and_goes_on_when_there_is(tmp_path, undisturbed, n):
-    with Child(runs_short_of_room, SMALL, tmp_path, n) as child:
+    with Child(runs_short_of_room, SELDOM, tmp_path, n) as child:
         said = child.hear()
         assert child.wait() == 0
     assert re.fullmatch(
@@ -930,8 +941,8 @@ def test_a_run_that_has_no_room_left_is_told_and_goes_on_when_there_is(tmp_path,
         said,
     )
     assert not list(tmp_path.rglob("*.part"))
-    assert cycle_kept(tmp_path / f"checkpoints/{SMALL.name}.safetensors") == n - 2
-    assert goes_on(SMALL, tmp_path, undisturbed("margin")) == (n > 1)
+    assert cycle_kept(tmp_path / f"checkpoints/{SELDOM.name}.safetensors") == n - 2
+    assert goes_on(SELDOM, tmp_path, undisturbed("margin")) == (n > 1)
 
 
 def test_a_full_disk_at_the_end_keeps_what_was_done(tmp_path, record):

@@ -62,7 +62,7 @@ def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
     ("wrong", "said"),
     [
         ({"method": "resnet"}, "method is one of"), ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
-        ({"sede": 0}, "'sede'"), ({"variants": [{"window": "wide"}]}, "window takes a int, not 'wide'"),
+        ({"sede": 0}, "'sede'"), ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
