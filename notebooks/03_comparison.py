@@ -163,6 +163,8 @@ def paired(groups, left, right):
     )
 
 
+twin = [record.final.OA for record in pines.get("ViT", [])]
+glue("comparison-vit", spread(twin) if twin else "not run")
 pairs = [("CPDGAL", "ViT"), ("CPDGAL", "CPDGAL, random questions")]
 Markdown("\n\n".join(paired(pines, *pair) for pair in pairs))
 

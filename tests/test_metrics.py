@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cpdgal
-from cpdgal.metrics import calibration_error, entropy, entropy_histogram, model_improvement, reliability
+from cpdgal.metrics import calibration_error, entropy, entropy_histogram, model_improvement, reliability, verdict
 
 
 def test_scores_against_their_definitions():
@@ -139,3 +139,19 @@ def test_model_improvement_is_a_loop_over_looks(looks):
         assert gains[i] == pytest.approx(gain)
         assert each[i] == pytest.approx(gain / looks[i][1])
     assert gains[1:].sum() == pytest.approx((accuracies[-1] - accuracies[0]) / 100, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("measured", "word"),
+    [
+        ([97.0], "holds"), ([99.0, 98.0], "holds"), ([96.9, 96.8], "holds"), ([96.0], "holds in part"),
+        ([90.0, 96.0], "does not hold"), ([], "not run here"),
+    ],
+)  # fmt: skip
+def test_a_verdict_follows_its_rule(measured, word):
+    said, sentence = verdict(97.34, measured)
+    assert said == word
+    assert "97.34 %" in sentence
+    if measured:
+        assert f"{np.mean(measured):.2f} %" in sentence
+        assert ("above" if np.mean(measured) > 97.34 else "below") in sentence

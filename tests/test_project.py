@@ -70,6 +70,13 @@ def test_the_readme_s_numbers_are_those_of_the_committed_run():
         "coordinates": " %, and", "blocks": " % when",
     }.items():  # fmt: skip
         assert values[f"quickstart-{name}"] + followed_by in readme, name
+    values = build.glued(ROOT / "notebooks" / "03_comparison.ipynb")
+    text = " ".join(readme.split())
+    for sentence in (
+        "seeds on record so far: {comparison-seeds}", "an overall accuracy of {comparison-OA} % on Indian Pines",
+        "the paper's modules {comparison-vit} %", "row and column {comparison-spread-out} %",
+    ):  # fmt: skip
+        assert sentence.format_map(values) in text
 
 
 def test_the_table_of_contents_is_read_whole(tmp_path):

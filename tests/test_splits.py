@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 import cpdgal
 from cpdgal import Scene, Split, block_split, random_split
-from cpdgal.splits import draw, portion
+from cpdgal.splits import draw, portion, touched
 
 
 @st.composite
@@ -119,3 +120,17 @@ def test_portions_are_floors_without_binary_surprises():
 def test_impossible_blocks_are_refused(scene, options):
     with pytest.raises(ValueError, match="a block has a side of at least 1 and a gap of at least 0"):
         block_split(scene, **options, rng=np.random.default_rng(0))
+
+
+def test_touched_counts_windows_by_distance(scene):
+    split = cpdgal.random_split(scene, 0.1, rng=np.random.default_rng(0))
+    nearest = cdist(scene.pixels[split.holdout], scene.pixels[split.pool], "chebyshev").min(1)
+    for window in (3, 7):
+        half = window // 2
+        assert touched(scene, split.pool, split.holdout, window) == pytest.approx((nearest <= half).mean())
+        assert touched(scene, split.pool, split.holdout, window, reach=half) == pytest.approx((nearest <= 2 * half).mean())
+
+
+def test_no_window_touches_another_across_the_gap(scene):
+    split = cpdgal.block_split(scene, 0.2, block=8, window=3, rng=np.random.default_rng(0))
+    assert touched(scene, split.pool, split.holdout, 3, reach=1) == 0

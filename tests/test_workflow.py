@@ -173,44 +173,39 @@ def slurm():
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="SLURM's daemons need root")
 def test_a_study_that_slurm_cuts_off_goes_on_and_ends_in_the_same_record(slurm, tmp_path):
     folder = workplace(tmp_path)
-    sweeps = write_sweeps(folder / "six.yml", six=[SMALL | {"cycles": 10, "epochs": 40, "seed": [0, 1, 2, 3, 4, 5]}])
-    named = {study.name: study for study in studies(sweeps)}
+    sixth = {"cycles": 10, "epochs": 40}  # longer than the others, to be cut off in the middle
+    long = Study(**SMALL, **sixth)
+    sweeps = write_sweeps(folder / "six.yml", short=[SMALL | {"seed": [1, 2, 3, 4, 5]}], long=[SMALL | sixth])
     options = "--executor slurm --jobs 6 --default-resources slurm_partition=main --slurm-status-command squeue"
     command = snakemake(sweeps, *options.split(), "--slurm-init-seconds-before-status-checks", "5")
     command = ["timeout", "-k", "30", "1800", *command]
     output, store = folder / "output.txt", folder / "store"
+    together = {"cwd": folder, "stderr": subprocess.STDOUT}
 
     def records() -> set[str]:
         return {path.stem for path in store.glob("*.json")}
 
-    def begun() -> list[str]:
-        return [name for name in named if (store / "checkpoints" / f"{name}.safetensors").exists()]
-
-    together = {"cwd": folder, "stderr": subprocess.STDOUT}
     with output.open("w") as file, subprocess.Popen(command, stdout=file, **together) as process:
         try:
-            while not begun():
+            while not (store / "checkpoints" / f"{long.name}.safetensors").exists():
                 assert process.poll() is None, output.read_text()
                 time.sleep(0.2)
-            cut_off = begun()[0]
             listed = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
             running = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
-            (job,) = (line.split()[0] for line in running if cut_off in line)
+            (job,) = (line.split()[0] for line in running if long.name in line)
             subprocess.run(["scancel", job], check=True)
             assert process.wait() not in (0, 124, 137), output.read_text()
         finally:
             process.terminate()
     assert f"SLURM-job '{job}' failed" in output.read_text()
-    assert records() == set(named) - {cut_off}, output.read_text()
-    assert begun() == [cut_off]
+    assert records() == set(names(sweeps)) - {long.name}, output.read_text()
 
     with output.open("w") as file:
         again = subprocess.run(command, stdout=file, check=False, **together)
     assert again.returncode == 0, output.read_text()
     assert re.search(r"^study +1$", output.read_text(), re.M)
-    assert records() == set(named)
-    assert {path.stem for path in (folder / "runs" / "studies").glob("*.ipynb")} == set(named)
-    resumed = Record.read(store / f"{cut_off}.json")
+    assert records() == set(names(sweeps)) == {path.stem for path in (folder / "runs" / "studies").glob("*.ipynb")}
+    resumed = Record.read(store / f"{long.name}.json")
     assert resumed.provenance["resumed"] >= 1
-    undisturbed = run(named[cut_off], Store(folder / "undisturbed", packaged=False), progress=False)
+    undisturbed = run(long, Store(folder / "undisturbed", packaged=False), progress=False)
     assert resumed.differences(undisturbed) == []
