@@ -40,9 +40,7 @@ if "google.colab" in sys.modules:
 
 # %% tags=["parameters"]
 profile: str = "paper"  # which records: paper, quick or smoke
-store: str = (
-    "results"  # the folder of records; those of the package are found without it
-)
+store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np

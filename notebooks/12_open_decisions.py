@@ -36,9 +36,7 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-store: str = (
-    "results"  # the folder of records; those of the package are found without it
-)
+store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
@@ -155,8 +153,8 @@ worse = [
     row["alternative"] for row in clear if row["change of OA, points"][0] == "-"
 ]
 Markdown(
-    f"The default reaches {default.mean():.2f} % of {judged} validation pixels, mean over {len(default)} seeds. With "
-    f"{len(rows)} alternatives tested, a change counts as clear where p is below 0.05 divided by their number. "
+    f"The default reaches {default.mean():.2f} % of {judged} validation pixels, mean over the seeds on record ({len(default)}). With "
+    f"{len(rows)} of {len(NAMES)} alternatives run, a change counts as clear where p is below 0.05 divided by their number. "
     f"Clearly better: {', '.join(better) or 'none'}. Clearly worse: {', '.join(worse) or 'none'}. "
     "Where nothing is clearly better, the paper's reading stays the default."
     if rows

@@ -45,7 +45,7 @@ seed: int = 0  # decides split, first labels, weights and noise
 changes: str = "{}"  # other values of cpdgal.Study, as JSON
 store: str = "results"  # the folder of records
 weights: bool = False  # keep the trained weights beside the record
-device: str = "cpu"  # or cuda
+device: str = "cpu"  # cpu, or cuda where there is one
 
 # %% tags=["nbval-ignore-output"]
 import json

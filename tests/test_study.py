@@ -464,9 +464,9 @@ CHILDREN.set_forkserver_preload(["cpdgal", "hypothesis", "pytest", "skactiveml.p
 SELDOM = replace(SMALL, score_every=3)
 KILLED = {
     "margin": SELDOM,
-    "random": replace(SELDOM, query="random"),
-    "bald": replace(SELDOM, query="bald"),
     "keep_optimizer": replace(SELDOM, keep_optimizer=True),
+    "bald": replace(SELDOM, query="bald"),
+    "random": replace(SELDOM, query="random"),
     "cold start, keep_optimizer": replace(SELDOM, warm_start=False, keep_optimizer=True, query="badge"),
 }
 

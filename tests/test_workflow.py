@@ -71,6 +71,13 @@ def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
         studies(path)
 
 
+@pytest.mark.parametrize("text", ["", "a:", "a: {seed: 0}", "a: [", "- seed: 0"])
+def test_a_file_that_lists_no_sweeps_is_told(tmp_path, text):
+    (tmp_path / "s.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path / 's.yml'))} (lists no sweeps|cannot be read as YAML)"):
+        studies(tmp_path / "s.yml")
+
+
 def test_every_study_behind_the_book_can_be_built_and_has_a_name_of_its_own():
     listed = studies(ROOT / "workflow" / "sweeps.yml")
     assert len(listed) == len({study.key for study in listed}) == len({study.name for study in listed}) > 50

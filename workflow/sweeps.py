@@ -10,7 +10,12 @@ from cpdgal import Study
 
 def studies(path: Path) -> dict[Study, bool]:
     """Every study of a sweeps file and whether its weights are kept; ``ValueError`` says which sweep is wrong."""
-    listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    try:
+        listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(listed, dict) or not all(isinstance(sweeps, list) for sweeps in listed.values()):
+        raise ValueError(f"{path} lists no sweeps; it needs names, each with a list of sweeps below")
     found = {}
     for name, sweeps in listed.items():
         for sweep in sweeps:

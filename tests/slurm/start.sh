@@ -32,7 +32,7 @@ rm -rf $STATE
 mkdir -p /etc/slurm $STATE/state $STATE/spool
 cat >$CONF <<END
 $MARK
-ClusterName=test
+ClusterName=cpdgal_tests
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge

@@ -29,5 +29,9 @@ for each in slurmd slurmctld munged; do
         rm -f $STATE/$each.pid
     fi
 done
+# Without cgroups SLURM loses sight of a process whose parent has ended: a cancelled Snakemake can stay behind, hanging.
+for each in /proc/[0-9]*; do
+    grep -qsz '^SLURM_CLUSTER_NAME=cpdgal_tests$' "$each/environ" && kill -KILL "${each#/proc/}"
+done
 [ $failed = 0 ] && head -n 1 $CONF 2>/dev/null | grep -q "tests/slurm/start.sh" && rm $CONF
 exit $failed
