@@ -24,10 +24,9 @@ notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py
 
 # The second call draws the pages from what there is, also where a run of the first failed.
-SNAKEMAKE = $(BIN)/snakemake --snakefile workflow/Snakefile --cores all --quiet rules
-SWEPT = $(if $(SWEEPS),--config sweeps=$(SWEEPS))
+HOW = --snakefile workflow/Snakefile --cores all --quiet rules $(if $(SWEEPS),--config sweeps=$(SWEEPS))
 reproduce: .venv/batch
-	@$(SNAKEMAKE) records $(SWEPT); records=$$?; $(SNAKEMAKE) book $(SWEPT) && exit $$records
+	@$(BIN)/snakemake records $(HOW); records=$$?; $(BIN)/snakemake book $(HOW) && exit $$records
 
 .venv/batch: .venv/installed
 	$(BIN)/python -m pip install --quiet --progress-bar on --constraint constraints.txt --editable '.[batch]'
