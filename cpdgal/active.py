@@ -148,7 +148,7 @@ def active_learning(
             if cycle:
                 remaining = np.setdiff1d(split.pool, labelled)
                 known = Candidates(
-                    candidates, pixels[remaining], pixels[labelled], targets[labelled],
+                    candidates, pixels[remaining], pixels[labelled],
                     lambda new=remaining, old=labelled: (learner.features(new), learner.features(old)),
                     lambda new=remaining: learner.draws(new, draws, generator),
                 )  # fmt: skip

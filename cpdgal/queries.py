@@ -19,7 +19,6 @@ class Candidates:
     probabilities: np.ndarray  # (n, k)
     pixels: np.ndarray | None = None  # (n, 2) rows and columns
     labelled_pixels: np.ndarray | None = None  # (m, 2)
-    labelled_targets: np.ndarray | None = None  # (m,) from 0
     features: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None  # (n, d) and (m, d), computed when asked for
     draws: Callable[[], np.ndarray] | None = None  # (draws, n, k) by repeated draws of DGFR, computed when asked for
 

@@ -22,9 +22,7 @@ def candidates(n, m=5, k=4, *, features=None, draws=None, seed=0):
     pixels = rng.permutation(np.argwhere(np.ones((12, 12))))[: n + m]
     features = rng.standard_normal((n + m, 6)).astype(np.float32) if features is None else features
     draws = rng.dirichlet(np.ones(k), (8, n)).astype(np.float32) if draws is None else draws
-    return Candidates(
-        draws.mean(0), pixels[:n], pixels[n:], rng.integers(0, k, m), lambda: (features[:n], features[n:]), lambda: draws
-    )
+    return Candidates(draws.mean(0), pixels[:n], pixels[n:], lambda: (features[:n], features[n:]), lambda: draws)
 
 
 def picks(name, known, count, seed=1):
