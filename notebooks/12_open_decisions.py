@@ -36,6 +36,7 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
+# Alone on its line, IPython would take the next for its magic command of that name.
 store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]
