@@ -42,7 +42,7 @@ if "google.colab" in sys.modules:
 profile: str = "paper"  # which records: paper, quick or smoke
 store: str = "results"  # the folder of records (else those of the package)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
