@@ -432,8 +432,10 @@ class Store:
                 lock.acquire(timeout=-1)
         except OSError as error:
             raise RecordError(f"{path} cannot be written ({error.strerror}); choose a folder that can be") from error
-        with lock:
+        try:
             yield
+        finally:
+            lock.release()
 
     def save_checkpoint(self, study: Study, state: Mapping[str, torch.Tensor], log: dict) -> None:
         """Keep the state behind a cycle, and the one before it in case this file is damaged."""
