@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
-from .splits import Split, draw, portion
+from .splits import Split, draw, draw_each, portion
 from .training import adam, features, fit, predict, predict_draws
 from .windows import Windows
 
@@ -24,10 +24,14 @@ Floor = Callable[[Scene, np.ndarray, np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Protocol:
     """Section 3's training protocol. Shares are of the labelled pixels (pool), of the pool (initial), and of what is
-    left of the pool (acquired in each cycle), each rounded down (open decision 8)."""
+    left of the pool (acquired in each cycle), each rounded down (open decision 8).
+
+    With nothing acquired, a cycle is one more stage of training on the same labels.
+    """
 
     pool: float = 0.10
     initial: float = 0.05
+    per_class: int = 0  # the first labels by number instead: so many of every class, or as many as the pool has
     acquired: float = 0.02
     cycles: int = 30
     epochs: int = 200
@@ -38,12 +42,19 @@ class Protocol:
     score_every: int = 1  # cycles from one look at the hold-out to the next; the last cycle is always scored
 
     def label_counts(self, labelled: int) -> list[int]:
-        """Labels after the initial training and after each cycle, for a scene with so many labelled pixels."""
+        """Labels after the initial training and after each cycle, for a scene with so many labelled pixels.
+
+        Not for labels by number of each class (`per_class`), which depend on the classes of the pool.
+        """
         pool = portion(self.pool, labelled)
         counts = [portion(self.initial, pool)]
         for _ in range(self.cycles):
-            counts.append(counts[-1] + portion(self.acquired, pool - counts[-1]))
+            counts.append(counts[-1] + self.asked(pool - counts[-1]))
         return counts
+
+    def asked(self, remaining: int) -> int:
+        """Labels to ask for in a cycle that begins with so many pixels left in the pool."""
+        return portion(self.acquired, remaining) if self.acquired else 0
 
 
 # The paper's values for each scene (Section 3); a scene that the paper does not have follows Indian Pines.
@@ -55,10 +66,15 @@ PAPER = {
 
 
 def protocol(scene: str, profile: str = "paper") -> Protocol:
-    """The protocol of a scene at a profile: "paper" as published, "quick" for minutes on two cores, "smoke" for seconds."""
+    """The protocol of a scene at a profile.
+
+    "paper" as published; "ablation" with half the cycles of twice the size and shorter trainings, for comparisons of many
+    settings; "quick" for minutes on two cores; "smoke" for seconds.
+    """
     published = PAPER.get(scene, PAPER["indian_pines"])
     profiles = {
         "paper": published,
+        "ablation": replace(published, acquired=0.04, cycles=15, epochs=60),
         "quick": replace(
             published, acquired=0.038, cycles=6, epochs=52, batch=16, decay="cosine", stratified=True, score_every=2
         ),
@@ -127,13 +143,7 @@ def active_learning(
     )
 
     if resume is None:
-        count, done = portion(protocol.initial, len(split.pool)), 0
-        if not count:
-            raise ValueError(
-                f"{protocol.initial:.1%} of a pool of {len(split.pool)} pixels is no pixel; raise the initial share"
-            )
-        initial = draw(split.pool, targets, count, stratified=protocol.stratified, rng=initial_rng)
-        labelled = initial_rng.permutation(initial)
+        labelled, done = initial_rng.permutation(_first_labels(protocol, split.pool, targets, initial_rng)), 0
     else:
         labelled, candidates, done = resume["labelled"].numpy(), resume["candidates"].numpy(), int(resume["cycle"]) + 1
         generator.set_state(resume["generator"])
@@ -152,7 +162,7 @@ def active_learning(
                     lambda new=remaining, old=labelled: (learner.features(new), learner.features(old)),
                     lambda new=remaining: learner.draws(new, draws, generator),
                 )  # fmt: skip
-                chosen = select(query, known, portion(protocol.acquired, len(remaining)), query_rng)
+                chosen = select(query, known, protocol.asked(len(remaining)), query_rng)
                 labelled = np.concatenate([labelled, remaining[chosen]])
             losses = learner.fit(labelled, generator, bar)
             judged, measured = None, {}
@@ -170,6 +180,14 @@ def active_learning(
                 **learner.state(),
             }
             yield Cycle(cycle, labelled, losses, measured, judged, candidates, perf_counter() - start, state)
+
+
+def _first_labels(protocol: Protocol, pool: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if protocol.per_class:
+        return draw_each(pool, targets, protocol.per_class, rng=rng)
+    if not (count := portion(protocol.initial, len(pool))):
+        raise ValueError(f"{protocol.initial:.1%} of a pool of {len(pool)} pixels is no pixel; raise the initial share")
+    return draw(pool, targets, count, stratified=protocol.stratified, rng=rng)
 
 
 class _Network:

@@ -69,10 +69,11 @@ def model_improvement(accuracies, labels) -> tuple[np.ndarray, np.ndarray]:
     """EMI, read as the gain in accuracy since the last look at the hold-out (open decision 12).
 
     ``accuracies`` (n,) in percent and ``labels`` (n,) at each look -> the gain as a fraction (n,), and that per label
-    asked for since (n,); NaN at the first.
+    asked for since (n,); NaN at the first, and per label where none was asked for.
     """
     gain = np.diff(np.asarray(accuracies, dtype=float), prepend=np.nan) / 100
-    return gain, gain / np.diff(np.asarray(labels, dtype=float), prepend=np.nan)
+    asked = np.diff(np.asarray(labels, dtype=float), prepend=np.nan)
+    return gain, gain / np.where(asked > 0, asked, np.nan)
 
 
 def verdict(published: float, measured) -> tuple[str, str]:

@@ -37,6 +37,8 @@ class CPDGAL(nn.Module):
         T, the number of diffusion steps of DGFR.
     beta
         sharpness of the mask, Eq. 15.
+    static_masking
+        in place of the learned mask, mask every token with this probability (Table 4's comparison).
     alpha_range
         alpha_1 and alpha_T before training, on a line between.
     alpha_clip
@@ -59,7 +61,7 @@ class CPDGAL(nn.Module):
 
     def __init__(
         self, bands=15, window=7, classes=16, patch=1, dim=32, heads=8, layers=6, steps=100, ffn_ratio=4,
-        beta=2.0, use_dgfr=True, use_masking=True, *, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
+        beta=2.0, use_dgfr=True, use_masking=True, *, static_masking=None, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
         refinement="identity", draws=8, mask_at_inference=True, pooling="mean", refined_after_norm=True,
     ):  # fmt: skip
         super().__init__()
@@ -68,7 +70,8 @@ class CPDGAL(nn.Module):
         self.embedding = PatchEmbedding(bands, window, patch, dim)
         tokens = self.embedding.tokens
         self.dgfr = DGFR(dim, tokens, steps, alpha_range, alpha_clip, refinement, draws) if use_dgfr else None
-        self.masking = ContextualMasking(dim, beta) if use_masking else None
+        learned = ContextualMasking(dim, beta) if static_masking is None else StaticMasking(dim, static_masking)
+        self.masking = learned if use_masking else None
         self.blocks = nn.ModuleList(EncoderBlock(dim, heads, ffn_ratio) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, classes)
@@ -82,7 +85,8 @@ class CPDGAL(nn.Module):
         z_final = z if self.dgfr is None else self.dgfr(z, t, noise, generator)
         encoded, mask = z_final, None
         if self.masking is not None and (self.training or self.mask_at_inference):
-            encoded, mask = self.masking(z_final, self.blocks[0].attention_weights(z_final))
+            guide = generator if isinstance(self.masking, StaticMasking) else self.blocks[0].attention_weights(z_final)
+            encoded, mask = self.masking(z_final, guide)
         for block in self.blocks:
             encoded = block(encoded)
         normed = self.norm(encoded)
@@ -236,6 +240,27 @@ class ContextualMasking(nn.Module):
         importance = mean.mean(1)  # Eq. 13: attention received, (b, n)
         gamma = torch.sigmoid(self.scale * mean.amax(2).mean(1))  # Eq. 14: (b,)
         mask = torch.sigmoid(self.beta * (gamma[:, None] - importance))  # Eq. 15
+        return (1 - mask[..., None]) * z + mask[..., None] * self.mask_token, mask  # Eq. 16
+
+
+class StaticMasking(nn.Module):
+    """What Table 4 holds against Eq. 12-15: every token is masked with the same probability, whatever it shows.
+
+    In training M_b is drawn, 0 or 1; in evaluation it is its mean, the probability, as dropout does it.
+    """
+
+    def __init__(self, dim: int, probability: float):
+        super().__init__()
+        if not 0 <= probability <= 1:
+            raise ValueError(f"a masking probability lies between 0 and 1, not at {probability}")
+        self.probability = probability
+        self.mask_token = nn.Parameter(torch.randn(1, dim) * 0.02)
+
+    def forward(self, z: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """z (b, n, d) -> Z_m (b, n, d) and M_b (b, n)."""
+        mask = torch.full(z.shape[:2], self.probability, dtype=z.dtype, device=z.device)
+        if self.training:
+            mask = mask.bernoulli(generator=generator)
         return (1 - mask[..., None]) * z + mask[..., None] * self.mask_token, mask  # Eq. 16
 
 

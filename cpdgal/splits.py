@@ -106,6 +106,13 @@ def draw(candidates, targets, count: int, *, stratified: bool, rng: np.random.Ge
     return np.sort(candidates[:count])
 
 
+def draw_each(candidates, targets, count: int, *, rng: np.random.Generator) -> np.ndarray:
+    """`count` of the `candidates` (positions) from every class at random, sorted; all of a class that has fewer."""
+    candidates = rng.permutation(candidates)
+    classes = targets[candidates]
+    return np.sort(np.concatenate([candidates[classes == k][:count] for k in np.unique(classes)]))
+
+
 def portion(share: float, count: int) -> int:
     """floor(share x count), safe from binary fractions (0.29 x 100 is 29); ValueError unless 0 < share < 1."""
     if not 0 < share < 1:

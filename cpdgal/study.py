@@ -82,12 +82,12 @@ class Study:
     query
         a strategy of `cpdgal.queries.STRATEGIES`.
     profile
-        the protocol's values: "paper", "quick" or "smoke".
+        the protocol's values: "paper", "ablation", "quick" or "smoke".
     seed
         decides the split, the first labels, the weights, the order of batches, and all noise.
-    pool, initial, acquired, cycles, epochs, batch, learning_rate, decay, stratified, score_every
+    pool, initial, per_class, acquired, cycles, epochs, batch, learning_rate, decay, stratified, score_every
         `Protocol`; None takes the profile's value for the scene.
-    window, components, patch, dim, heads, layers, steps, ffn_ratio, beta
+    window, components, patch, dim, heads, layers, steps, ffn_ratio, beta, static_masking
         the network's sizes, as for `Windows` and `CPDGAL`.
     cw_mse_weight, ..., block, gap
         what the paper leaves open, by the names of the arguments it goes to; ``pca`` fits on the whole "scene" or on
@@ -111,6 +111,7 @@ class Study:
 
     pool: float | None = None
     initial: float | None = None
+    per_class: int | None = None
     acquired: float | None = None
     cycles: int | None = None
     epochs: int | None = None
@@ -129,6 +130,7 @@ class Study:
     steps: int = 100
     ffn_ratio: int = 4
     beta: float = 2.0
+    static_masking: float | None = None
 
     cw_mse_weight: float = 0.1
     detach_target: bool = False
@@ -230,7 +232,7 @@ class Study:
     def make_network(self, scene: Scene) -> torch.nn.Module:
         """The untrained network; ``ValueError`` for a floor."""
         names = (
-            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "alpha_range", "alpha_clip",
+            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range", "alpha_clip",
             "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
         )  # fmt: skip
         options = {name: getattr(self, name) for name in names}
