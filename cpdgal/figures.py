@@ -216,12 +216,6 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     return figure
 
 
-def spread(values) -> str:
-    """Mean and standard deviation over seeds with two decimals, as "96.87 ± 0.31"; the value alone when there is one."""
-    values = np.asarray(values, dtype=float)
-    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
-
-
 def queried_pixels(scene: Scene, queried: pd.DataFrame) -> Figure:
     """The pixels that the loop asked for (columns cycle, row, column), on the ground truth, coloured by the cycle."""
     figure, axes = plt.subplots(figsize=(6.6, 5.4), layout="constrained")

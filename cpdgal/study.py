@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -232,8 +232,8 @@ class Study:
     def make_network(self, scene: Scene) -> torch.nn.Module:
         """The untrained network; ``ValueError`` for a floor."""
         names = (
-            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range", "alpha_clip",
-            "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
+            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range",
+            "alpha_clip", "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
         )  # fmt: skip
         options = {name: getattr(self, name) for name in names}
         return build(self.method, seed=self.seed, bands=self.components, classes=scene.classes, **options)
@@ -343,6 +343,18 @@ class Record:
         network.load_state_dict(load_file(self.weights))
         return network.eval()
 
+    @property
+    def can_answer(self) -> bool:
+        """Whether it can be asked about any pixel: a floor always, a network where its weights were kept."""
+        return self.study.method in FLOORS or self.weights is not None
+
+    def answers(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
+        """The classes (n,), counted from 0, that it gives labelled pixels of the scene; `RecordError` without weights."""
+        if self.study.method in FLOORS:
+            return FLOORS[self.study.method](scene, self.labelled(), positions)
+        batches = self.study.make_windows(scene, self.study.make_split(scene)).batches(positions)
+        return predict(self.network(scene), batches).argmax(1).numpy()
+
     def map(self, scene: Scene) -> tuple[np.ndarray, Split]:
         """The class predicted for every pixel of the scene, (height, width) with 1..K, and the split that judged."""
         split = self.study.make_split(scene)
@@ -368,6 +380,7 @@ class Store:
 
     def __init__(self, folder="results", *, packaged: bool = True):
         self.folder = Path(folder)
+        self._known = {}
         self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
 
     def get(self, study: Study) -> Record | None:
@@ -375,7 +388,7 @@ class Store:
         for folder in self.folders:
             path = folder / f"{study.name}.json"
             if path.exists():
-                record = Record.read(path)
+                record = self._read(path)
                 if study.checksum and record.study.checksum != study.checksum:
                     raise RecordError(
                         f"{path} was made from other data (checksum {record.study.checksum[:12]}) than {study.scene} holds now "
@@ -387,7 +400,15 @@ class Store:
     def records(self) -> list[Record]:
         """All records, by name; one in the folder comes before the package's of the same study."""
         found = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
-        return [Record.read(found[name]) for name in sorted(found)]
+        return [self._read(found[name]) for name in sorted(found)]
+
+    def _read(self, path: Path) -> Record:
+        """The record of a file, read again only when the file changed: a page asks for the same ones many times."""
+        state = path.stat()
+        stamp = (state.st_mtime_ns, state.st_size)
+        if self._known.get(path, (None,))[0] != stamp:
+            self._known[path] = (stamp, Record.read(path))
+        return self._known[path][1]
 
     def select(self, **values) -> list[Record]:
         """The records, by seed, whose study has these values and changes no other of its profile."""
@@ -547,19 +568,39 @@ def run(
         return found() or _run(study, store, device, weights, progress, stop or Event())
 
 
-def side_by_side(*studies: Study, store: Store | None = None, **options) -> list[Record]:
-    """The records of several studies, run at once; `options` go to `run`.
+def side_by_side(*studies: Study, store: Store | None = None, jobs: int | None = None, **options) -> list[Record]:
+    """The records of several studies, run at once, or so many `jobs` at a time; `options` go to `run`.
 
     Every study has a thread and one core of its own: so small a network gains nothing from two cores. An interrupt stops
     the studies after their current cycles, and another call goes on behind them.
     """
-    stop, pool = Event(), ThreadPoolExecutor(len(studies))
+    stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies))
     try:
         running = [pool.submit(run, study, store, stop=stop, **options) for study in studies]
         return [each.result() for each in running]
     finally:
         stop.set()
-        pool.shutdown(wait=False)
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def gather(
+    groups: Mapping[str, Sequence[Study]], store: Store, *, train: bool = False, weights: bool = False, device: str = "cpu"
+) -> dict[str, list[Record]]:
+    """The records of groups of studies by the groups' names: those that are on record, in the order of the studies.
+
+    With ``train`` what the store lacks is run first, a study a core, and with ``weights`` a record without weights counts as
+    lacking.
+    """
+    wanted = {study: None for studies in groups.values() for study in studies}
+
+    def there(study: Study) -> Record | None:
+        record = store.get(study)
+        return record if record and (record.weights or not weights or study.method in FLOORS) else None
+
+    missing = [study for study in wanted if train and not there(study)]
+    if missing:
+        side_by_side(*missing, store=store, jobs=os.cpu_count(), weights=weights, device=device)
+    return {name: [record for study in studies if (record := there(study))] for name, studies in groups.items()}
 
 
 def _checksum(study: Study) -> str:

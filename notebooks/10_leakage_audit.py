@@ -36,30 +36,24 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-profile: str = "paper"  # which records: paper, quick or smoke
+profile: str = "paper"  # which records: paper, ablation, quick or smoke
+seeds: int = 5  # how many, counted from 0
+train: bool = False  # run what the store lacks, an hour each
 store: str = "results"  # the folder of records (else those of the package)
 
-# %% tags=["hide-input", "nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from scipy.ndimage import distance_transform_cdt
 
 import cpdgal
 from cpdgal import figures
-from cpdgal.figures import glue, spread
+from cpdgal.claims import compared, ends, spread
+from cpdgal.figures import glue
+from cpdgal.metrics import accuracy_over_distance
 from cpdgal.splits import touched
+from cpdgal.study import gather
 
-METHODS = {
-    "CPDGAL": {"method": "cpdgal", "query": "margin"},
-    "ViT": {"method": "vit", "query": "margin"},
-    "coordinates only (1-NN)": {"method": "coordinates", "query": "random"},
-    "coordinates, spread out": {
-        "method": "coordinates",
-        "query": "farthest-first",
-    },
-    "spectrum only (SVM)": {"method": "spectra", "query": "random"},
-}
 SPLITS = {
     "random pixels": {"split": "random"},
     "blocks": {"split": "block", "gap": 0},
@@ -68,11 +62,10 @@ SPLITS = {
 records = cpdgal.Store(store)
 scene = cpdgal.load_scene("indian_pines")
 found = {
-    (method, split): records.select(
-        scene="indian_pines", profile=profile, **values, **part
+    split: gather(
+        compared(range(seeds), profile=profile, **values), records, train=train
     )
-    for method, values in METHODS.items()
-    for split, part in SPLITS.items()
+    for split, values in SPLITS.items()
 }
 
 # %% [markdown]
@@ -81,33 +74,32 @@ found = {
 # For the pixels that judge: how many have a labelled pixel inside their own 7 x 7 window, and how many have a window that
 # overlaps that of a labelled pixel. Means over the seeds on record, labels as the method asked for them.
 
+
 # %%
-rows = []
-for (method, split), each in found.items():
-    if not each or method not in ("CPDGAL", "coordinates only (1-NN)"):
-        continue
-    shares = []
-    for record in each:
-        held = record.study.make_split(scene).holdout
-        labelled = record.labelled()
-        shares.append(
-            [touched(scene, labelled, held, 7, reach) for reach in (0, 3)]
-        )
-    inside, overlap = 100 * np.mean(shares, axis=0)
-    rows.append(
-        {
-            "split": split,
-            "labels asked for by": "margin" if method == "CPDGAL" else "chance",
-            "labels": int(each[0].final.labels),
-            "window holds a labelled pixel, %": f"{inside:.1f}",
-            "windows overlap, %": f"{overlap:.1f}",
-        }
-    )
-    if method == "coordinates only (1-NN)":
-        key = split.replace(" ", "-")
-        glue(f"leakage-inside-{key}", f"{inside:.1f}")
-        glue(f"leakage-overlap-{key}", f"{overlap:.1f}")
-pd.DataFrame(rows)
+def near(record, reach):
+    """Percent of the judged pixels whose window holds or touches a label."""
+    holdout = record.study.make_split(scene).holdout
+    return 100 * touched(scene, record.labelled(), holdout, 7, reach)
+
+
+rows = [
+    {
+        "split": split,
+        "labels asked for by": asked,
+        "labels": int(groups[method][0].final.labels),
+        "window holds a labelled pixel, %": np.mean(
+            [near(r, 0) for r in groups[method]]
+        ),
+        "windows overlap, %": np.mean([near(r, 3) for r in groups[method]]),
+    }
+    for split, groups in found.items()
+    for method, asked in {
+        "CPDGAL": "margin",
+        "coordinates only (1-NN)": "chance",
+    }.items()
+    if groups[method]
+]
+pd.DataFrame(rows).round(1)
 
 # %% [markdown]
 # ## How far each method falls
@@ -117,21 +109,13 @@ pd.DataFrame(rows)
 # the others. A dash: not run.
 
 # %%
-ends = pd.DataFrame(
-    {
-        split: {
-            method: [record.final.OA for record in found[method, split]]
-            for method in METHODS
-        }
-        for split in SPLITS
-    }
-)
-ends.map(lambda values: spread(values) if values else "-").rename(
-    columns="{}: OA, %".format
+final = pd.DataFrame(found).map(lambda each: list(ends(each).values()))
+final.map(lambda values: spread(values) if values else "-").add_suffix(
+    ": OA, %"
 ).rename_axis("method")
 
 # %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of parting pool and hold-out: means as lines, seeds as dots."}, "image": {"alt": "Lines fall from left to right: every method, networks and floors alike, loses most of its accuracy from random pixels to blocks with a gap."}} tags=["nbval-ignore-output"]
-drop = figures.fall(ends[[split for split in SPLITS if any(map(len, ends[split]))]])
+drop = figures.fall(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
 
 # %% [markdown]
@@ -143,45 +127,13 @@ glue("leakage-fall", drop)
 
 # %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the networks and the floors that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves that start high next to a labelled pixel and fall with distance, for CPDGAL, the vision transformer and two floors, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}
-for method in METHODS:
-    each = [
-        record
-        for record in found[method, "blocks with a gap"]
-        if record.study.seed == 0
-    ]
-    if not each or (
-        each[0].study.method in ("cpdgal", "vit") and not each[0].weights
-    ):
-        continue
-    record = each[0]
-    labelled = record.labelled()
-    others = np.setdiff1d(np.arange(len(scene.pixels)), labelled)
-    if record.weights:
-        answers = record.map(scene)[0][tuple(scene.pixels[others].T)] - 1
-    else:
-        floor = (
-            cpdgal.coordinates_floor
-            if record.study.method == "coordinates"
-            else cpdgal.spectra_floor
+for method, each in found["blocks with a gap"].items():
+    for record in [r for r in each if r.study.seed == 0 and r.can_answer]:
+        others = np.setdiff1d(np.arange(len(scene.pixels)), record.labelled())
+        right = record.answers(scene, others) == scene.targets[others]
+        curves[method] = accuracy_over_distance(
+            scene, record.labelled(), others, right
         )
-        answers = floor(scene, labelled, others)
-    taught = np.ones(scene.labels.shape, dtype=int)
-    taught[tuple(scene.pixels[labelled].T)] = 0
-    distance = distance_transform_cdt(taught, metric="chessboard")[
-        tuple(scene.pixels[others].T)
-    ]
-    bins = pd.cut(distance, [0, 1, 2, 3, 4, 6, 9, 13, 18, 25, 35, 200])
-    judged = pd.DataFrame(
-        {
-            "distance": distance,
-            "accuracy": 100.0 * (answers == scene.targets[others]),
-        }
-    ).groupby(bins, observed=True)
-    curve = judged.mean()[judged.size() >= 200]
-    curves[method] = curve
-    key = record.study.method + "-" + record.study.query
-    glue(f"leakage-near-{key}", f"{curve.accuracy.iloc[0]:.1f}")
-    glue(f"leakage-far-{key}", f"{curve.accuracy.iloc[-1]:.1f}")
 over_distance = figures.accuracy_by_distance(curves, 7)
 
 # %% [markdown]
@@ -191,15 +143,13 @@ over_distance = figures.accuracy_by_distance(curves, 7)
 said = []
 for method in ("CPDGAL", "ViT", "spectrum only (SVM)", "coordinates only (1-NN)"):
     near, far = (
-        ends[split][method] for split in ("random pixels", "blocks with a gap")
+        final.loc[method, split] for split in ("random pixels", "blocks with a gap")
     )
     if near and far:
         said.append(
             f"- **{method}**: {spread(far)} % where no window of the hold-out overlaps one of the pool, "
             f"against {spread(near)} % on random pixels."
         )
-    key = METHODS[method]["method"]
-    glue(f"leakage-honest-{key}", spread(far) if far else "not run")
 Markdown("\n".join(said) or "No method has both splits on record yet.")
 
 # %% [markdown]

@@ -15,7 +15,14 @@ HERE = Path(__file__).resolve().parent
 RECORDS = HERE.parent / "results"
 FROM_RECORDS = (
     "03_comparison",
+    "04_ablations",
+    "05_loss_landscape",
+    "06_embeddings",
+    "07_model_improvement",
+    "08_entropy",
+    "09_low_label",
     "10_leakage_audit",
+    "11_query_strategies",
     "12_open_decisions",
     "run",
 )

@@ -149,8 +149,3 @@ def test_methods_that_were_not_run_on_a_split_leave_a_gap():
 def test_effects_are_sorted_and_named():
     (axes,) = figures.effects(pd.DataFrame({101: {"worse": -2.0, "better": 1.0}}), 0.5).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"]
-
-
-def test_spread():
-    assert figures.spread([96.0, 98.0]) == "97.00 ± 1.41"
-    assert figures.spread([96.874]) == "96.87"

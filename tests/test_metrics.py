@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cpdgal
-from cpdgal.metrics import calibration_error, entropy, entropy_histogram, model_improvement, reliability, verdict
+from cpdgal.metrics import (
+    accuracy_over_distance,
+    calibration_error,
+    entropy,
+    entropy_histogram,
+    model_improvement,
+    reliability,
+)
 
 
 def test_scores_against_their_definitions():
@@ -141,17 +148,14 @@ def test_model_improvement_is_a_loop_over_looks(looks):
     assert gains[1:].sum() == pytest.approx((accuracies[-1] - accuracies[0]) / 100, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("measured", "word"),
-    [
-        ([97.0], "holds"), ([99.0, 98.0], "holds"), ([96.9, 96.8], "holds"), ([96.0], "holds in part"),
-        ([90.0, 96.0], "does not hold"), ([], "not run here"),
-    ],
-)  # fmt: skip
-def test_a_verdict_follows_its_rule(measured, word):
-    said, sentence = verdict(97.34, measured)
-    assert said == word
-    assert "97.34 %" in sentence
-    if measured:
-        assert f"{np.mean(measured):.2f} %" in sentence
-        assert ("above" if np.mean(measured) > 97.34 else "below") in sentence
+def test_accuracy_over_distance():
+    """One labelled pixel in a corner of a full scene: every distance is known, and only what is near is right."""
+    labels = np.ones((5, 5), dtype=int)
+    labels[0, 0] = 2
+    scene = cpdgal.Scene(np.zeros((5, 5, 2)), labels)
+    others = np.arange(1, 25)
+    distance = scene.pixels[others].max(1)
+    table = accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=4)
+    assert table.distance.tolist() == [2, 3, 4]  # three pixels at distance 1 are too few
+    assert table.accuracy.tolist() == [100, 0, 0]
+    assert len(accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=3)) == 4
