@@ -1,0 +1,48 @@
+"""The supervised ViT that Hong et al. compare SpectralFormer with (IEEE TGRS 60, 2022), after Dosovitskiy et al., "An Image
+is Worth 16x16 Words: Transformers for Image Recognition at Scale", ICLR 2021.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .spectralformer import Block
+
+
+class PixelViT(nn.Module):
+    """A token for each band of a single pixel, five transformer blocks, a class token.
+
+    Parameters
+    ----------
+    bands, window, classes
+        shape of the input windows (c, w, w), of which the side is 1, and number of classes k.
+    unused_fusion
+        hold the three fusion layers of SpectralFormer too, as the published module does without calling them.
+
+    Raises
+    ------
+    ValueError
+        For a window of more than one pixel.
+    """
+
+    def __init__(self, bands=200, window=1, classes=16, *, unused_fusion=False):
+        super().__init__()
+        if window != 1:
+            raise ValueError(f"this ViT takes single pixels, a window of 1, not of {window}")
+        self.shape = (bands, 1, 1)
+        tokens = bands + 1
+        self.position = nn.Parameter(torch.randn(1, tokens, 64))
+        self.class_token = nn.Parameter(torch.randn(1, 1, 64))
+        self.embed = nn.Linear(1, 64)
+        self.blocks = nn.Sequential(*(Block() for _ in range(5)))
+        if unused_fusion:
+            self.fusions = nn.ModuleList(nn.Conv2d(tokens, tokens, (1, 2)) for _ in range(3))
+        self.head = nn.Sequential(nn.LayerNorm(64), nn.Linear(64, classes))
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Windows (b, c, 1, 1) -> logits (b, k)."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"this ViT takes windows of shape (b, {self.shape[0]}, 1, 1), not {tuple(x.shape)}")
+        z = self.embed(x.flatten(2))  # (b, c, 64)
+        z = torch.cat([self.class_token.expand(len(z), -1, -1), z], 1) + self.position  # (b, c + 1, 64)
+        return self.head(self.blocks(self.dropout(z))[:, 0])
