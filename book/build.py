@@ -67,8 +67,8 @@ def records_page(store: cpdgal.Store) -> str:
     """The page of every record: what it reached, and with what it was made."""
     text = (ROOT / "book" / "records.in.md").read_text(encoding="utf-8")
     rows = [
-        "| Study | Labels | OA, % | AA, % | Kappa, % | Minutes | Began (UTC) | Made with | Commit | Weights |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| Study | Changes | Labels | OA, % | AA, % | Kappa, % | Minutes | Began (UTC) | Made with | Commit | Weights |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     machines = {}
     for record in store.records():
@@ -77,8 +77,9 @@ def records_page(store: cpdgal.Store) -> str:
         versions = ", ".join(f"{name} {made[name]}" for name in names)
         machine = machines.setdefault(versions, chr(ord("A") + len(machines)))
         link = f"{{download}}`{record.study.name} <../results/{record.path.name}>`"
+        changes = ", ".join(f"{name} {value}" for name, value in record.study.changes.items())
         rows.append(
-            f"| {link} | {final.labels:.0f} | {final.OA:.2f} | {final.AA:.2f} | {final.kappa:.2f} | "
+            f"| {link} | {changes} | {final.labels:.0f} | {final.OA:.2f} | {final.AA:.2f} | {final.kappa:.2f} | "
             f"{sum(made['seconds']) / 60:.1f} | {made['start'][:16].replace('T', ' ')} | {machine} | {made['commit'] or ''} | "
             f"{'kept' if record.weights else ''} |"
         )
@@ -86,17 +87,31 @@ def records_page(store: cpdgal.Store) -> str:
     return text.replace("RECORDS", "\n".join(rows)).replace("MACHINES", "\n".join(made_with) or "No record yet.")
 
 
-def write_records_page() -> None:
-    """Bring book/records.md in step with the records in results/."""
-    page = records_page(cpdgal.Store(ROOT / "results", packaged=False))
-    part = ROOT / "book" / "records.md.part"
-    part.write_text(page, encoding="utf-8")
-    part.replace(ROOT / "book" / "records.md")
+def start_page() -> str:
+    """The start page: every claim beside its verdict, and where each table and figure of the paper is answered."""
+    listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
+    rows = ["| The paper claims | Where | Paper | Here | Verdict |", "|---|---|---|---|---|"]
+    for claim in listed["claims"]:
+        page, key = claim["answer"]
+        here, verdict = (f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`" for part in ("here", "verdict"))
+        link = f"[**{verdict}**](../notebooks/{page})"
+        rows.append(f"| {claim['claim']} | {claim['where']} | {claim['paper']} | {here} | {link} |")
+    places = [f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in listed["places"]]
+    text = (ROOT / "book" / "index.in.md").read_text(encoding="utf-8")
+    return text.replace("CLAIMS", "\n".join(rows)).replace("PLACES", " · ".join(places))
+
+
+def write_generated_pages() -> None:
+    """Bring the start page in step with the claims, and the page of records with results/."""
+    for name, page in {"index": start_page(), "records": records_page(cpdgal.Store(ROOT / "results", packaged=False))}.items():
+        part = ROOT / "book" / f"{name}.md.part"
+        part.write_text(page, encoding="utf-8")
+        part.replace(ROOT / "book" / f"{name}.md")
 
 
 def build(toc: Path) -> None:
     """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
-    write_records_page()
+    write_generated_pages()
     jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
     shutil.rmtree(HTML, ignore_errors=True)  # an old page must not stand in for a missing one
     finished = subprocess.run(jb, cwd=ROOT, check=False)

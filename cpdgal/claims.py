@@ -8,6 +8,7 @@ A verdict is one word, what was measured in short, and a sentence. The rules are
   clear at the 5 % level, "holds in part" when the mean difference is positive but not clear, else "does not hold".
 - `best`, for "this setting is best": "holds" when it is best here too, "holds in part" when it is at most half a point below
   the best here, else "does not hold".
+- `agrees`, for a count: "holds" when ours is within 1 % of the paper's, "holds in part" within 5 %, else "does not hold".
 
 Each is "not run here" where a run that it needs is not on record.
 """
@@ -18,7 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.integrate import trapezoid
 
+from .metrics import mean_entropy
 from .study import Record, Study
 
 # What the paper reports for CPDGAL, in percent (Table 1).
@@ -99,6 +102,15 @@ def compared(seeds: Sequence[int], **values) -> dict[str, list[Study]]:
     return {name: [Study(seed=seed, **{**values, **own}) for seed in seeds] for name, own in METHODS.items()}
 
 
+# Few labels: so many of every class, or so much of the pool at random. The paper does not say how few are "extreme": here,
+# at most five of each class, or a fifth of the pool (2 % of the labelled pixels where the pool is a tenth of them).
+FEW_LABELS = {
+    **{f"{count} of each class": {"per_class": count} for count in (1, 2, 3, 5, 10)},
+    **{f"{100 * share:g} % of the pool": {"initial": share} for share in (0.05, 0.1, 0.2, 0.3, 0.5)},
+}
+EXTREME = tuple(name for name, given in FEW_LABELS.items() if given.get("per_class", 0) <= 5 and given.get("initial", 0) <= 0.2)
+
+
 class Verdict(NamedTuple):
     """What records answer to a claim."""
 
@@ -177,6 +189,48 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     )  # fmt: skip
 
 
+def agrees(published: float, counted: float, unit: str) -> Verdict:
+    """On a published size of the network, given ours in the same unit."""
+    off = abs(counted / published - 1)
+    word = "holds" if off <= 0.01 else "holds in part" if off <= 0.05 else "does not hold"
+    return Verdict(
+        word, f"{counted:,.5g} {unit}", f"Here {counted:,.5g} {unit}, {100 * off:.2f} % off the paper's {published:,.5g}."
+    )
+
+
+def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
+    """On "more helps until it is too much", given the percentage of every setting at every seed, in the settings' order.
+
+    The best setting between the ends is compared with the first and with the last over the seeds that they share: "holds"
+    when it is more than half a point above both, "holds in part" when above the first alone, else "does not hold".
+    """
+    first, *inner, last = measured
+    means = {name: float(np.mean(list(measured[name].values()))) for name in inner if measured[name]}
+    top = max(means, key=means.get, default=first)
+    shared = [sorted(set(measured[top]) & set(measured[end])) for end in (first, last)]
+    if not means or not all(shared):
+        return not_run(f"{first}, {last} and a setting between them have to be run first.")
+    rise, fall = (
+        np.mean([measured[top][seed] - measured[end][seed] for seed in seeds])
+        for end, seeds in zip((first, last), shared, strict=True)
+    )
+    return Verdict(
+        "does not hold" if rise <= 0.5 else "holds" if fall > 0.5 else "holds in part",
+        f"{top}: {rise:+.2f} points against {first}, {fall:+.2f} against {last}",
+        f"Best between the ends is {top} with {means[top]:.2f} %: {rise:+.2f} points against {first} "
+        f"({_seeds(len(shared[0]))}), {fall:+.2f} against {last} ({_seeds(len(shared[1]))}).",
+    )  # fmt: skip
+
+
+def together(parts: Mapping[str, Verdict]) -> Verdict:
+    """On a claim of several parts: "holds" when all do, "does not hold" when none does, "not run here" when one is not run,
+    else "holds in part"."""
+    words = {part.word for part in parts.values()}
+    word = "not run here" if "not run here" in words else words.pop() if len(words) == 1 else "holds in part"
+    here = "; ".join(f"{name} {part.here}" for name, part in parts.items())
+    return Verdict(word, here, " ".join(part.sentence for part in parts.values()))
+
+
 def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tuple[float, float, float]:
     """Spearman's correlation of two columns and its 95 % interval (Fisher's z with Bonett and Wright's error, 2000).
 
@@ -192,6 +246,32 @@ def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tup
     return rho, float(np.tanh(z - error)), float(np.tanh(z + error))
 
 
+def agreement(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
+    """Whether the settings of a table are in the paper's order here, as a sentence."""
+    means = [np.mean(list(ends(groups[name]).values())) if groups.get(name) else np.nan for name in table.settings]
+    rho, low, high = rank_agreement(table.published, means)
+    if np.isnan(rho):
+        return "For a rank correlation with the paper, four settings have to be run."
+    return (
+        f"Spearman's rank correlation with the paper's order is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, "
+        f"{np.isfinite(means).sum()} settings)."
+    )
+
+
+def on_record(studies: Mapping[str, Sequence[Study]], groups: Mapping[str, Sequence[Record]]) -> str:
+    """How many of the studies there are records of, and which are missing, as a sentence."""
+    missing = {
+        name: sorted({study.seed for study in each} - {record.study.seed for record in groups.get(name, ())})
+        for name, each in studies.items()
+    }
+    total = sum(map(len, studies.values()))
+    there = total - sum(map(len, missing.values()))
+    said = "; ".join(
+        f"{name} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})" for name, seeds in missing.items() if seeds
+    )
+    return f"{there} of {total} runs are on record" + (f"; missing: {said}." if said else ".")
+
+
 def beside(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """A table of the paper beside what was measured: a row a setting, OA in percent."""
     rows = [
@@ -202,6 +282,18 @@ def beside(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFr
         for name, published in zip(table.settings, table.published, strict=True)
     ]  # fmt: skip
     return pd.DataFrame(rows).set_index("setting")
+
+
+def against_best(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Settings by row: OA minus that of the setting the paper calls best, in points. `change` and `deviation` are taken seed by
+    seed over the seeds that both have (NaN: none, or one), `published` is the paper's."""
+    top = ends(groups.get(table.best, ()))
+    rows = {}
+    for name, published in zip(table.settings, table.published, strict=True):
+        own = ends(groups.get(name, ()))
+        changes = pd.Series({seed: own[seed] - top[seed] for seed in own if seed in top}, dtype=float)
+        rows[name] = {"change": changes.mean(), "deviation": changes.std(), "published": published - max(table.published)}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def overview(groups: Mapping[str, Sequence[Record]], published: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -217,6 +309,198 @@ def overview(groups: Mapping[str, Sequence[Record]], published: Mapping[str, flo
     if published:
         rows["CPDGAL, the paper"] = {"share, %": "about 4.7", **{f"{s}, %": f"{value:.2f}" for s, value in published.items()}}
     return pd.DataFrame(rows).T.rename_axis("method").fillna("")
+
+
+def mean_ends(groups: Sequence[Sequence[Record]], score: str = "OA") -> dict[int, float]:
+    """The mean over groups of the score at the end, for every seed that all of the groups have."""
+    scores = [ends(records, score) for records in groups]
+    seeds = set.intersection(*map(set, scores)) if scores else set()
+    return {seed: float(np.mean([each[seed] for each in scores])) for seed in sorted(seeds)}
+
+
+def sooner(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
+    """On "left converges faster": by `better`, on the `epochs_to_level`, seed by seed, the fewer the better."""
+    turned = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
+    return better(*turned, names, "epochs sooner")
+
+
+def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, int], dict[int, int]]:
+    """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records that
+    train on the same labels in stages."""
+    runs = [{record.study.seed: record for record in records} for records in (left, right)]
+    counts = ({}, {})
+    for seed in sorted(set(runs[0]) & set(runs[1])):
+        level = min(each[seed].final.OA for each in runs) - 1
+        for count, record in zip(counts, (each[seed] for each in runs), strict=True):
+            reached_in = record.cycles["cycle"][record.cycles.OA >= level].iloc[0]
+            count[seed] = int(reached_in + 1) * record.study.epochs
+    return counts
+
+
+def by_setting(methods: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
+    """Settings by row, methods by column: OA in percent, beside the labels and their share of the labelled pixels (means)."""
+    rows = {}
+    for name in next(iter(methods.values())):
+        spent = [record.final for settings in methods.values() for record in settings[name]]
+        rows[name] = {
+            "labels": f"{np.mean([each.labels for each in spent]):.0f}" if spent else "",
+            "share, %": f"{np.mean([each.share for each in spent]):.2f}" if spent else "",
+            **{f"{m}, %": spread(ends(s[name]).values()) if s[name] else "not run" for m, s in methods.items()},
+        }  # fmt: skip
+    return pd.DataFrame(rows).T.rename_axis("labels given")
+
+
+def over_labels(groups: Sequence[Sequence[Record]]) -> pd.DataFrame:
+    """OA in percent at the end of groups of records: a row a group, by its mean number of labels, and a column a seed."""
+    rows = {np.mean([record.final.labels for record in records]): ends(records) for records in groups if records}
+    return pd.DataFrame(rows).T
+
+
+def kept(accuracies: pd.Series) -> float:
+    """How much of an accuracy stays under disturbance: the area under `accuracies` over their index, the strengths from 0 up,
+    in percent of the area that the first of them would have throughout."""
+    strengths = accuracies.index.to_numpy(dtype=float)
+    return float(100 * trapezoid(accuracies, strengths) / (accuracies.iloc[0] * np.ptp(strengths)))
+
+
+# Figures 6 and 7: what a cycle asks for, of the remaining pool, and the paper's EMI of the first cycle.
+BUDGETS = {"0.5 %": 0.005, "1 %": 0.01, "2 %": 0.02}
+FIRST_EMI = {"0.5 %": 0.0214, "1 %": 0.0468, "2 %": 0.0340}
+
+
+def budgets(seeds: Sequence[int], **values) -> dict[str, list[Study]]:
+    """The studies of every budget of Fig. 6 and 7, one a seed; `values` name what they share."""
+    return {name: [Study(seed=seed, acquired=share, **values) for seed in seeds] for name, share in BUDGETS.items()}
+
+
+def emi(records: Sequence[Record], first: int, last: int, of=np.mean) -> dict[int, float]:
+    """The mean EMI over cycles first..last by seed, or another statistic `of` it, in points of OA; runs with fewer cycles, or
+    with one of these not scored, are left out."""
+    gains = {r.study.seed: 100 * r.cycles.EMI[first : last + 1] for r in records if len(r.cycles) > last}
+    return {seed: float(of(gain)) for seed, gain in gains.items() if gain.notna().all()}
+
+
+def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On the EMI of the first cycle at the three budgets, means over seeds. "holds" when they stand in the paper's order and
+    each is within a factor of 1.5 of the paper's, "holds in part" when one of the two is so, else "does not hold"."""
+    measured = {name: emi(groups[name], 1, 1) for name in FIRST_EMI}
+    if not all(measured.values()):
+        return not_run("The first cycle of all three budgets has to be run first.")
+    means = {name: float(np.mean(list(values.values()))) / 100 for name, values in measured.items()}
+    ordered = sorted(means, key=means.get) == sorted(FIRST_EMI, key=FIRST_EMI.get)
+    near = sum(FIRST_EMI[name] / 1.5 <= mean <= FIRST_EMI[name] * 1.5 for name, mean in means.items())
+    return Verdict(
+        ("does not hold", "holds in part", "holds")[ordered + (near == len(means))],
+        ", ".join(f"{mean:.4f} at {name}" for name, mean in means.items()),
+        f"The order of the budgets is {'the same' if ordered else 'another'}, and {near} of {len(means)} are within "
+        "a factor of 1.5 of the paper's.",
+    )  # fmt: skip
+
+
+def emi_declines(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "EMI declines": at each budget the mean over cycles 1 to 5 is `better` than that over cycles 11 to 30."""
+    return together({
+        f"{name}:": better(
+            emi(records, 1, 5), emi(records, 11, 30), (f"{name}, cycles 1 to 5,", "cycles 11 to 30"), "points a cycle"
+        )
+        for name, records in groups.items()
+    })  # fmt: skip
+
+
+def emi_stabilises(records: Sequence[Record]) -> Verdict:
+    """On "EMI stabilises after the 20th cycle": its standard deviation over cycles 21 to 30 is below that over all cycles
+    before, which the early decline raises, and below that over the ten cycles before, each by `better`."""
+    late = emi(records, 21, 30, np.std)
+    spans = {"cycles 1 to 20": (1, 20), "cycles 11 to 20": (11, 20)}
+    return together({
+        f"{name}:": better(emi(records, *span, np.std), late, (f"Deviation over {name}", "cycles 21 to 30"))
+        for name, span in spans.items()
+    })  # fmt: skip
+
+
+def budget_tradeoff(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "larger batches reduce variance": the standard deviation of EMI over cycles 11 to 30 at 2 % is below that at 0.5 %
+    and at 1 %, each by `better`."""
+    deviations = {name: emi(groups[name], 11, 30, np.std) for name in BUDGETS}
+    return together({
+        f"{name}:": better(deviations[name], deviations["2 %"], (f"Deviation at {name}", "2 %")) for name in ("0.5 %", "1 %")
+    })  # fmt: skip
+
+
+def in_bins(record: Record, bins: slice) -> np.ndarray:
+    """(cycles + 1,) percent of what is left of the pool that lies in some of the ten entropy bins."""
+    return 100 * record.entropy[:, bins].sum(1) / record.entropy.sum(1)
+
+
+LOWEST, UPPER_HALF = slice(0, 1), slice(5, 10)
+
+
+def entropy_start(records: Sequence[Record]) -> Verdict:
+    """On "initially skewed towards higher-entropy bins": after the first training the upper five bins have more of the pool
+    than the lower five, by `better`."""
+    upper = {record.study.seed: float(in_bins(record, UPPER_HALF)[0]) for record in records}
+    return better(upper, {seed: 100 - share for seed, share in upper.items()}, ("Upper half", "lower half"))
+
+
+def entropy_shifts(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "mass shifts toward lower-entropy bins": at each budget the mean entropy (from bin centres, in percent of log K) is
+    higher after the first training than at the end, by `better`."""
+    verdicts = {}
+    for name, records in groups.items():
+        start, end = ({r.study.seed: 100 * float(mean_entropy(r.entropy[at])) for r in records} for at in (0, -1))
+        verdicts[f"{name}:"] = better(start, end, (f"{name}, start", "end"), "percent of log K")
+    return together(verdicts)
+
+
+def gathers_low(records: Sequence[Record], first: int, last: int, full: float, part: float) -> Verdict:
+    """On pixels gathering in the lowest entropy bin over cycles first..last. "holds" when it has at least `full` percent of the
+    remaining pool at every one of them (mean over seeds), "holds in part" when it has at least `part`, else "does not hold"."""
+    shares = [in_bins(record, LOWEST)[first : last + 1] for record in records if len(record.entropy) > last]
+    if not shares:
+        return not_run(f"A run with cycles {first} to {last} has to be on record first.")
+    mean = np.mean(shares, axis=0)
+    return Verdict(
+        "holds" if mean.min() >= full else "holds in part" if mean.min() >= part else "does not hold",
+        f"{mean.min():.1f} to {mean.max():.1f} % of the pool over {_seeds(len(shares))}",
+        f"From cycle {first} to {last} the lowest bin has {mean.min():.1f} to {mean.max():.1f} % of the remaining pool, "
+        f"{mean.mean():.1f} % on average.",
+    )  # fmt: skip
+
+
+def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "globally lighter, minimal low-entropy accumulation" at 2 %: over cycles 1 to 30 the lowest bin has fewer pixels
+    than at 0.5 %, and a smaller share of what is left of the pool, each by `better`."""
+    names, verdicts = ("0.5 %", "2 %"), {}
+    measures = {"pixels": lambda record: record.entropy[:, 0], "points": lambda record: in_bins(record, LOWEST)}
+    for unit, measure in measures.items():
+        means = [{r.study.seed: float(measure(r)[1:31].mean()) for r in groups[name] if len(r.entropy) > 30} for name in names]
+        verdicts["share:" if unit == "points" else "number:"] = better(*means, names, unit)
+    return together(verdicts)
+
+
+def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "a persistent fraction remains in higher-entropy bins": at a budget it "holds" when at each of the cycles 21 to
+    30 some seed has pixels in the upper five bins, "holds in part" when at some of them, else "does not hold"."""
+    verdicts = {}
+    for name, records in groups.items():
+        shares = [in_bins(record, UPPER_HALF)[21:31] for record in records if len(record.entropy) > 30]
+        filled = int(np.any(shares, axis=0).sum()) if shares else 0
+        word = "holds" if filled == 10 else "holds in part" if filled else "does not hold"
+        said = f"At {name} the upper five bins hold pixels in {filled} of the cycles 21 to 30."
+        verdicts[f"{name}:"] = Verdict(word, f"in {filled} of 10 cycles", said) if shares else not_run()
+    return together(verdicts)
+
+
+def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: tuple[str, str]) -> Verdict:
+    """On "compact, well-separated clusters": silhouette and neighbour purity are both higher on the left, each by `better`,
+    given the `separation` of features at every seed."""
+    verdicts = {}
+    for measure in ("silhouette, hundredths", "purity, %"):
+        scores = [{seed: each[measure] for seed, each in side.items()} for side in (left, right)]
+        name, unit = measure.split(", ")
+        named = (f"{name.capitalize()}, {names[0]}", names[1])
+        verdicts[f"{name}:"] = better(*scores, named, "points" if unit == "%" else unit)
+    return together(verdicts)
 
 
 def _seeds(count: int) -> str:

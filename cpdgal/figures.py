@@ -13,9 +13,13 @@ import seaborn as sns
 import torch
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import SymmetricalLogLocator
+from scipy import stats
 from torch import Tensor
 
+from .landscape import Spectrum, Surface
 from .model import DGFR
 from .scenes import Scene
 from .splits import Split
@@ -26,6 +30,7 @@ _PALETTE = sns.color_palette("colorblind")
 _NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 COLOURS = {**dict(zip(_NAMED, _PALETTE, strict=False)), "CPDGAL": _PALETTE[0], "CPDGAL, random questions": _PALETTE[1]}
+COLOURS |= {"0.5 %": _PALETTE[3], "1 %": _PALETTE[2], "2 %": _PALETTE[0]}  # budgets
 
 
 def glue(name: str, value) -> None:
@@ -203,6 +208,154 @@ def effects(table: pd.DataFrame, noise: float) -> Figure:
     return figure
 
 
+def sizes(table: pd.DataFrame) -> Figure:
+    """What size buys: a row a network, with the columns parameters, seconds (of a run), change (of OA against the paper's
+    best, in points; NaN: not run), deviation (over seeds) and published (the paper's change)."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), sharey=True, layout="constrained")
+    axes[0].scatter(
+        table.parameters, table.published, marker="s", s=50, facecolors="none", edgecolors=_PALETTE[3], label="the paper"
+    )
+    for axis, x in zip(axes, ("parameters", "seconds"), strict=True):
+        axis.axhline(0, color="#000000", lw=1, ls=":")
+        axis.errorbar(
+            table[x], table.change, table.deviation, fmt="o", ms=7, color=_PALETTE[0], capsize=3, label="here, one deviation"
+        )
+        for number, (name, row) in enumerate(table.dropna(subset=["change", x]).iterrows()):
+            to = (6, -13) if number % 2 else (6, 6)  # in turns, so that the names of neighbours stay apart
+            axis.annotate(name, (row[x], row.change), to, textcoords="offset points", fontsize=9)
+        axis.margins(x=0.12)
+        axis.grid(alpha=0.3)
+    axes[0].set_xscale("log")
+    axes[0].set_xlabel("parameters")
+    axes[1].set_xlabel("time of a run (seconds, one core)")
+    axes[0].set_ylabel("change of overall accuracy (points)")
+    axes[1].tick_params(labelleft=True)
+    axes[1].set_ylabel("change of overall accuracy (points)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=9)
+    return figure
+
+
+def over_settings(measured: dict[str, dict[int, float]], published: dict[str, float], setting: str) -> Figure:
+    """Overall accuracy over a setting, measured (by seed) and published, side by side on scales of equal span.
+
+    Settings that are numbers are joined by a line with a band of one deviation, others stand alone.
+    """
+    means = {name: np.mean(list(each.values())) for name, each in measured.items() if each}
+    deviations = {name: np.std(list(measured[name].values()), ddof=1) if len(measured[name]) > 1 else 0.0 for name in means}
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    panels = (("here", means, deviations, _PALETTE[0], "o"), ("the paper (Botswana)", published, {}, _PALETTE[3], "s"))
+    for axis, (title, values, bands, colour, marker) in zip(axes, panels, strict=True):
+        y = np.array([values.get(name, np.nan) for name in published])
+        band = np.array([bands.get(name, 0.0) for name in published])
+        joined = np.array([name.replace(".", "").isdigit() for name in published])
+        x = np.arange(len(y))
+        axis.plot(x[joined], y[joined], ls="--" if bands == {} else "-", marker=marker, ms=7, lw=2, color=colour)
+        axis.fill_between(x[joined], (y - band)[joined], (y + band)[joined], color=colour, alpha=0.2, lw=0)
+        axis.errorbar(x[~joined], y[~joined], band[~joined], fmt="D", ms=8, color=colour, capsize=4)
+        for seed in sorted({seed for each in measured.values() for seed in each}) if bands else ():
+            axis.scatter(x, [measured.get(name, {}).get(seed, np.nan) for name in published], s=14, color=colour, alpha=0.5)
+        axis.set_xticks(x, published)
+        axis.set_title(title)
+        axis.set_xlabel(setting)
+        axis.set_ylabel("overall accuracy (%)")
+        axis.grid(alpha=0.3)
+    span = max(np.ptp(axis.get_ylim()) for axis in axes)
+    for axis in axes:
+        middle = np.mean(axis.get_ylim())
+        axis.set_ylim(middle - span / 2, middle + span / 2)
+    return figure
+
+
+def forest(differences: dict[str, dict[int, float]], published: dict[str, float], against: str) -> Figure:
+    """Differences of OA in points by seed, a row each: seeds as dots, mean and 95 % interval (t, three seeds or more), and
+    the paper's difference."""
+    figure, axes = plt.subplots(figsize=(8, 0.7 * len(published) + 1.7), layout="constrained")
+    axes.axvline(0, color="#000000", lw=1)
+    for at, (name, stated) in enumerate(published.items()):
+        values = np.array(list(differences.get(name, {}).values()))
+        reach = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 2 else None
+        axes.plot(stated, at, "s", ms=8, mfc="none", color=_PALETTE[3], label="the paper")
+        axes.plot(values, np.full(len(values), at - 0.18), "o", ms=5, color=_PALETTE[0], alpha=0.5, label="one seed")
+        axes.errorbar(
+            values.mean() if len(values) else np.nan, at, xerr=reach, fmt="D", ms=7, capsize=4, color=_PALETTE[0],
+            label="mean, 95 % interval",
+        )  # fmt: skip
+    axes.set_yticks(np.arange(len(published)), published)
+    axes.set_ylim(len(published) - 0.5, -0.5)
+    axes.set_ylabel("network")
+    axes.set_xlabel(f"overall accuracy minus that of {against} (points)")
+    axes.grid(alpha=0.3, axis="x")
+    marks = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry a mark, not one a row
+    figure.legend(marks.values(), marks, loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def ranking(panels: dict[str, pd.DataFrame]) -> Figure:
+    """Measures side by side: each table has a row a strategy and a column a seed; rows are in the order of the first."""
+    order = next(iter(panels.values())).mean(axis=1).sort_values().index
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(10, 0.36 * len(order) + 1.5), sharey=True, squeeze=False, layout="constrained"
+    )
+    at = np.arange(len(order))
+    colours = [COLOURS.get(name, "#555555") for name in order]
+    for axis, (measure, table) in zip(axes[0], panels.items(), strict=True):
+        for seed in table:
+            axis.scatter(table.loc[order, seed], at, s=18, c=colours, alpha=0.45)
+        axis.scatter(table.loc[order].mean(axis=1), at, marker="D", s=40, c=colours, zorder=3)
+        axis.set_xlabel(measure)
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_yticks(at, order)
+    axes[0, 0].set_ylabel("strategy")
+    return figure
+
+
+def curves_against(groups: dict[str, list[Record]], against: tuple[str, ...] = ("margin", "random")) -> Figure:
+    """Learning curves as small multiples: a panel a strategy, its mean and band of one deviation before those of `against`."""
+    runs = {
+        name: pd.concat([record.cycles.set_index("labels").OA.dropna() for record in records], axis=1)
+        for name, records in groups.items()
+    }
+    shown = [name for name in runs if name not in against] or list(runs)
+    rows = -(-len(shown) // 3)
+    figure, axes = plt.subplots(
+        rows, 3, figsize=(10, 2.6 * rows + 0.7), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, name in zip(axes.ravel(), shown, strict=False):
+        for other, style in zip(against, ("--", ":"), strict=False):
+            if other in runs:
+                axis.plot(runs[other].mean(axis=1), ls=style, lw=1.6, color=COLOURS[other], label=other)
+        mean, deviation = runs[name].mean(axis=1), runs[name].std(axis=1)
+        axis.plot(mean, color="#000000", lw=2, label="the panel's strategy")
+        axis.fill_between(mean.index, mean - deviation, mean + deviation, color="#000000", alpha=0.15, lw=0)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("labelled pixels")
+        axis.set_ylabel("OA (%)")
+        axis.label_outer()
+        axis.grid(alpha=0.3)
+    for axis in axes.ravel()[len(shown) :]:
+        axis.set_axis_off()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def queried_maps(scene: Scene, queried: dict[str, pd.DataFrame]) -> Figure:
+    """The pixels that each strategy asked for (columns cycle, row, column), on the ground truth, coloured by the cycle."""
+    columns = min(len(queried), 3)
+    rows = -(-len(queried) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(10, 3.1 * rows + 0.3), squeeze=False, layout="constrained")
+    last = max(table["cycle"].max() for table in queried.values())
+    for axis, (name, table) in zip(axes.ravel(), queried.items(), strict=False):
+        axis.imshow(0.7 + 0.3 * painted(scene, scene.labels))
+        dots = axis.scatter(table["column"], table["row"], c=table["cycle"], cmap="viridis", vmin=0, vmax=last, s=7)
+        axis.set_title(name, fontsize=10)
+        _pixels(axis)
+        axis.label_outer()
+    for axis in axes.ravel()[len(queried) :]:
+        axis.set_axis_off()
+    figure.colorbar(dots, ax=axes, label="cycle that asked (0: the random start)", shrink=0.8)
+    return figure
+
+
 def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     """Share of right answers over the distance to the nearest labelled pixel; columns distance, accuracy (percent)."""
     figure, axes = plt.subplots(figsize=(8, 4.8), layout="constrained")
@@ -213,6 +366,145 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     axes.set_ylabel("right answers (%)")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def panels_over_seeds(
+    panels: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, log=False, share_y=True
+) -> Figure:  # fmt: skip
+    """Panels by title, two a row, each with curves by name: the mean over seeds, and a band of one deviation.
+
+    A curve is a table with a row for each x (its index) and a column for each seed; an empty one is left out. `x` and `y` name
+    the axes, all alike or one a panel; ``log`` puts x on a logarithmic scale.
+    """
+    rows = -(-len(panels) // 2)
+    figure, grid = plt.subplots(rows, 2, figsize=(9, 3.5 * rows + 0.7), layout="constrained", squeeze=False, sharey=share_y)
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    for number, (axis, (title, curves)) in enumerate(zip(grid.flat, panels.items(), strict=True)):
+        for name, runs in curves.items():
+            if runs.empty:
+                continue
+            style, marker = _STYLES[names.index(name) % len(_STYLES)], "osD^vP"[names.index(name) % 6]
+            colour = COLOURS.get(name, _PALETTE[-1 - names.index(name) % 4])
+            mean, deviation = runs.mean(axis=1), runs.std(axis=1)
+            axis.plot(runs.index, mean, ls=style, marker=marker, ms=5, lw=2, color=colour, label=name)
+            axis.fill_between(runs.index, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+        axis.set_title(title)
+        axis.set_xlabel(x if isinstance(x, str) else x[number])
+        axis.set_ylabel(y if isinstance(y, str) else y[number])
+        axis.grid(alpha=0.3, which="both" if log else "major")
+        if log:
+            axis.set_xscale("log")
+            ticks = sorted({round(at) for runs in curves.values() for at in runs.index})
+            axis.set_xticks(ticks, map(str, ticks))
+            axis.minorticks_off()
+        else:
+            axis.locator_params(axis="x", nbins=5)
+    handles = {label: line for axis in grid.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, fontsize=9)
+    return figure
+
+
+def reliability_diagrams(groups: dict[str, list[Record]]) -> Figure:
+    """How often answers are right over how sure the network is, and how many are so sure: all seeds of a group together."""
+    figure, (right, share) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    right.plot([0, 1], [0, 1], color="#000000", lw=1, ls=":", label="as right as it is sure")
+    for (name, records), style, marker in zip(groups.items(), _STYLES, "osD^vP", strict=False):
+        count = np.array([record.calibration["count"] for record in records])
+        sums = [np.nansum(count * [record.calibration[part] for record in records], 0) for part in ("confidence", "accuracy")]
+        filled = count.sum(0) > 0
+        confidence, accuracy = (total[filled] / count.sum(0)[filled] for total in sums)
+        drawn = {"ls": style, "marker": marker, "ms": 5, "lw": 2, "color": COLOURS.get(name), "label": name}
+        right.plot(confidence, accuracy, **drawn)
+        share.plot(confidence, 100 * count.sum(0)[filled] / count.sum(), **{**drawn, "label": None})
+    share.set_yscale("log")
+    right.set_ylabel("share that is right")
+    share.set_ylabel("pixels of the hold-out (%)")
+    for axis in (right, share):
+        axis.set_xlabel("probability of the predicted class")
+        axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def improvement(groups: dict[str, list[Record]], first: dict[str, float], threshold: tuple[str, float]) -> Figure:
+    """EMI over cycles (above) and per label (below), a column a budget: seeds thin, their mean thick, and what the paper says:
+    the value of the `first` cycle, and a `threshold` at one budget."""
+    size = (max(3.1 * len(groups), 6.5), 5.8)
+    figure, axes = plt.subplots(2, len(groups), figsize=size, sharex=True, sharey="row", squeeze=False, layout="constrained")
+    for column, (name, records) in zip(axes.T, groups.items(), strict=True):
+        for axis, measure in zip(column, ("EMI", "EMI per label"), strict=True):
+            runs = pd.concat([record.cycles.set_index("cycle")[measure] for record in records], axis=1)
+            axis.axhline(0, color="#000000", lw=0.8)
+            axis.plot(runs.index, runs, color=_PALETTE[0], lw=0.8, alpha=0.6)
+            axis.plot(runs.index, runs.mean(axis=1), color=_PALETTE[0], lw=2, marker="o", ms=3.5, label="here, mean over seeds")
+            axis.set_xlabel("cycle")
+            axis.label_outer()
+            axis.grid(alpha=0.3)
+        column[0].set_title(f"{name} of the pool ({len(records)} seed{'s' if len(records) > 1 else ''})", fontsize=10)
+        column[0].plot(1, first[name], "s", ms=8, mfc="none", mew=1.8, color=_PALETTE[3], label="the paper, first cycle")
+        if name == threshold[0]:
+            column[0].axhline(threshold[1], color=_PALETTE[3], lw=1.5, ls="--", label="the paper, diminishing returns")
+    axes[0, 0].set_ylabel("EMI: gain of OA (fraction)")
+    axes[1, 0].set_ylabel("EMI per label (fraction)")
+    handles = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def entropy_maps(groups: dict[str, list[Record]]) -> Figure:
+    """Pixels by predictive entropy (rows, low above) and cycle (columns), mean over seeds, a panel a budget, one scale."""
+    shown = {name: np.mean([record.entropy for record in records], axis=0).T for name, records in groups.items() if records}
+    figure, axes = plt.subplots(len(shown), 1, figsize=(8, 2.3 * len(shown) + 0.4), squeeze=False, layout="constrained")
+    top = max(counts.max() for counts in shown.values())
+    for axis, (name, counts) in zip(axes[:, 0], shown.items(), strict=True):
+        extent = (-0.5, counts.shape[1] - 0.5, 1, 0)
+        image = axis.imshow(counts, cmap="viridis", vmin=0, vmax=top, aspect="auto", extent=extent, interpolation="nearest")
+        axis.set_title(f"{name} a cycle ({len(groups[name])} seed{'s' if len(groups[name]) > 1 else ''})", fontsize=10)
+        axis.set_xlabel("cycle")
+        axis.set_ylabel("entropy / log K")
+        axis.label_outer()
+    figure.colorbar(image, ax=axes, label="pixels left in the pool")
+    return figure
+
+
+def right_by_entropy(tables: dict[str, pd.DataFrame], fewest: int = 20) -> Figure:
+    """Right answers over predictive entropy, from tables of `accuracy_by_entropy`; bins with fewer pixels than `fewest` are
+    pale and hollow. Numbers beside the dots count pixels."""
+    figure, axes = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    for number, ((name, table), marker) in enumerate(zip(tables.items(), "osD^", strict=False)):
+        x = (np.arange(len(table)) + 0.5) / len(table) + 0.02 * (number - (len(tables) - 1) / 2)
+        many = (table["count"] >= fewest).to_numpy()
+        axes.plot(x[many], table.accuracy[many], marker, ls=_STYLES[number], ms=8, lw=1.5, color=_PALETTE[number], label=name)
+        axes.plot(x[~many], table.accuracy[~many], marker, ms=7, mfc="none", color="#AAAAAA")
+        for at, row in zip(x, table.itertuples(), strict=True):
+            if row.count:
+                beside = {"xytext": (0, 9 if number else -16), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+                axes.annotate(row.count, (at, row.accuracy), **beside)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-12, 112)
+    axes.set_xlabel("predictive entropy / log K")
+    axes.set_ylabel("right answers (%)")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Samples placed in the plane, (n, 2) for each network (rows) and setting (columns), coloured and marked by class (n,)."""
+    columns = max(map(len, placed.values()))
+    size = (max(3.1 * columns, 6.2), 3.1 * len(placed) + 1.2)
+    figure, axes = plt.subplots(len(placed), columns, figsize=size, squeeze=False, layout="constrained")
+    for row, (network, settings) in zip(axes, placed.items(), strict=True):
+        for axis, (setting, points) in zip(row, settings.items(), strict=True):
+            for k in np.unique(classes):
+                own = points[classes == k]
+                axis.scatter(*own.T, s=14, marker="osD^"[k % 4], color=scene.palette[k], edgecolors="#333333", linewidths=0.2)
+            axis.set_title(f"{network}, {setting}", fontsize=10)
+            axis.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
+    outline = {"ls": "", "markeredgecolor": "#333333"}
+    handles = [Line2D([], [], marker="osD^"[k % 4], color=colour, **outline) for k, colour in enumerate(scene.palette)]
+    figure.legend(handles, scene.class_names, loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
@@ -374,3 +666,79 @@ def _pixels(*axes) -> None:
     for axis in axes:
         axis.set_xlabel("column (pixels)")
         axis.set_ylabel("row (pixels)")
+
+
+def loss_surfaces(surfaces: dict[str, Surface]):
+    """Loss surfaces to be turned by hand, side by side: HTML that loads plotly.js from the book's static files.
+
+    The height is the logarithm of the loss, so that the minimum shows beside the walls.
+    """
+    from IPython.display import HTML
+    from plotly import graph_objects, subplots
+
+    figure = subplots.make_subplots(1, len(surfaces), specs=[[{"type": "surface"}] * len(surfaces)], subplot_titles=[*surfaces])
+    height = {name: np.log10(surface.loss).astype(np.float32) for name, surface in surfaces.items()}
+    span = {"cmin": min(map(np.min, height.values())), "cmax": max(map(np.max, height.values())), "colorscale": "Cividis"}
+    for column, (name, surface) in enumerate(surfaces.items(), 1):
+        steps = surface.steps.astype(np.float32)
+        shown = graph_objects.Surface(
+            x=steps, y=steps, z=height[name].T, showscale=column == 1, colorbar_title="log10 loss", **span
+        )
+        figure.add_trace(shown, 1, column)
+    figure.update_scenes(
+        xaxis_title="first direction",
+        yaxis_title="second direction",
+        zaxis={"title": "log10 loss", "range": [span["cmin"], span["cmax"]]},
+    )
+    figure.update_layout(height=430, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
+    body = figure.to_html(full_html=False, include_plotlyjs="../_static/plotly.min.js", div_id="loss-surfaces")
+    return HTML(f'<div role="img" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
+
+
+def loss_contours(surfaces: dict[str, Surface]) -> Figure:
+    """The same surfaces as contours, at levels shared by all; the cross marks the lowest point."""
+    figure, axes = plt.subplots(1, len(surfaces), figsize=(4.7 * len(surfaces), 4.2), squeeze=False, layout="constrained")
+    every = np.log10([surface.loss for surface in surfaces.values()])
+    levels = np.linspace(every.min(), every.max(), 21)
+    for axis, (name, surface), height in zip(axes[0], surfaces.items(), every, strict=True):
+        filled = axis.contourf(surface.steps, surface.steps, height.T, levels, cmap="cividis")
+        axis.contour(surface.steps, surface.steps, height.T, levels, colors="white", linewidths=0.4)
+        row, column = np.unravel_index(surface.loss.argmin(), surface.loss.shape)
+        axis.plot(surface.steps[row], surface.steps[column], "x", color="white", ms=9, mew=2)
+        axis.set_title(f"{name}: lowest {surface.loss.min():.2g}")
+        axis.set_xlabel("first direction")
+        axis.set_ylabel("second direction")
+        axis.set_aspect("equal")
+    figure.colorbar(filled, ax=axes[0].tolist(), label="cross-entropy (logarithm to base 10)", format="%.1f")
+    return figure
+
+
+def hessian_spectra(spectra: dict[str, Spectrum], shown: int = 6) -> Figure:
+    """Eigenvalue densities of several Hessians, and for each its lowest and highest eigenvalues as bars."""
+    figure, (density, ends) = plt.subplots(1, 2, figsize=(10.5, 4), layout="constrained")
+    largest = max(spectrum.largest for spectrum in spectra.values())
+    least = 1e-4 * largest
+    half = np.geomspace(least, largest * 1.01, 25)
+    bins = np.concatenate([-half[::-1], half])
+    for (name, spectrum), spare, style in zip(spectra.items(), cycle(_PALETTE[len(_NAMED) :]), _STYLES, strict=False):
+        colour = COLOURS.get(name, spare)
+        share = np.histogram(spectrum.values, bins, weights=spectrum.weights)[0]
+        density.stairs(100 * share, bins, color=colour, ls=style, lw=1.6, label=name)
+        outer = np.concatenate([spectrum.values[:shown], spectrum.values[-shown:]])
+        at = np.arange(2 * shown) + (0.4 if ends.patches else 0)
+        ends.bar(at, outer, 0.4, color=colour, label=name, hatch="//" if ends.patches else None, edgecolor="white")
+    for axis, scale in ((density, density.set_xscale), (ends, ends.set_yscale)):
+        scale("symlog", linthresh=least)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=9)
+    density.set_yscale("log")
+    density.xaxis.set_major_locator(SymmetricalLogLocator(base=100, linthresh=least))
+    density.set_xlabel("eigenvalue")
+    density.set_ylabel("share of the eigenvalues (%)")
+    ends.set_xticks(
+        np.arange(2 * shown) + 0.2, [*(f"{k}." for k in range(1, shown + 1)), *(f"-{k}." for k in range(shown, 0, -1))]
+    )
+    ends.axhline(0, color="#000000", lw=1)
+    ends.set_xlabel("place from below, and from above (-)")
+    ends.set_ylabel("eigenvalue")
+    return figure

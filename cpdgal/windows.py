@@ -1,6 +1,7 @@
 """Windows: principal components of a scene, zero-padded, and cut out around pixels only when asked for."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 import torch
@@ -46,9 +47,8 @@ class Windows:
     def __init__(self, scene: Scene, window=7, components=15, *, whiten=True, fit_on=None, device="cpu"):
         if window < 1:
             raise ValueError(f"a window has a side of at least 1 pixel, not {window}")
-        height, width, bands = scene.cube.shape
-        spectra = scene.cube.reshape(-1, bands)
-        fitted_on = spectra if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
+        bands = scene.bands
+        fitted_on = scene.cube.reshape(-1, bands) if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
         if not 1 <= components <= min(fitted_on.shape):
             raise ValueError(
                 f"{scene.name}: {components} components from {bands} bands and {len(fitted_on)} pixels; "
@@ -56,10 +56,27 @@ class Windows:
             )
         self.scene, self.window, self.device, self._components = scene, window, device, components
         self.reduction = make_pipeline(StandardScaler(), PCA(components, whiten=whiten, svd_solver="covariance_eigh"))
-        scores = self.reduction.fit(fitted_on).transform(spectra).reshape(height, width, components)
-        before, after = window // 2, (window - 1) // 2
+        self.reduction.fit(fitted_on)
+        self._rows = self._padded(scene)
+
+    def on(self, scene: Scene) -> "Windows":
+        """The windows of another scene through this one's standardisation and PCA.
+
+        Raises ``ValueError`` when the scene has another number of bands.
+        """
+        if scene.bands != self.scene.bands:
+            raise ValueError(f"{scene.name} has {scene.bands} bands, and the PCA was fitted on {self.scene.bands}")
+        other = copy(self)
+        other.scene, other._rows = scene, self._padded(scene)
+        return other
+
+    def _padded(self, scene: Scene) -> np.ndarray:
+        """The scores of the scene, zero-padded; bands innermost: a row of a window is one run of numbers."""
+        height, width, bands = scene.cube.shape
+        scores = self.reduction.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1)
+        before, after = self.window // 2, (self.window - 1) // 2
         padded = np.pad(scores.astype(np.float32), ((before, after), (before, after), (0, 0)))
-        self._rows = padded.reshape(len(padded), -1)  # bands innermost: a row of a window is one run of numbers
+        return padded.reshape(len(padded), -1)
 
     def __len__(self) -> int:
         return len(self.scene.pixels)

@@ -52,7 +52,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import cpdgal
 from cpdgal import figures
+from cpdgal.claims import agrees
 from cpdgal.figures import glue
+
+# %% [markdown]
+# (figure-1)=
+# (figure-2)=
+# The paper draws this network in its Fig. 1, and DGFR and CM in its Fig. 2; here they are in one.
 
 # %% mystnb={"figure": {"caption": "The network and the loop around it."}, "image": {"alt": "Flow diagram: a window passes through patch embedding, DGFR, masking driven by the first block's attention, six encoder blocks and a head; CW-MSE compares tokens before and after. Below, the loop: labelled pixels, training, least certain pixels, oracle."}}
 figures.flow_diagram()
@@ -285,6 +291,13 @@ glue("parameters-14", int(counts["14 classes"]["all"]))
 glue("parameters-16", int(counts["16 classes"]["all"]))
 glue("multiply-adds", round(training / 1e6, 2))
 glue("multiply-adds-inference", round(inference / 1e6, 2))
+sizes = {
+    "parameters": agrees(87_538, int(counts["14 classes"]["all"]), "parameters"),
+    "operations": agrees(5.17, training / 1e6, "million multiply-adds"),
+}
+for name, verdict in sizes.items():
+    glue(f"method-{name}-verdict", verdict.word)
+    glue(f"method-{name}-here", verdict.here)
 
 # %% [markdown]
 # How the counts pin the design down: every tensor of the network has a multiple of 32 entries, but for the schedule with its

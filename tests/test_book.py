@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sys
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -13,9 +13,14 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from scipy import stats
 from scipy.spatial.distance import cdist
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import cpdgal
-from cpdgal.metrics import PUBLISHED
+from cpdgal.claims import PUBLISHED
+from cpdgal.scenes import disturbed
+from cpdgal.training import features
 
 sys.path.insert(0, str(ROOT / "book"))
 import build
@@ -171,6 +176,302 @@ def test_the_open_decisions_show_the_records(pages, records):
         changes = [value - default[seed] for seed, value in runs.items() if seed in default]
         values += [*changes, np.mean(changes), stats.ttest_1samp(changes, 0).pvalue if len(changes) > 2 else None]
     assert unexplained(pages["notebooks/12_open_decisions"], values) == []
+
+
+def paired(left: dict[int, float], right: dict[int, float]) -> list[float]:
+    """What a page may say of two methods with a score at every seed."""
+    differences = np.array([left[seed] - right[seed] for seed in sorted(set(left) & set(right))])
+    values = [*differences, *([differences.mean()] if len(differences) else [])]
+    if len(differences) > 2 and np.ptp(differences) > 0:
+        test = stats.ttest_1samp(differences, 0)
+        values += [*test.confidence_interval(), test.pvalue]
+    return values
+
+
+def spreads(scores: dict[int, float]) -> list[float]:
+    """Mean and deviation over seeds."""
+    values = list(scores.values())
+    return ([np.mean(values)] if values else []) + ([np.std(values, ddof=1)] if len(values) > 1 else [])
+
+
+def of_few_labels(records) -> list[float]:
+    """Accuracies, labels and calibration where there are few labels, and their verdicts."""
+    values, found = [], {}
+    for record in records:
+        study = record["study"]
+        setting = (study["per_class"] or None, None if study["per_class"] else study["initial"])
+        found.setdefault((study["split"], study["method"], setting), {})[study["seed"]] = record
+    for split in ("random", "block"):
+        ends = {key[1:]: {s: final(r, "OA") for s, r in runs.items()} for key, runs in found.items() if key[0] == split}
+        for method, setting in ends:
+            values += spreads(ends[method, setting])
+            alike = [runs for key, runs in found.items() if (key[0], key[2]) == (split, setting)]
+            values.append(np.mean([final(record, "share") for runs in alike for record in runs.values()]))
+        means = []
+        for method in ("cpdgal", "vit"):
+            few = [ends.get((method, (n, None)), {}) for n in (1, 2, 3, 5)]
+            few += [ends.get((method, (None, share)), {}) for share in (0.05, 0.1, 0.2)]
+            whole = set.intersection(*map(set, few))
+            means.append({seed: np.mean([each[seed] for each in few]) for seed in whole})
+        values += paired(*means)
+        both = [found.get((split, method, (None, 0.5)), {}) for method in ("cpdgal", "vit")]
+        errors = [{seed: final(r, "ECE") for seed, r in runs.items()} for runs in both]
+        values += [*spreads(errors[0]), *spreads(errors[1]), *paired(*errors[::-1])]
+    return values
+
+
+def of_convergence(records) -> list[float]:
+    """Epochs, means over all looks and ends of trainings in stages."""
+    values, looks = [], {"cpdgal": {}, "vit": {}}
+    for record in records:
+        looks[record["study"]["method"]][record["study"]["seed"]] = np.array(record["cycles"]["OA"])
+    epochs = {method: {} for method in looks}
+    for seed in set(looks["cpdgal"]) & set(looks["vit"]):
+        level = min(each[seed][-1] for each in looks.values()) - 1
+        for method, each in looks.items():
+            epochs[method][seed] = 10 * (1 + int(np.argmax(each[seed] >= level)))
+    for method, each in looks.items():
+        values += spreads(epochs[method]) + spreads({s: v.mean() for s, v in each.items()})
+        values += spreads({s: v[-1] for s, v in each.items()})
+    return values + paired(epochs["vit"], epochs["cpdgal"])
+
+
+def of_trained_networks(scene, measured) -> list[float]:
+    """What the page asks of networks: robustness from the accuracies that it keeps, some of which are measured again here, and
+    how well margins find errors."""
+    store, windows = cpdgal.Store(ROOT / "results"), cpdgal.Windows(scene)
+    table = {(kind, strength, method, seed): accuracy for kind, strength, method, seed, accuracy in measured}
+    kinds, methods = sorted({key[0] for key in table}), {"CPDGAL": "cpdgal", "ViT": "vit"}
+    seeds = sorted({key[3] for key in table})
+    values, areas, aucs = list(table.values()), {}, {name: {} for name in methods}
+    for name, method in methods.items():
+        for seed in range(3):
+            record = store.get(cpdgal.Study(method=method, cycles=0, initial=0.5, seed=seed))
+            if record is None or not record.weights:
+                continue
+            holdout = record.study.make_split(scene).holdout
+            asked = np.random.default_rng(seed).permutation(holdout)[:1000]
+            sure = cpdgal.predict(record.network(scene), [windows[asked]]).numpy()
+            right = sure.argmax(1) == scene.targets[asked]
+            ranks = stats.rankdata(np.sort(sure)[:, -1] - np.sort(sure)[:, -3])
+            aucs[name][seed] = 100 * (ranks[right].mean() - (right.sum() + 1) / 2) / (~right).sum()
+            for kind in kinds if seed in seeds[:1] else []:
+                assert table[kind, 0.0, name, seed] == pytest.approx(100 * right.mean(), abs=0.11)
+                strength = max(key[1] for key in table if key[0] == kind)
+                view = windows.on(disturbed(scene, kind, strength, np.random.default_rng(seed)))
+                again = cpdgal.predict(record.network(scene), [view[asked]]).numpy().argmax(1) == scene.targets[asked]
+                assert table[kind, strength, name, seed] == pytest.approx(100 * again.mean(), abs=0.31)
+            for kind in kinds if seed in seeds else []:
+                at = sorted(key[1] for key in table if key[0] == kind and key[2:] == (name, seed))
+                heights = [table[kind, strength, name, seed] for strength in at]
+                area = sum((b - a) * (c + d) / 2 for a, b, c, d in zip(at, at[1:], heights, heights[1:], strict=False))
+                areas.setdefault(kind, {}).setdefault(name, {})[seed] = 100 * area / (at[-1] * heights[0])
+    if areas:
+        areas["all"] = {name: {s: np.mean([areas[kind][name][s] for kind in kinds]) for s in seeds} for name in methods}
+    for part in [*areas.values(), aucs]:
+        values += [*spreads(part["CPDGAL"]), *spreads(part["ViT"]), *paired(part["CPDGAL"], part["ViT"])]
+    return values
+
+
+def test_few_labels_show_the_records(pages, records, indian_pines):
+    ours = [r for r in records.values() if (r["study"]["scene"], r["study"]["profile"]) == ("indian_pines", "paper")]
+    measured = json.loads(build.glued(ROOT / "notebooks" / "09_low_label.ipynb")["robustness-measured"])
+    named = [2.2, 2.5, 6.5, 6.6, 0.0, 0.002, 0.005, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8]  # sections, and strengths
+    values = of_few_labels([r for r in ours if r["study"]["cycles"] == 0 and r["study"]["split"] != "validation"])
+    values += of_convergence([r for r in ours if r["study"]["acquired"] == 0 and r["study"]["cycles"] == 19])
+    values += of_trained_networks(indian_pines, measured)
+    assert unexplained(pages["notebooks/09_low_label"], values + named) == []
+
+
+def by_budget(records) -> dict[float, dict[int, dict]]:
+    """The loop's runs by what a cycle asks for, and by seed: the reference and all that changes nothing else."""
+    groups = {}
+    for record in records.values():
+        study = cpdgal.Study.from_form(record["study"])
+        names = (study.scene, study.method, study.split, study.query, study.profile, *study.changes)
+        if names[:5] == ("indian_pines", "cpdgal", "random", "margin", "paper") and names[5:] in ((), ("acquired",)):
+            groups.setdefault(study.acquired, {})[study.seed] = record
+    return {asked: {s: record for s, record in groups.get(asked, {}).items() if s < 3} for asked in (0.005, 0.01, 0.02)}
+
+
+def over_seeds(runs, measure) -> dict[int, float]:
+    return {seed: float(measure(record)) for seed, record in runs.items()}
+
+
+def gains(record, first, last) -> np.ndarray:
+    """EMI over cycles first..last, from the accuracies."""
+    return np.diff(record["cycles"]["OA"])[first - 1 : last] / 100
+
+
+def test_model_improvement_shows_the_records(pages, records):
+    groups = {asked: runs for asked, runs in by_budget(records).items() if runs}
+    values = [0.5, 0.0214, 0.0468, 0.0340, 0.010, 1.5, 6.7]  # budgets, the paper's, the rule, an appendix
+    fewest = min(record["cycles"]["labels"][-1] for runs in groups.values() for record in runs.values())
+    swings = {}
+    for asked, runs in groups.items():
+        for span in ((1, 1), (2, 10), (11, 20), (21, 30)):
+            values.append(np.mean([gains(record, *span).mean() for record in runs.values()]))
+        values += spreads(over_seeds(runs, lambda record: final(record, "OA")))
+        values += spreads(over_seeds(runs, lambda r: np.interp(fewest, r["cycles"]["labels"], r["cycles"]["OA"])))
+        values += paired(*(over_seeds(runs, lambda r, s=span: 100 * gains(r, *s).mean()) for span in ((1, 5), (11, 30))))
+        spans = ((1, 20), (11, 20), (21, 30), (11, 30))
+        swing = [over_seeds(runs, lambda r, s=span: 100 * gains(r, *s).std()) for span in spans]
+        swings[asked] = swing[-1]
+        values += paired(swing[0], swing[2]) + paired(swing[1], swing[2])
+    for asked in (0.005, 0.01):
+        values += paired(swings.get(asked, {}), swings.get(0.02, {}))
+    assert unexplained(pages["notebooks/07_model_improvement"], values) == []
+
+
+def test_the_entropy_shows_the_records(pages, records, indian_pines):
+    values, lowest, counts = [0.5, 0.05], {}, {}
+    groups = by_budget(records)
+    for asked, runs in groups.items():
+        entropy = {seed: np.array(record["entropy"], dtype=float) for seed, record in runs.items()}
+        shares = {seed: 100 * each / each.sum(1, keepdims=True) for seed, each in entropy.items()}
+        counts[asked] = {seed: each[1:, 0].mean() for seed, each in entropy.items()}
+        lowest[asked] = {seed: each[1:, 0].mean() for seed, each in shares.items()}
+        upper = {seed: each[:, 5:].sum(1) for seed, each in shares.items()}
+        mean = {seed: sum(each[:, b] * (b + 0.5) / 10 for b in range(10)) for seed, each in shares.items()}
+        for at in (0, 30):
+            for measure in (upper, mean, {seed: each[:, 0] for seed, each in shares.items()}):
+                values += spreads({seed: each[at] for seed, each in measure.items()})
+        values += paired({s: each[0] for s, each in mean.items()}, {s: each[30] for s, each in mean.items()})
+        values += paired({s: each[0] for s, each in upper.items()}, {s: 100 - each[0] for s, each in upper.items()})
+        for first in (8, 20) if shares else ():
+            together = np.mean([each[first:, 0] for each in shares.values()], axis=0)
+            values += [together.min(), together.max(), together.mean()]
+    values += paired(counts[0.005], counts[0.02]) + paired(lowest[0.005], lowest[0.02])
+    kept = [cpdgal.Store(ROOT / "results").get(cpdgal.Study.from_form(run["study"])) for run in groups[0.02].values()]
+    for record in [record for record in kept if record.weights][:1]:
+        split = record.study.make_split(indian_pines)
+        windows, network = record.study.make_windows(indian_pines, split), record.network(indian_pines)
+        some = np.random.default_rng(0).permutation(split.holdout)[:2000]
+        for pixels in (some, np.setdiff1d(split.pool, record.labelled())):
+            p = cpdgal.predict(network, windows.batches(pixels)).numpy().astype(float)
+            right = p.argmax(1) == indian_pines.targets[pixels]
+            certain = stats.entropy(p, axis=1) < 0.1 * np.log(16)
+            values += [100 * right.mean(), 100 * right[certain].mean()]
+    assert unexplained(pages["notebooks/08_entropy"], values) == []
+
+
+def separated(points, classes) -> dict[str, float]:
+    """Silhouette in hundredths and purity in percent from all distances, and a logistic regression."""
+    distances = cdist(points, points)
+    known = np.unique(classes)
+    sums = np.stack([distances[:, classes == k].sum(1) for k in known], axis=1)
+    sizes = np.array([(classes == k).sum() for k in known])
+    own = classes[:, None] == known
+    inside = sums[own] / np.maximum(sizes[own.argmax(1)] - 1, 1)
+    outside = np.where(own, np.inf, sums / sizes).min(1)
+    silhouette = np.where(sizes[own.argmax(1)] > 1, (outside - inside) / np.maximum(inside, outside), 0)
+    nearest = np.argsort(distances + np.diag(np.full(len(points), np.inf)), axis=1)[:, :10]
+    half = len(points) // 2
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(points[:half], classes[:half])
+    return {
+        "silhouette": 100 * silhouette.mean(), "purity": 100 * (classes[nearest] == classes[:, None]).mean(),
+        "probe": 100 * (probe.predict(points[half:]) == classes[half:]).mean(),
+    }  # fmt: skip
+
+
+def test_the_embeddings_show_the_records(pages, indian_pines):
+    store, values, found = cpdgal.Store(ROOT / "results"), [], {}
+    loops = {("cpdgal", "loop"): {}, ("vit", "loop"): {"method": "vit"}, ("cpdgal", "random questions"): {"query": "random"}}
+    wanted = {key: [cpdgal.Study(**changes)] for key, changes in loops.items()}
+    for method in ("cpdgal", "vit"):
+        wanted[method, "once"] = [cpdgal.Study(method=method, cycles=0, initial=0.5, seed=seed) for seed in range(3)]
+    given = {}
+    for key, studies in wanted.items():
+        for record in (store.get(study) for study in studies):
+            if record and record.weights:
+                split = record.study.make_split(indian_pines)
+                pixels = np.random.default_rng(record.study.seed).permutation(split.holdout)[:1000]
+                x, classes = record.study.make_windows(indian_pines, split)[pixels], indian_pines.targets[pixels]
+                learned = features(record.network(indian_pines), x.split(128)).numpy()
+                found.setdefault(key, {})[record.study.seed] = separated(learned, classes)
+                if key[0] == "cpdgal" and record.study.seed not in given:
+                    given[record.study.seed] = separated(x[:, :, 3, 3].numpy(), classes)
+    for scores in (*found.values(), given):
+        for measure in ("silhouette", "purity", "probe"):
+            values += spreads({seed: each[measure] for seed, each in scores.items()})
+    once, loop = ("cpdgal", "once"), ("cpdgal", "loop")
+    for left, right in ((once, ("vit", "once")), (loop, ("cpdgal", "random questions")), (loop, once)):
+        for measure in ("silhouette", "purity"):
+            sides = ({seed: each[measure] for seed, each in found.get(key, {}).items()} for key in (left, right))
+            values += paired(*sides)
+    assert unexplained(pages["notebooks/06_embeddings"], values) == []
+
+
+# Tables 2 to 6 once more: what a study changes in each setting, and the paper's OA.
+SIZES = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
+ABLATIONS = (
+    ([{"dim": d, "heads": h, "layers": n} for d, h, n in SIZES],
+     [94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27]),
+    ([{"batch": size} for size in (8, 16, 32, 64, 128, 256)], [96.17, 97.42, 98.73, 98.94, 98.55, 98.50]),
+    ([{"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8, None)], [97.64, 98.02, 98.42, 97.05, 98.94]),
+    ([{"steps": t} for t in (5, 10, 100, 500, 1000)], [98.20, 98.28, 98.94, 98.42, 98.59]),
+    ([{"method": name} for name in ("vit", "cpdgal-no-dgfr", "cpdgal-no-masking", "cpdgal")], [95.77, 97.64, 98.20, 98.94]),
+)  # fmt: skip
+
+
+def ablated(records: dict, setting: dict) -> dict[int, float]:
+    """OA at the end by seed of the runs that differ from the plain one in nothing but the setting."""
+    left_out = {"seed": None, "checksum": None}
+    wanted = {**cpdgal.Study(profile="ablation").form, **setting, **left_out}
+    runs = [record for record in records.values() if {**record["study"], **left_out} == wanted]
+    return {record["study"]["seed"]: final(record, "OA") for record in runs}
+
+
+def test_the_ablations_show_the_records(pages, records):
+    values, deviations = [2.43], {}
+    for settings, published in ABLATIONS:
+        found = [(ablated(records, setting), paper) for setting, paper in zip(settings, published, strict=True)]
+        run = [(ends, paper) for ends, paper in found if ends]
+        values += [*published, *(setting.get("static_masking") for setting in settings)]
+        values += [value for ends, _ in run for value in spreads(ends)]
+        deviations.update({tuple(sorted(ends.items())): spreads(ends)[1] for ends, _ in run if len(ends) > 1})
+        for (left, _), (right, _) in permutations(run, 2):
+            values += [*paired(left, right), spreads(left)[0] - spreads(right)[0]]
+        if len(run) > 3:
+            ranks = [stats.rankdata(each) for each in zip(*((spreads(ends)[0], paper) for ends, paper in run), strict=True)]
+            rho = np.corrcoef(ranks)[0, 1]
+            reach = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(run) - 3))
+            values += [rho, *np.tanh(np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9)) + np.array([-reach, reach]))]
+    values += [np.mean(list(deviations.values()))] if deviations else []
+    page = pages["notebooks/04_ablations"]
+    assert unexplained(page, [*values, *deviations.values()]) == []
+    for ends, _ in run:  # of Table 6
+        assert f"{spreads(ends)[0]:.2f}" in shown(page)
+
+
+def test_the_strategies_show_the_records(pages, records):
+    measured = {}
+    for record in records.values():
+        study = cpdgal.Study.from_form(record["study"])
+        if (study.scene, study.method, study.split, study.profile) != ("indian_pines", "cpdgal", "random", "ablation"):
+            continue
+        if study.changes:
+            continue
+        labels, accuracy = (np.array(record["cycles"][name]) for name in ("labels", "OA"))
+        area = ((accuracy[1:] + accuracy[:-1]) / 2 * np.diff(labels)).sum() / (labels[-1] - labels[0])
+        counts = np.array(record["classes"]["labels"])
+        there = np.array(record["classes"]["pool"]) + record["classes"]["judged"]
+        rarest = 100 * sum(counts[np.argsort(there, kind="stable")[: len(counts) // 4]]) / counts.sum()
+        evenness = stats.entropy(counts) / np.log(len(counts))
+        seconds = np.mean(record["provenance"]["seconds"][1:])
+        row = (area, final(record, "OA"), final(record, "AA"), seconds, evenness, (counts > 0).sum(), rarest)
+        measured.setdefault(study.query, {})[study.seed] = row
+    values = []
+    for runs in measured.values():
+        for part in range(7):
+            values += spreads({seed: row[part] for seed, row in runs.items()})
+    areas = [{seed: row[0] for seed, row in runs.items()} for runs in measured.values()]
+    for left, right in permutations(areas, 2):
+        values += [*paired(left, right), spreads(left)[0] - spreads(right)[0]]
+    page = pages["notebooks/11_query_strategies"]
+    assert unexplained(page, values) == []
+    for runs in areas:
+        assert f"{spreads(runs)[0]:.2f}" in shown(page)
 
 
 def test_the_start_page_shows_the_records(pages, records):

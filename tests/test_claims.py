@@ -1,11 +1,14 @@
 """Verdicts follow their rules, and turn when the records turn."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import cpdgal
 from cpdgal import claims
-from cpdgal.claims import TABLES, best, better, rank_agreement, reached, spread
+from cpdgal.claims import TABLES, best, better, peak, rank_agreement, reached, spread, together
+from cpdgal.study import Study
 
 
 def test_spread():
@@ -72,6 +75,11 @@ def test_the_paper_s_best_is_best_or_not(measured, word):
     assert best("a", measured).word == word
 
 
+@pytest.mark.parametrize(("counted", "word"), [(100.9, "holds"), (96, "holds in part"), (80, "does not hold")])
+def test_a_size_agrees_or_not(counted, word):
+    assert claims.agrees(100, counted, "parameters").word == word
+
+
 def test_rank_agreement_on_known_orders():
     rho, low, high = rank_agreement([1, 2, 3, 4, 5], [10, 20, 30, 40, 50])
     assert rho == pytest.approx(1)
@@ -95,3 +103,240 @@ def test_the_tables_are_the_paper_s():
         assert len({study.key for each in studies.values() for study in each}) == 2 * len(table.settings)
     ours = {claims.TABLES[n].studies([0], profile="ablation")[TABLES[n].best][0] for n in (2, 4, 5, 6)}
     assert len(ours) == 1  # the same study is "ours" in all of them
+
+
+def looks(method, seed, *accuracies, epochs=10):
+    """A record with so many looks at the hold-out."""
+    study = cpdgal.Study(method=method, seed=seed, acquired=0.0, cycles=len(accuracies) - 1, epochs=epochs)
+    cycles = pd.DataFrame({"cycle": range(len(accuracies)), "OA": accuracies, "labels": 100 + 2 * seed, "share": 1.0 + seed})
+    return cpdgal.Record(study, cycles, *[None] * 6)
+
+
+def test_means_are_over_the_seeds_that_every_group_has():
+    groups = [[looks("vit", 0, 40.0), looks("vit", 1, 50.0)], [looks("vit", 2, 1.0), looks("vit", 0, 60.0)]]
+    assert claims.mean_ends(groups) == {0: 50.0}
+    assert claims.mean_ends([]) == claims.mean_ends([[], groups[0]]) == {}
+
+
+def test_the_sooner_one_needs_fewer_epochs_to_the_level_of_both():
+    ours = [looks("cpdgal", 0, 50.0, 89.0, 88.0, 90.0), looks("cpdgal", 1, 80.0, 70.0, 60.0)]
+    twin = [looks("vit", 0, 50.0, 70.0, 92.0, 91.0), looks("vit", 1, 10.0, 58.9, 65.0), looks("vit", 2, 1.0)]
+    said = claims.sooner(ours, twin, ("ours", "twin"))
+    assert "+10.00, +20.00" in said.sentence  # 89 after 20 and 30 epochs; 59 after 10 and 30
+    assert said.here == "+15.00 epochs sooner over 2 seeds"
+    assert claims.sooner(twin, ours, ("twin", "ours")).word == "does not hold"
+    assert claims.epochs_to_level(ours, twin) == ({0: 20, 1: 10}, {0: 30, 1: 30})
+    assert claims.sooner([], twin, ("ours", "twin")).word == "not run here"
+
+
+def test_settings_and_labels_stand_beside_their_accuracies():
+    ours, twin = {"few": [looks("cpdgal", 0, 50.0), looks("cpdgal", 1, 52.0)], "more": []}, {"few": [], "more": []}
+    table = claims.by_setting({"ours": ours, "twin": twin})
+    assert table.loc["few"].tolist() == ["101", "1.50", "51.00 ± 1.41", "not run"]
+    assert table.loc["more"].tolist() == ["", "", "not run", "not run"]
+    curve = claims.over_labels(list(ours.values()))
+    assert curve.to_dict("index") == {101.0: {0: 50.0, 1: 52.0}}
+    assert claims.over_labels([]).empty
+
+
+def test_what_counts_as_extreme():
+    assert claims.EXTREME == (
+        "1 of each class", "2 of each class", "3 of each class", "5 of each class", "5 % of the pool", "10 % of the pool",
+        "20 % of the pool",
+    )  # fmt: skip
+    assert set(claims.FEW_LABELS) - set(claims.EXTREME) == {"10 of each class", "30 % of the pool", "50 % of the pool"}
+
+
+def test_what_is_kept_is_an_area():
+    assert claims.kept(pd.Series({0.0: 80.0, 0.5: 80.0})) == 100
+    assert claims.kept(pd.Series({0.0: 80.0, 0.1: 40.0, 0.4: 40.0})) == pytest.approx(100 * (6 + 12) / (80 * 0.4))
+
+
+def cycled(seed, gains, lowest=None, upper=None):
+    """A record with an EMI in every cycle from the first on, or with so many pixels in the lowest and the last of the entropy
+    bins of a pool that loses ten pixels a cycle; the others lie in the second bin."""
+    cycles = pd.DataFrame({"cycle": range(len(gains) + 1), "EMI": [np.nan, *gains]})
+    entropy = np.zeros((len(gains) + 1, 10), dtype=int)
+    if lowest is not None:
+        entropy[:, 0], entropy[:, 9] = lowest, upper
+        entropy[:, 1] = 1000 - 10 * np.arange(len(entropy)) - entropy.sum(1)
+    return cpdgal.Record(cpdgal.Study(seed=seed), cycles, *[None] * 3, entropy, None, None)
+
+
+def test_emi_over_some_cycles():
+    runs = [cycled(0, [0.04, 0.02, 0.03]), cycled(1, [0.01, np.nan, 0.02]), cycled(2, [0.05])]
+    assert claims.emi(runs, 1, 3) == {0: pytest.approx(3)}  # seed 1 was not scored, seed 2 has too few cycles
+    assert claims.emi(runs, 1, 1) == {0: pytest.approx(4), 1: pytest.approx(1), 2: pytest.approx(5)}
+    assert claims.emi(runs, 1, 3, np.std) == {0: pytest.approx((2 / 3) ** 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("first", "word"),
+    [
+        ((0.0300, 0.0500, 0.0350), "holds"), ((0.0250, 0.0400, 0.0450), "holds in part"),
+        ((0.0020, 0.0500, 0.0350), "holds in part"), ((0.1000, 0.0500, 0.0350), "does not hold"),
+    ],
+)  # fmt: skip
+def test_the_first_emi_is_the_paper_s_or_not(first, word):
+    groups = {name: [cycled(0, [value]), cycled(1, [value])] for name, value in zip(claims.FIRST_EMI, first, strict=True)}
+    said = claims.emi_first(groups)
+    assert said.word == word
+    assert said.here == f"{first[0]:.4f} at 0.5 %, {first[1]:.4f} at 1 %, {first[2]:.4f} at 2 %"
+    assert claims.emi_first({**groups, "1 %": []}).word == "not run here"
+
+
+def swinging(seed, *spans):
+    """A record whose EMI goes up and down by so much over so many cycles."""
+    return cycled(seed, [size * (-1) ** i for count, size in spans for i in range(count)])
+
+
+def test_emi_declines_stabilises_and_swings_less_at_larger_budgets():
+    falling = [cycled(seed, [0.03 + seed / 100] * 5 + [0.01] * 25) for seed in range(3)]
+    assert claims.emi_declines({"2 %": falling}).word == "holds"
+    assert "+2.00, +3.00, +4.00" in claims.emi_declines({"2 %": falling}).sentence
+    assert claims.emi_declines({"2 %": falling, "1 %": []}).word == "not run here"
+    assert claims.emi_declines({"2 %": [cycled(0, [0.01] * 30)]}).word == "does not hold"
+    assert claims.emi_declines({"2 %": [cycled(0, [0.03, 0.01])]}).word == "not run here"  # too few cycles
+
+    calm = [swinging(seed, (20, 0.03 + seed / 1000), (10, 0.01)) for seed in range(3)]
+    late = [swinging(seed, (10, 0.05 + seed / 1000), (10, 0.01), (10, 0.02)) for seed in range(3)]
+    assert claims.emi_stabilises(calm).word == "holds"
+    assert claims.emi_stabilises(late).word == "holds in part"  # calmer than all before, not than the ten before
+    assert claims.emi_stabilises([swinging(0, (20, 0.01), (10, 0.03))]).word == "does not hold"
+    assert claims.emi_stabilises([]).word == "not run here"
+
+    groups = {"0.5 %": [swinging(seed, (30, 0.02 + seed / 1000)) for seed in range(3)]}
+    groups["1 %"] = [swinging(seed, (30, 0.01 + seed / 1000)) for seed in range(3)]
+    groups["2 %"] = [swinging(seed, (30, 0.001)) for seed in range(3)]
+    assert claims.budget_tradeoff(groups).word == "holds"
+    assert claims.budget_tradeoff({**groups, "2 %": [swinging(0, (30, 0.1))]}).word == "does not hold"
+
+
+def test_entropy_over_cycles_by_its_rules():
+    none = [0.0] * 30
+    sure = [cycled(seed, none, np.minimum(100 + seed + 40 * np.arange(31), 700), 600 - 20 * np.arange(31)) for seed in range(3)]
+    assert claims.in_bins(sure[0], claims.LOWEST)[:2].tolist() == [10, pytest.approx(100 * 140 / 990)]
+    assert claims.entropy_start(sure).sentence.startswith("Upper half minus lower half, seed by seed, in points: +20.00")
+    assert claims.entropy_start([cycled(0, none, 500, 400)]).word == "does not hold"
+    assert claims.entropy_shifts({"2 %": sure}).word in ("holds", "holds in part")
+    assert claims.entropy_shifts({"2 %": [cycled(0, none, 100, 10 * np.arange(31))]}).word == "does not hold"
+    assert claims.entropy_shifts({"2 %": sure, "1 %": []}).word == "not run here"
+    assert claims.entropy_persists({"2 %": sure}).word == "holds in part"  # 20 a cycle: the last cycle has none
+    assert "in 9 of the cycles 21 to 30" in claims.entropy_persists({"2 %": sure}).sentence
+    assert claims.entropy_persists({"2 %": [cycled(0, none, 9, 1)]}).word == "holds"
+    assert claims.entropy_persists({"2 %": [cycled(0, none, 9, 0)]}).word == "does not hold"
+    assert claims.entropy_persists({"2 %": [cycled(0, [0.0], 9, 1)]}).word == "not run here"
+
+
+@pytest.mark.parametrize(("pixels", "word"), [(510, "holds"), (400, "holds in part"), (100, "does not hold")])
+def test_pixels_gather_in_the_lowest_bin_or_not(pixels, word):
+    said = claims.gathers_low([cycled(0, [0.0] * 30, pixels, 0)], 0, 30, 50, 33.3)
+    assert said.word == word
+    assert said.here == f"{pixels / 10:.1f} to {pixels / 7:.1f} % of the pool over one seed"
+    assert claims.gathers_low([cycled(0, [0.0] * 5, pixels, 0)], 0, 30, 50, 33.3).word == "not run here"
+
+
+def test_a_map_is_lighter_in_number_and_in_share():
+    none, few, many = [0.0] * 30, [cycled(0, [0.0] * 30, 100, 0)], [cycled(0, [0.0] * 30, 300, 0)]
+    assert claims.entropy_lighter({"0.5 %": many, "2 %": few}).word == "holds in part"  # one seed is too few to be clear
+    assert "in pixels: +200.00" in claims.entropy_lighter({"0.5 %": many, "2 %": few}).sentence
+    assert claims.entropy_lighter({"0.5 %": few, "2 %": many}).word == "does not hold"
+    assert claims.entropy_lighter({"0.5 %": [], "2 %": many}).word == "not run here"
+    clear = [cycled(seed, none, 300 + seed, 0) for seed in range(3)], [cycled(seed, none, 100, 0) for seed in range(3)]
+    assert claims.entropy_lighter(dict(zip(("0.5 %", "2 %"), clear, strict=True))).word == "holds"
+
+
+def test_budgets_share_all_but_what_a_cycle_asks_for():
+    studies = claims.budgets([0, 1])
+    assert studies["2 %"] == [cpdgal.Study(), cpdgal.Study(seed=1)]  # the reference
+    assert studies["0.5 %"][1].changes == {"acquired": 0.005}
+
+
+def test_more_separated_needs_both_measures():
+    def scores(silhouette, purity):
+        values = {"silhouette, hundredths": silhouette, "purity, %": purity, "linear probe, %": 0.0}
+        return {seed: {name: value + seed / 10 for name, value in values.items()} for seed in range(3)}
+
+    apart, mixed = scores(40.0, 95.0), {0: scores(20.0, 80.0)[0], 1: scores(21.0, 79.0)[1], 2: scores(20.5, 80.0)[2]}
+    assert claims.more_separated(apart, mixed, ("a", "b")).word == "holds"
+    assert claims.more_separated(mixed, apart, ("b", "a")).word == "does not hold"
+    assert claims.more_separated(scores(40.0, 70.0), mixed, ("a", "b")).word == "holds in part"
+    assert claims.more_separated({}, mixed, ("a", "b")).word == "not run here"
+
+
+@pytest.mark.parametrize(
+    ("measured", "word"),
+    [
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {0: 91.0}}, "holds"),
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {0: 91.6}}, "holds in part"),
+        ({"small": {0: 91.6}, "middle": {0: 92.0}, "large": {0: 80.0}}, "does not hold"),
+        ({"small": {0: 90.0}, "poor": {0: 1.0}, "middle": {0: 92.0}, "none": {}, "large": {0: 91.0}}, "holds"),
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {}}, "not run here"),
+        ({"small": {0: 90.0}, "middle": {}, "large": {0: 91.0}}, "not run here"),
+        ({"small": {}, "middle": {}, "large": {}}, "not run here"),
+    ],
+)
+def test_more_helps_until_it_is_too_much_or_not(measured, word):
+    assert peak(measured).word == word
+
+
+def test_a_peak_is_compared_over_shared_seeds():
+    said = peak({"small": {0: 90.0, 1: 80.0}, "middle": {0: 92.0, 1: 92.0}, "large": {0: 91.0}})
+    assert said.here == "middle: +7.00 points against small, +1.00 against large"
+    assert "(2 seeds)" in said.sentence
+    assert "(one seed)" in said.sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        (["holds", "holds"], "holds"), (["does not hold", "does not hold"], "does not hold"),
+        (["holds", "does not hold"], "holds in part"), (["holds in part", "holds in part"], "holds in part"),
+        (["holds", "not run here"], "not run here"),
+    ],
+)  # fmt: skip
+def test_a_claim_of_several_parts(words, word):
+    parts = {name: claims.Verdict(each, f"{each}!", "Said.") for name, each in zip("ab", words, strict=True)}
+    assert together(parts) == (word, f"a {words[0]}!; b {words[1]}!", "Said. Said.")
+
+
+class Ended:
+    """As much of a record as a table needs."""
+
+    def __init__(self, study, accuracy):
+        self.study, self.final = study, {"OA": accuracy}
+
+
+def ended(table, **accuracies):
+    """Records of settings by their accuracy at every seed from 0 up."""
+    return {
+        name: [Ended(Study(seed=seed), each) for seed, each in enumerate(accuracies.get(f"at_{name}", []))]
+        for name in table.settings
+    }
+
+
+def test_a_table_s_settings_against_the_paper_s_best():
+    table = TABLES[5]  # T: 5, 10, 100, 500, 1000
+    changes = claims.against_best(table, ended(table, at_5=[90.0, 91.0, 10.0], at_100=[92.0, 94.0]))
+    assert changes.change["5"] == pytest.approx(-2.5)
+    assert changes.deviation["5"] == pytest.approx(np.sqrt(0.5))
+    assert changes.published["5"] == pytest.approx(98.20 - 98.94)
+    assert (changes.change["100"], changes.published["100"]) == (0, 0)
+    assert changes.change[["10", "500", "1000"]].isna().all()
+    assert claims.against_best(table, ended(table, at_5=[90.0])).change.isna().all()
+
+
+def test_the_agreement_of_a_table_in_a_sentence():
+    table = TABLES[5]
+    same = ended(table, **{f"at_{name}": [each] for name, each in zip(table.settings, table.published, strict=True)})
+    assert "is +1.00" in claims.agreement(table, same)
+    assert "5 settings" in claims.agreement(table, same)
+    assert "four settings have to be run" in claims.agreement(table, ended(table, at_5=[90.0]))
+
+
+def test_what_is_on_record_and_what_is_missing():
+    table = TABLES[5]
+    studies = {name: [Study(seed=seed) for seed in range(2)] for name in ("5", "10", "100")}
+    found = ended(table, at_5=[90.0, 91.0], at_100=[92.0])
+    assert claims.on_record(studies, found) == "3 of 6 runs are on record; missing: 10 (seeds 0, 1); 100 (seed 1)."
+    assert claims.on_record({"5": studies["5"]}, found) == "2 of 2 runs are on record."

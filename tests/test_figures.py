@@ -149,3 +149,152 @@ def test_methods_that_were_not_run_on_a_split_leave_a_gap():
 def test_effects_are_sorted_and_named():
     (axes,) = figures.effects(pd.DataFrame({101: {"worse": -2.0, "better": 1.0}}), 0.5).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"]
+
+
+def test_panels_show_means_bands_and_where_they_stand():
+    runs = pd.DataFrame({0: [10.0, 20.0], 1: [30.0, 40.0]}, index=[16.0, 140.0])
+    panels = {"one": {"CPDGAL": runs, "ViT": runs + 1}, "two": {"ViT": runs[[0]]}}
+    figure = figures.panels_over_seeds(panels, "labels", "OA", log=True)
+    one, two = figure.axes
+    assert labelled(figure)
+    assert (one.get_xscale(), one.get_title()) == ("log", "one")
+    np.testing.assert_array_equal(one.lines[0].get_ydata(), [20, 30])
+    corners = one.collections[0].get_paths()[0].vertices[:, 1]
+    assert corners.max() == pytest.approx(30 + np.sqrt(200))
+    assert [label.get_text() for label in two.get_xticklabels()] == ["16", "140"]
+    assert two.lines[0].get_linestyle() == one.lines[1].get_linestyle() != one.lines[0].get_linestyle()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CPDGAL", "ViT"]
+
+
+def test_reliability_joins_the_pixels_of_all_seeds(runs):
+    figure = figures.reliability_diagrams({"CPDGAL": runs["CPDGAL"]})
+    assert labelled(figure)
+    right, share = figure.axes
+    confidence, accuracy = right.lines[1].get_data()
+    pixels = share.lines[0].get_ydata() / 100
+    assert pixels.sum() == pytest.approx(1)
+    assert 100 * (pixels * accuracy).sum() == pytest.approx(np.mean([record.final.OA for record in runs["CPDGAL"]]))
+    assert np.all(np.diff(confidence) > 0)
+
+
+def looped(seed, emi=(0.05, -0.01), counts=((3, 5, 2), (6, 2, 1), (8, 0, 0))):
+    cycles = pd.DataFrame({"cycle": range(len(emi) + 1), "EMI": [np.nan, *emi], "EMI per label": [np.nan, *emi]})
+    return cpdgal.Record(cpdgal.Study(seed=seed), cycles, *[None] * 3, np.array(counts), None, None)
+
+
+def test_emi_stands_beside_the_paper_s():
+    groups = {"0.5 %": [looped(0)], "2 %": [looped(0), looped(1, (0.03, 0.01))]}
+    figure = figures.improvement(groups, {"0.5 %": 0.02, "2 %": 0.03}, ("0.5 %", 0.01))
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [axis.get_title() for axis in above] == ["0.5 % of the pool (1 seed)", "2 % of the pool (2 seeds)"]
+    assert [axis.get_xlabel() for axis in below] == ["cycle"] * 2
+    drawn = {line.get_label(): line.get_ydata() for line in above[1].lines}
+    np.testing.assert_allclose(drawn["here, mean over seeds"], [np.nan, 0.04, 0])
+    assert list(drawn["the paper, first cycle"]) == [0.03]
+    assert sum(line.get_linestyle() == "--" for axis in above for line in axis.lines) == 1  # the threshold, at its budget alone
+
+
+def test_entropy_maps_are_means_over_seeds_with_certain_pixels_above():
+    other = looped(1, counts=((5, 5, 0), (8, 0, 1), (8, 0, 0)))
+    figure = figures.entropy_maps({"1 %": [], "2 %": [looped(0), other]})
+    (axis,) = (axis for axis in figure.axes if axis.get_label() != "<colorbar>")
+    np.testing.assert_array_equal(axis.images[0].get_array(), [[4, 7, 8], [5, 1, 0], [1, 1, 0]])
+    bottom, top = axis.get_ylim()
+    assert bottom > top
+    assert labelled(figure)
+
+
+def test_bins_of_few_pixels_are_hollow():
+    table = pd.DataFrame({"count": [90, 0, 5], "accuracy": [99.0, np.nan, 40.0]})
+    (axes,) = figures.right_by_entropy({"pool": table}, fewest=20).axes
+    many, few = axes.lines
+    assert many.get_ydata().tolist() == [99.0]
+    assert few.get_ydata()[~np.isnan(few.get_ydata())].tolist() == [40.0]
+    assert few.get_markerfacecolor() == "none"
+    assert [text.get_text() for text in axes.texts] == ["90", "5"]
+
+
+def test_embeddings_have_a_panel_each_and_every_class_its_colour(scene):
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1, 3], 5)
+    placed = {name: {setting: rng.normal(size=(15, 2)) for setting in ("5", "30")} for name in ("CPDGAL", "ViT")}
+    figure = figures.embeddings(scene, classes, placed)
+    assert len(figure.axes) == 4
+    assert labelled(figure)
+    shown = figure.axes[3].collections
+    assert [len(points.get_offsets()) for points in shown] == [5, 5, 5]
+    np.testing.assert_allclose([points.get_facecolor()[0, :3] for points in shown], scene.palette[[0, 1, 3]])
+    np.testing.assert_array_equal(shown[2].get_offsets(), placed["ViT"]["30"][classes == 3])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(scene.class_names)
+
+
+def test_sizes_show_what_was_run_and_what_the_paper_says():
+    table = pd.DataFrame(
+        {
+            "parameters": [3e3, 9e4, 4e5], "seconds": [10.0, 50.0, np.nan], "change": [-2.0, 0.0, np.nan],
+            "deviation": [0.5, 0.0, np.nan], "published": [-4.0, 0.0, -1.7],
+        },
+        ["C1", "C7", "C10"],
+    )  # fmt: skip
+    figure = figures.sizes(table)
+    assert labelled(figure)
+    np.testing.assert_array_equal(figure.axes[0].collections[0].get_offsets(), table[["parameters", "published"]])
+    assert [[text.get_text() for text in axis.texts] for axis in figure.axes] == [["C1", "C7"]] * 2
+
+
+def test_settings_stand_beside_the_paper_s_on_scales_of_equal_span():
+    measured = {"0.2": {0: 80.0, 1: 90.0}, "0.4": {}, "learned": {0: 70.0}}
+    published = {"0.2": 97.0, "0.4": 98.0, "learned": 99.0}
+    figure = figures.over_settings(measured, published, "probability")
+    here, paper = figure.axes
+    assert labelled(figure)
+    np.testing.assert_array_equal(here.lines[0].get_ydata(), [85.0, np.nan])  # the line does not lead to what is no number
+    np.testing.assert_array_equal(paper.lines[0].get_ydata(), [97.0, 98.0])
+    corners = here.collections[0].get_paths()[0].vertices[:, 1]
+    assert corners.max() - corners.min() == pytest.approx(2 * np.std([80.0, 90.0], ddof=1))
+    assert np.ptp(here.get_ylim()) == pytest.approx(np.ptp(paper.get_ylim()))
+    assert labelled(figures.over_settings({name: {} for name in published}, published, "probability"))
+
+
+def test_a_forest_shows_seeds_means_intervals_and_the_paper_s():
+    differences = {"CM": {0: 1.0, 1: 2.0, 2: 3.0}, "DGFR": {0: -1.0}}
+    (axes,) = figures.forest(differences, {"CM": 1.87, "DGFR": 2.43, "both": 3.17}, "the ViT").axes
+    marks = {"s": [], "o": [], "D": []}
+    for line in axes.lines:
+        if line.get_marker() in marks:
+            marks[line.get_marker()].append(list(line.get_xdata()))
+    assert marks["s"] == [[1.87], [2.43], [3.17]]
+    assert marks["o"] == [[1.0, 2.0, 3.0], [-1.0], []]
+    np.testing.assert_array_equal(marks["D"], [[2.0], [-1.0], [np.nan]])
+    (interval,) = (each.get_segments()[0] for each in axes.collections if each.get_segments())
+    np.testing.assert_allclose(interval[:, 0], [2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5], atol=1e-5)
+
+
+def test_a_ranking_is_in_the_order_of_its_first_measure():
+    area = pd.DataFrame({0: [70.0, 60.0, 80.0], 1: [72.0, np.nan, 90.0]}, ["margin", "badge", "random"])
+    figure = figures.ranking({"area": area, "seconds": 100 - area})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["badge", "margin", "random"]
+    for axis, values in zip(figure.axes, ([60, 71, 85], [40, 29, 15]), strict=True):
+        np.testing.assert_allclose(axis.collections[-1].get_offsets()[:, 0], values)
+
+
+def test_curves_against_others_have_a_panel_each(runs):
+    groups = {"margin": runs["CPDGAL"], "badge": runs["CPDGAL"][:1], "bald": runs["spectrum only (SVM)"]}
+    figure = figures.curves_against(groups)
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert [axis.get_title() for axis in shown] == ["badge", "bald"]
+    both = np.stack([record.cycles.OA for record in runs["CPDGAL"]])
+    for axis, own in zip(shown, (both[0], runs["spectrum only (SVM)"][0].cycles.OA), strict=True):
+        np.testing.assert_allclose(axis.lines[0].get_ydata(), both.mean(0))
+        np.testing.assert_allclose(axis.lines[1].get_ydata(), own)
+    alone = figures.curves_against({"margin": runs["CPDGAL"]})
+    assert [axis.get_title() for axis in alone.axes if axis.axison] == ["margin"]
+
+
+def test_maps_of_questions_share_their_colours(scene):
+    asked = queried(scene)
+    figure = figures.queried_maps(scene, {"margin": asked, "random": asked[asked["cycle"] < 2]})
+    for axis, count in zip(figure.axes, (11, 8), strict=False):
+        assert len(axis.collections[0].get_offsets()) == count
+        assert axis.collections[0].get_clim() == (0, 2)
+    assert figure.axes[0].get_xlabel() == "column (pixels)"

@@ -83,6 +83,13 @@ def test_the_readme_s_numbers_are_those_of_the_committed_run():
         assert sentence.format_map(values) in text
 
 
+def test_every_table_and_figure_of_the_paper_has_its_place():
+    places = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["places"]
+    assert set(places) == {*(f"table-{n}" for n in range(1, 7)), *(f"figure-{n}" for n in range(1, 8))}
+    for anchor, page in places.items():
+        assert f"# ({anchor})=" in (ROOT / "notebooks" / f"{page}.py").read_text(encoding="utf-8").splitlines(), anchor
+
+
 def test_the_table_of_contents_is_read_whole(tmp_path):
     toc = {"root": "a", "parts": [{"chapters": [{"file": "b", "sections": [{"file": "c"}]}, {"file": "d"}]}]}
     assert build.pages(toc) == ["index", "a", "b", "c", "d"]

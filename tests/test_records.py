@@ -59,6 +59,7 @@ def test_pages_show_the_records_that_there_are():
     page = build.records_page(cpdgal.Store(ROOT / "results", packaged=False))
     assert (ROOT / "book" / "records.md").read_text(encoding="utf-8") == page
     assert all(path.name in page for path in RECORDS)
+    assert (ROOT / "book" / "index.md").read_text(encoding="utf-8") == build.start_page()
 
 
 def test_records_come_with_the_wheel(tmp_path):

@@ -104,3 +104,19 @@ def test_no_copy_of_all_windows_is_made(scene):
 def test_what_a_scene_does_not_have_is_refused(scene, options, said):
     with pytest.raises(ValueError, match=said):
         Windows(scene, **options)
+
+
+def test_another_cube_is_seen_through_the_fitted_reduction(scene):
+    windows = Windows(scene, 3, 5)
+    brighter = Scene(scene.cube * 1.5, scene.labels, name="brighter")
+    seen, at = windows.on(brighter), [0, 100, 500]
+    for window, (row, column) in zip(seen[at], scene.pixels[at], strict=True):
+        np.testing.assert_allclose(window[:, 1, 1], windows.reduction.transform(brighter.cube[row, column][None])[0], atol=1e-5)
+        np.testing.assert_allclose(window, brute_force(seen, row, column), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(seen[at], Windows(brighter, 3, 5)[at], atol=1e-2)
+    torch.testing.assert_close(windows.on(scene)[at], windows[at], rtol=0, atol=0)
+
+
+def test_another_number_of_bands_does_not_fit_the_reduction(scene):
+    with pytest.raises(ValueError, match="shorter has 7 bands, and the PCA was fitted on 20"):
+        Windows(scene, 3, 5).on(Scene(scene.cube[..., :7], scene.labels, name="shorter"))
