@@ -3,7 +3,8 @@
 from .active import Cycle, Protocol, active_learning, protocol
 from .losses import cw_mse
 from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
-from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, build
+from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding
+from .peers import build
 from .queries import margin
 from .scenes import Scene, SceneError, load_scene
 from .splits import Split, block_split, random_split

@@ -14,7 +14,7 @@ from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
 from .splits import Split, draw, draw_each, portion
-from .training import adam, features, fit, predict, predict_draws
+from .training import features, fit, make_optimizer, predict, predict_draws
 from .windows import Windows
 
 # Classes from (scene, labelled positions, asked positions) without a network, as `cpdgal.metrics` has two.
@@ -38,8 +38,13 @@ class Protocol:
     batch: int = 32
     learning_rate: float = 1e-3
     decay: str = "none"  # of the learning rate within a training; Section 3 calls 0.001 the "initial" one
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    augment: bool = False
+    validated: float = 0.0  # share of the labels that chooses the epoch in place of training
     stratified: bool = False  # the first labels from every class, not purely at random (open decision 9)
     score_every: int = 1  # cycles from one look at the hold-out to the next; the last cycle is always scored
+    judged: int = 0  # so many pixels of the hold-out judge, chosen at random; 0: all
 
     def label_counts(self, labelled: int) -> list[int]:
         """Labels after the initial training and after each cycle, for a scene with so many labelled pixels.
@@ -197,17 +202,28 @@ class _Network:
         self.model, self.windows, self.protocol, self.options = model, windows, protocol, options
         self.warm_start, self.keep_optimizer = warm_start, keep_optimizer
         self.at_start = self.state()
-        self.optimizer = adam(model, protocol.learning_rate)
+        self.optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        p = self.protocol
+        return make_optimizer(self.model, p.optimizer, p.learning_rate, p.weight_decay)
 
     def fit(self, labelled, generator, bar) -> list[float]:
         if not self.warm_start:
             self.restore(self.at_start)
         if not self.keep_optimizer:
-            self.optimizer = adam(self.model, self.protocol.learning_rate)
-        targets = torch.from_numpy(self.windows.scene.targets[labelled]).to(self.windows.device)
+            self.optimizer = self._new_optimizer()
+        p, targets = self.protocol, torch.from_numpy(self.windows.scene.targets)
+        teaching, validation = labelled, None
+        if p.validated:
+            rng = np.random.default_rng(torch.randint(2**62, (), generator=generator, device=generator.device).item())
+            count = len(labelled) - portion(p.validated, len(labelled))
+            teaching = draw(labelled, self.windows.scene.targets, count, stratified=True, rng=rng)
+            judging = np.setdiff1d(labelled, teaching)
+            validation = (self.windows[judging], targets[judging].to(self.windows.device)) if len(judging) else None
         return fit(
-            self.model, self.windows[labelled], targets, epochs=self.protocol.epochs, batch=self.protocol.batch,
-            learning_rate=self.protocol.learning_rate, decay=self.protocol.decay, generator=generator,
+            self.model, self.windows[teaching], targets[teaching].to(self.windows.device), epochs=p.epochs, batch=p.batch,
+            learning_rate=p.learning_rate, decay=p.decay, augment=p.augment, validation=validation, generator=generator,
             optimizer=self.optimizer, progress=bar.update, **self.options,
         )  # fmt: skip
 

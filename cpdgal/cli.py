@@ -1,4 +1,4 @@
-"""`cpdgal`: scenes, fetch, run, map and records from a shell."""
+"""`cpdgal`: scenes, methods, fetch, run, map and records from a shell."""
 
 import json
 import sys
@@ -9,9 +9,12 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import typer
 
 from .figures import painted
+from .model import METHODS
+from .peers import PEERS, size
 from .scenes import PUBLIC_SCENES, load_scene
 from .study import Record, RecordError, Store, Study, run, versions
 
@@ -29,6 +32,28 @@ def scenes() -> None:
 
 
 @app.command()
+def methods(
+    bands: Annotated[int, typer.Option(help="bands of the scene, for peers that take them all")] = 200,
+    classes: Annotated[int, typer.Option(help="classes of the scene")] = 16,
+) -> None:
+    """List the networks: what each takes, its parameters (all, used, as commonly counted), and multiply-adds a window."""
+    rows = []
+    for name in (*METHODS, *PEERS):
+        peer = PEERS.get(name)
+        native = {"bands": peer.bands or bands, "window": peer.window} if peer else {"bands": 15, "window": 7}
+        weighed = size(name, classes=classes, **native)
+        rows.append(
+            {
+                "name": name, "title": peer.title if peer else "", "bands": native["bands"], "window": native["window"],
+                "parameters": weighed.parameters, "used": weighed.used, "counted": weighed.counted,
+                "paper (M)": "" if not peer or peer.published is None else peer.published,
+                "multiply-adds (M)": round(weighed.multiply_adds / 1e6, 1),
+            }
+        )  # fmt: skip
+    typer.echo(pd.DataFrame(rows).to_string(index=False))
+
+
+@app.command()
 def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "") -> None:
     """Get a scene, verify it, and say what it holds."""
     with _told():
@@ -42,7 +67,7 @@ def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth
 def run_(
     scene: Annotated[str, typer.Option(help="a known scene, or a .mat or .npy cube")] = "indian_pines",
     labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
-    method: Annotated[str, typer.Option(help="a network, or a floor: coordinates, spectra")] = "cpdgal",
+    method: Annotated[str, typer.Option(help="a network of `cpdgal methods`, or a floor: coordinates, spectra")] = "cpdgal",
     split: Annotated[str, typer.Option(help="random, block or validation")] = "random",
     query: Annotated[str, typer.Option(help="a query strategy")] = "margin",
     profile: Annotated[str, typer.Option(help="smoke (seconds), quick (minutes) or paper (an hour)")] = "paper",

@@ -3,6 +3,8 @@
 Axes: ``b`` samples, ``c`` bands, ``w`` window side, ``n`` tokens, ``d`` embedding, ``h`` heads, ``k`` classes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -272,16 +274,12 @@ METHODS = {
 }
 
 
-def build(name: str, *, seed: int = 0, **options) -> nn.Module:
-    """A network by name, its weights a function of ``seed`` alone; `options` go to `CPDGAL`.
-
-    torch's global random state is left as it was. Raises ``ValueError`` for a name that does not exist.
-    """
-    if name not in METHODS:
-        raise ValueError(f"no method is called {name!r}; known are {', '.join(METHODS)}")
+@contextmanager
+def weights_of(seed: int) -> Iterator[None]:
+    """Networks made inside start from weights that are a function of ``seed`` alone; torch's global state is put back."""
     state = torch.random.get_rng_state()
     try:
         torch.default_generator.manual_seed(seed)
-        return CPDGAL(**{**METHODS[name], **options})
+        yield
     finally:
         torch.random.set_rng_state(state)

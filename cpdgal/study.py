@@ -44,16 +44,21 @@ from .metrics import (
     reliability,
     spectra_floor,
 )  # fmt: skip
-from .model import METHODS, build
+from .model import METHODS
+from .peers import PEERS, build
 from .queries import strategy
 from .scenes import INDIAN_PINES_CHECKSUM, PUBLIC_FILES, PUBLIC_SCENES, Scene, load_scene
 from .splits import Split, block_split, draw, random_split
-from .training import predict
-from .windows import Windows
+from .training import DECAYS, predict
+from .windows import PADDINGS, SCALINGS, Windows
 
 FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
 FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 PROTOCOL = tuple(each.name for each in fields(Protocol))
+SIZES = (
+    "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range", "alpha_clip",
+    "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
+)  # fmt: skip
 
 
 _SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
@@ -75,7 +80,8 @@ class Study:
     scene, labels_path
         as for `load_scene`.
     method
-        a network of `cpdgal.build`, or a floor: "coordinates" or "spectra".
+        a network of `cpdgal.build`, or a floor: "coordinates" or "spectra". A peer comes with its own input and training
+        recipe; it has 5 % of the labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
     split
         "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
         split, dealt into halves of which one is asked and the other judges; the hold-out is never seen.
@@ -85,10 +91,12 @@ class Study:
         the protocol's values: "paper", "ablation", "quick" or "smoke".
     seed
         decides the split, the first labels, the weights, the order of batches, and all noise.
-    pool, initial, per_class, acquired, cycles, epochs, batch, learning_rate, decay, stratified, score_every
-        `Protocol`; None takes the profile's value for the scene.
-    window, components, patch, dim, heads, layers, steps, ffn_ratio, beta, static_masking
-        the network's sizes, as for `Windows` and `CPDGAL`.
+    pool, initial, per_class, acquired, cycles, epochs, batch, ..., judged
+        `Protocol`; None takes the profile's value for the scene, or the peer's own.
+    window, components, scaling, padding
+        what the network sees, as for `Windows`; None takes the method's own.
+    patch, dim, heads, layers, steps, ffn_ratio, beta, static_masking
+        the network's sizes, as for `CPDGAL`.
     cw_mse_weight, ..., block, gap
         what the paper leaves open, by the names of the arguments it goes to; ``pca`` fits on the whole "scene" or on
         the "pool", ``stratified_pool`` goes to `random_split`.
@@ -118,11 +126,18 @@ class Study:
     batch: int | None = None
     learning_rate: float | None = None
     decay: str | None = None
+    optimizer: str | None = None
+    weight_decay: float | None = None
+    augment: bool | None = None
+    validated: float | None = None
     stratified: bool | None = None
     score_every: int | None = None
+    judged: int | None = None
 
-    window: int = 7
-    components: int = 15
+    window: int | None = None
+    components: int | None = None
+    scaling: str | None = None
+    padding: str | None = None
     patch: int = 1
     dim: int = 32
     heads: int = 8
@@ -156,18 +171,21 @@ class Study:
         for each in fields(self):
             object.__setattr__(self, each.name, _typed(each, getattr(self, each.name)))
         one_of = {
-            "method": (*METHODS, *FLOORS), "split": ("random", "block", "validation"), "pca": ("scene", "pool"),
+            "method": (*METHODS, *PEERS, *FLOORS), "split": ("random", "block", "validation"), "pca": ("scene", "pool"),
             "masked_above": ("mean", "half"), "refinement": ("identity", "last", "average"), "pooling": ("mean", "centre"),
         }  # fmt: skip
         for name, known in one_of.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
         strategy(self.query)
-        for name, value in asdict(protocol(self.scene, self.profile)).items():
+        for name, value in _own_values(self).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        if self.decay not in ("none", "cosine"):
-            raise ValueError(f"decay is one of none, cosine, not {self.decay!r}")
+        for name, known in {"decay": DECAYS, "scaling": SCALINGS, "padding": PADDINGS}.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.method in PEERS and (foreign := [name for name in SIZES if getattr(self, name) != getattr(Study, name)]):
+            raise ValueError(f"{', '.join(foreign)} is a size of CPDGAL; {self.method} has none of that name")
         if self.seed < 0:
             raise ValueError(f"a seed is a number from 0 up, not {self.seed}")
 
@@ -185,8 +203,8 @@ class Study:
 
     @property
     def changes(self) -> dict:
-        """The values that differ from the defaults for this scene and profile; what names the study left out."""
-        plain = Study(scene=self.scene, profile=self.profile).form
+        """The values that differ from the defaults for this scene, method and profile; what names the study left out."""
+        plain = Study(scene=self.scene, method=self.method, profile=self.profile).form
         named = ("scene", "method", "split", "query", "profile", "seed", "checksum")
         return {name: value for name, value in self.form.items() if value != plain[name] and name not in named}
 
@@ -216,6 +234,12 @@ class Study:
     def make_split(self, scene: Scene) -> Split:
         """The pool and what judges."""
         rng = np.random.default_rng(self.seed)
+        split = self._deal(scene, rng)
+        if not self.judged or self.judged >= len(split.holdout):
+            return split
+        return Split(split.pool, draw(split.holdout, scene.targets, self.judged, stratified=True, rng=rng))
+
+    def _deal(self, scene: Scene, rng: np.random.Generator) -> Split:
         if self.split == "block":
             return block_split(scene, self.pool, block=self.block, window=self.window, gap=self.gap, rng=rng)
         split = random_split(scene, self.pool, stratified=self.stratified_pool, rng=rng)
@@ -227,16 +251,33 @@ class Study:
     def make_windows(self, scene: Scene, split: Split, device: str = "cpu") -> Windows:
         """The windows the network sees."""
         fit_on = split.pool if self.pca == "pool" else None
-        return Windows(scene, self.window, self.components, whiten=self.whiten, fit_on=fit_on, device=device)
+        return Windows(
+            scene, self.window, self.components, whiten=self.whiten, scaling=self.scaling, padding=self.padding, fit_on=fit_on,
+            device=device,
+        )  # fmt: skip
 
     def make_network(self, scene: Scene) -> torch.nn.Module:
         """The untrained network; ``ValueError`` for a floor."""
-        names = (
-            "window", "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range",
-            "alpha_clip", "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
-        )  # fmt: skip
-        options = {name: getattr(self, name) for name in names}
-        return build(self.method, seed=self.seed, bands=self.components, classes=scene.classes, **options)
+        own = PEERS[self.method].options.get(self.scene, {}) if self.method in PEERS else {n: getattr(self, n) for n in SIZES}
+        bands = self.components or scene.bands
+        return build(self.method, seed=self.seed, bands=bands, window=self.window, classes=scene.classes, **own)
+
+
+def _own_values(study: Study) -> dict:
+    """What a study takes where it says nothing: the profile's protocol and the method's input and recipe."""
+    values = {
+        **asdict(protocol(study.scene, study.profile)), "window": 7, "components": 15, "scaling": "band standard",
+        "padding": "zero",
+    }  # fmt: skip
+    if study.method not in PEERS:
+        return values
+    peer, smoke = PEERS[study.method], study.profile == "smoke"
+    return values | {
+        "window": peer.window, "components": peer.bands, "scaling": peer.scaling, "padding": peer.padding,
+        "epochs": values["epochs"] if smoke else peer.epochs, "batch": peer.batch, "learning_rate": peer.learning_rate,
+        "decay": peer.schedule, "optimizer": peer.optimizer, "weight_decay": peer.weight_decay, "augment": peer.augment,
+        "validated": 0.1, "initial": 0.5, "stratified": True, "cycles": 0, "judged": 500 if smoke else 0,
+    }  # fmt: skip
 
 
 def _typed(declared: Field, value):

@@ -2,27 +2,41 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
 from .losses import cw_mse
+from .model import CPDGAL
+
+# What the learning rate does within a training: by name, for `fit`.
+DECAYS = {
+    "none": "the learning rate stays",
+    "cosine": "half a cosine to zero at the last epoch",
+    "tenth at 100, 200": "times 0.1 after epochs 100 and 200",
+    "tenth at 100, 250": "times 0.1 after epochs 100 and 250",
+    "0.9 every tenth": "times 0.9 after every tenth of the epochs",
+    "tenth on plateau": "times 0.1 after a quarter of the epochs without a better validation accuracy",
+}
 
 
 def fit(
     model: nn.Module, x: Tensor, y: Tensor, *, epochs: int, batch: int = 32, learning_rate: float = 1e-3,
     decay: str = "none", cw_mse_weight: float = 0.1, detach_target: bool = False, masked_above: str = "mean",
-    generator: torch.Generator, optimizer: torch.optim.Optimizer | None = None, progress: bool | Callable[[], object] = True,
+    augment: bool = False, validation: tuple[Tensor, Tensor] | None = None, generator: torch.Generator,
+    optimizer: torch.optim.Optimizer | None = None, progress: bool | Callable[[], object] = True,
 ) -> list[float]:  # fmt: skip
     """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0, by Section 3's Adam.
 
     Parameters
     ----------
     decay
-        "none" keeps the learning rate; "cosine" lets it fall to 0 over the epochs.
+        of the learning rate, a name of `DECAYS`.
     cw_mse_weight
         weight of CW-MSE (Eq. 17) beside the cross-entropy; a network with neither DGFR nor CM has nothing
         for it to supervise and is trained on the cross-entropy alone.
@@ -30,9 +44,13 @@ def fit(
         keep CW-MSE from moving its target Z.
     masked_above
         see `cw_mse`.
+    augment
+        with probability 0.5 a window is flipped or turned by 90, 180 or 270 degrees, one of the five.
+    validation
+        windows and classes that judge every epoch: the weights of the best one are kept, the later of equals.
     generator
-        on the device of x; order, steps t and noise come from it, so that the same state gives the same
-        weights, on CPU to the bit.
+        on the device of x; order, steps t, noise, dropout and augmentation come from it, so that the same state gives the
+        same weights, on CPU to the bit.
     optimizer
         goes on with its state; by default a new Adam starts.
     progress
@@ -42,43 +60,125 @@ def fit(
     -------
     The mean loss of each epoch.
     """
-    if decay not in ("none", "cosine"):
-        raise ValueError(f"decay is 'none' or 'cosine', not {decay!r}")
-    optimizer = optimizer or adam(model, learning_rate)
+    if decay not in DECAYS:
+        raise ValueError(f"decay is one of {', '.join(DECAYS)}, not {decay!r}")
+    optimizer = optimizer or make_optimizer(model, learning_rate=learning_rate)
     model.train()
-    losses = []
-    with tqdm(total=epochs, desc="epochs", leave=False, disable=progress is not True) as bar:
+    losses, best, kept, stale, drops = [], -1, None, 0, 0
+    with tqdm(total=epochs, desc="epochs", leave=False, disable=progress is not True) as bar, _own_dropout(model, generator):
         for epoch in range(epochs):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * (1 if decay == "none" else (1 + math.cos(math.pi * epoch / epochs)) / 2)
+                group["lr"] = learning_rate * (0.1**drops if decay == "tenth on plateau" else _factor(decay, epoch, epochs))
             total = torch.zeros((), device=x.device)
-            for index in torch.randperm(len(x), generator=generator, device=x.device).split(batch):
-                out = model(x[index], generator=generator)
-                loss = F.cross_entropy(out.logits, y[index])
-                if model.dgfr is not None or model.masking is not None:
-                    z = out.tokens.detach() if detach_target else out.tokens
-                    loss = loss + cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=masked_above)
+            for index in _batches(model, torch.randperm(len(x), generator=generator, device=x.device), batch):
+                seen = _augmented(x[index], generator) if augment else x[index]
+                loss = _loss(model, seen, y[index], generator, cw_mse_weight, detach_target, masked_above)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 total += loss.detach() * len(index)
             losses.append(total.item() / len(x))
+            if validation is not None:
+                right = (predict(model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
+                stale = 0 if right > best else stale + 1
+                if right >= best:
+                    best, kept = right, {name: value.detach().clone() for name, value in model.state_dict().items()}
+                if stale > epochs // 4:
+                    stale, drops = 0, drops + 1
             progress() if callable(progress) else bar.update()
+    if kept is not None:
+        model.load_state_dict(kept)
     return losses
 
 
-def adam(model: nn.Module, learning_rate: float = 1e-3) -> torch.optim.Adam:
-    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+def _loss(model, x, y, generator, cw_mse_weight, detach_target, masked_above) -> Tensor:
+    if not isinstance(model, CPDGAL):
+        return F.cross_entropy(model(x), y)
+    out = model(x, generator=generator)
+    loss = F.cross_entropy(out.logits, y)
+    if model.dgfr is not None or model.masking is not None:
+        z = out.tokens.detach() if detach_target else out.tokens
+        loss = loss + cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=masked_above)
+    return loss
+
+
+def _factor(decay: str, epoch: int, epochs: int) -> float:
+    """The learning rate of an epoch over the first one's."""
+    if decay == "cosine":
+        return (1 + math.cos(math.pi * epoch / epochs)) / 2
+    if decay == "0.9 every tenth":
+        return 0.9 ** (epoch // max(1, epochs // 10))
+    steps = {"tenth at 100, 200": (100, 200), "tenth at 100, 250": (100, 250)}.get(decay, ())
+    return 0.1 ** sum(epoch >= step for step in steps)
+
+
+def _batches(model: nn.Module, order: Tensor, size: int) -> list[Tensor]:
+    """The order in parts of a size; batch normalisation cannot take a part of one, which joins the part before it."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def _augmented(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Windows (b, c, w, w), every second one flipped or turned; their pixel stays at the centre where the side is odd."""
+    moves = (
+        lambda z: z.flip(3), lambda z: z.flip(2), lambda z: z.rot90(1, (2, 3)), lambda z: z.rot90(2, (2, 3)),
+        lambda z: z.rot90(3, (2, 3)),
+    )  # fmt: skip
+    chosen = torch.randint(2 * len(moves), (len(x),), generator=generator, device=x.device)
+    x = x.clone()
+    for number, move in enumerate(moves):
+        x[chosen == number] = move(x[chosen == number])
+    return x
+
+
+class _Dropout(TorchFunctionMode):
+    """Dropout drawn from a generator in place of torch's global state, also where threads train side by side."""
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is not F.dropout:
+            return function(*args, **(kwargs or {}))
+        return self.dropout(*args, **(kwargs or {}))
+
+    def dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or not p:
+            return x
+        return x * torch.empty_like(x).bernoulli_(1 - p, generator=self.generator) / (1 - p)
+
+
+def _own_dropout(model: nn.Module, generator: torch.Generator):
+    return nullcontext() if isinstance(model, CPDGAL) else _Dropout(generator)
+
+
+def make_optimizer(
+    model: nn.Module, name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0
+) -> torch.optim.Optimizer:
+    """Adam, AdamW, or SGD with momentum 0.9; ``ValueError`` for another name."""
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+    if name not in kinds:
+        raise ValueError(f"an optimizer is one of {', '.join(kinds)}, not {name!r}")
+    return kinds[name](model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def predict(model: nn.Module, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> Tensor:
     """Class probabilities (n, k), on the CPU, for batches of windows; the model's mode is left as it was."""
     with _evaluation(model):
-        return torch.cat([model(x, generator=generator).logits.softmax(1).cpu() for x in batches])
+        return torch.cat([_logits(model, x, generator).softmax(1).cpu() for x in batches])
+
+
+def _logits(model: nn.Module, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    return model(x, generator=generator).logits if isinstance(model, CPDGAL) else model(x)
 
 
 def features(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    """What the head reads, (n, d), on the CPU, for batches of windows."""
+    """What the head reads, (n, d), on the CPU, for batches of windows; ``ValueError`` for a peer, which does not tell."""
+    if not isinstance(model, CPDGAL):
+        raise ValueError("a peer does not show its features; choose a query strategy that needs none, such as margin")
     with _evaluation(model):
         return torch.cat([model(x).features.cpu() for x in batches])
 

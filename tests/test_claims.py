@@ -340,3 +340,12 @@ def test_what_is_on_record_and_what_is_missing():
     found = ended(table, at_5=[90.0, 91.0], at_100=[92.0])
     assert claims.on_record(studies, found) == "3 of 6 runs are on record; missing: 10 (seeds 0, 1); 100 (seed 1)."
     assert claims.on_record({"5": studies["5"]}, found) == "2 of 2 runs are on record."
+
+
+@pytest.mark.parametrize(
+    ("ours", "word"), [(95.0, "holds"), (91.0, "holds in part"), (80.0, "does not hold"), (None, "not run here")]
+)
+def test_all_peers_are_outperformed_or_not(ours, word):
+    others = {"a": {0: 90.0, 1: 91.8}, "b": {0: 90.5}, "c": {0: 94.0}, "d": {}}
+    assert claims.outperforms({} if ours is None else {0: ours}, others).word == word
+    assert claims.outperforms({0: 99.0}, {"a": {}}).word == "not run here"

@@ -7,10 +7,12 @@ from fingerprints import logits
 from scipy.ndimage import grey_dilation, grey_erosion
 from torch.utils.flop_counter import FlopCounterMode
 
-from cpdgal.peers import PEERS, SCALINGS, SCHEDULES
+from cpdgal.peers import PEERS
 from cpdgal.peers.datn import SpectralAttention
 from cpdgal.peers.morphformer import Dilation
 from cpdgal.scenes import PUBLIC_SCENES
+from cpdgal.training import DECAYS
+from cpdgal.windows import SCALINGS
 
 # (bands, window, classes), options: parameters, multiply-adds of one sample (None where not known)
 SIZES = {
@@ -400,7 +402,7 @@ def test_a_peer_refuses_what_it_cannot_take(name, size, options):
 def test_recipes_use_known_words(name):
     peer = PEERS[name]
     assert peer.scaling in SCALINGS
-    assert peer.schedule in SCHEDULES
+    assert peer.schedule in DECAYS
     assert peer.padding in ("zero", "reflect", "symmetric")
     assert peer.optimizer in ("adam", "adamw", "sgd")
     assert (peer.scaling == "whitened PCA") == (peer.bands > 0)

@@ -97,7 +97,7 @@ def test_no_copy_of_all_windows_is_made(scene):
     [
         ({"window": 0}, "a window has a side of at least 1 pixel, not 0"),
         ({"components": 21}, "synthetic: 21 components from 20 bands and 960 pixels; choose 1 to 20"),
-        ({"components": 0}, "choose 1 to 20"),
+        ({"components": -1}, "choose 1 to 20"),
         ({"components": 10, "fit_on": [1, 2, 3]}, "10 components from 20 bands and 3 pixels; choose 1 to 3"),
     ],
 )
@@ -120,3 +120,44 @@ def test_another_cube_is_seen_through_the_fitted_reduction(scene):
 def test_another_number_of_bands_does_not_fit_the_reduction(scene):
     with pytest.raises(ValueError, match="shorter has 7 bands, and the PCA was fitted on 20"):
         Windows(scene, 3, 5).on(Scene(scene.cube[..., :7], scene.labels, name="shorter"))
+
+
+# What peers see
+
+
+def reduced(scene, **options):
+    """The image that windows of one pixel are cut from, (pixels, channels)."""
+    windows = cpdgal.Windows(scene, window=1, components=0, **options)
+    return windows.at(*np.divmod(np.arange(scene.labels.size), scene.labels.shape[1])).numpy().reshape(scene.labels.size, -1)
+
+
+@pytest.mark.parametrize("scaling", ["band standard", "band min-max", "min-max", "min-max, band means", "none"])
+def test_bands_are_scaled_as_the_name_says(scene, scaling):
+    x = scene.cube.reshape(-1, scene.bands).astype(float)
+    whole = (x - x.min()) / (x.max() - x.min())
+    expected = {
+        "band standard": (x - x.mean(0)) / x.std(0), "band min-max": (x - x.min(0)) / np.ptp(x, axis=0), "min-max": whole,
+        "min-max, band means": whole - whole.mean(0), "none": x,
+    }[scaling]  # fmt: skip
+    np.testing.assert_allclose(reduced(scene, scaling=scaling), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_scaling_is_fitted_on_the_pool_alone_where_asked(scene):
+    pool = np.arange(40)
+    x = scene.cube.reshape(-1, scene.bands).astype(float)
+    known = scene.cube[tuple(scene.pixels[pool].T)].astype(float)
+    scaled = reduced(scene, scaling="min-max", fit_on=pool)
+    np.testing.assert_allclose(scaled, (x - known.min()) / (known.max() - known.min()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("zero", "constant"), ("reflect", "reflect"), ("symmetric", "symmetric")])
+def test_the_edge_is_padded_as_the_name_says(scene, padding, mode):
+    windows = cpdgal.Windows(scene, window=8, components=0, scaling="none", padding=padding)
+    padded = np.pad(scene.cube, ((4, 3), (4, 3), (0, 0)), mode=mode)
+    np.testing.assert_allclose(windows.at([0], [0])[0].numpy(), padded[:8, :8].transpose(2, 0, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"scaling": "l2"}, {"padding": "wrap"}])
+def test_an_unknown_scaling_or_padding_lists_the_known(scene, wrong):
+    with pytest.raises(ValueError, match="is none of"):
+        cpdgal.Windows(scene, **wrong)

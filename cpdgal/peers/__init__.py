@@ -1,13 +1,19 @@
 """The networks that Table 1 compares with, one file each, and how each is fed and trained.
 
-Every network is built as ``Network(bands, window, classes, **options)`` and maps windows (b, c, w, w) to logits (b, k).
+Every network is built as ``Network(bands, window, classes, **options)`` and maps windows (b, c, w, w) to logits (b, k);
+`build` makes any method of the project by name.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from ..model import CPDGAL, METHODS, weights_of
 from .caevt import CAEVT
 from .cnn2d import CNN2D
 from .cnn3d import CNN3D
@@ -37,35 +43,18 @@ class Peer:
     evidence: str  # "reference run", or what is known where no code was found
     bands: int = 0  # principal components; 0 takes the scene's bands
     window: int
-    scaling: str  # a key of SCALINGS
+    scaling: str  # a name of `cpdgal.windows.SCALINGS`
     padding: str  # "zero", "reflect", or "symmetric" (the edge pixel is repeated)
     optimizer: str  # "adam", "adamw", or "sgd" with momentum 0.9
     learning_rate: float
     weight_decay: float = 0.0
-    schedule: str = "constant"  # a key of SCHEDULES
+    schedule: str = "none"  # a name of `cpdgal.training.DECAYS`
     epochs: int
     batch: int
     augment: bool = False  # with probability 0.5, a flip or a rotation by 90, 180 or 270 degrees
     published: float | None = None  # parameters of Table 1 in millions
     options: Mapping[str, Mapping] = field(default_factory=dict)  # scene -> the network's options there
 
-
-SCALINGS = {
-    "min-max": "the whole scene to [0, 1]",
-    "min-max, band means": "the whole scene to [0, 1], then each band's mean subtracted",
-    "band min-max": "each band to [0, 1]",
-    "band standard": "each band to mean 0 and variance 1",
-    "whitened PCA": "principal components of unit variance",
-}
-
-SCHEDULES = {
-    "constant": "the learning rate stays",
-    "cosine": "half a cosine to zero at the last epoch",
-    "tenth at 100, 200": "times 0.1 after epochs 100 and 200",
-    "tenth at 100, 250": "times 0.1 after epochs 100 and 250",
-    "0.9 every tenth": "times 0.9 after every tenth of the epochs",
-    "tenth on plateau": "times 0.1 after a quarter of the epochs without a better validation accuracy",
-}
 
 PEERS = {
     "cnn2d": Peer(
@@ -85,7 +74,7 @@ PEERS = {
     "hybridsn": Peer(
         network=HybridSN, title="HybridSN", evidence="reference run", published=0.51,
         citation="Roy et al., IEEE GRSL 17(2), 2020",
-        bands=30, window=25, scaling="whitened PCA", padding="zero",
+        bands=30, window=25, scaling="none", padding="zero",
         optimizer="adam", learning_rate=1e-3, epochs=100, batch=256,
     ),
     "sprn": Peer(
@@ -103,7 +92,7 @@ PEERS = {
     "ssftt": Peer(
         network=SSFTT, title="SSFTT", evidence="reference run", published=0.95,
         citation="Sun et al., IEEE TGRS 60, 2022",
-        bands=30, window=13, scaling="whitened PCA", padding="zero",
+        bands=30, window=13, scaling="none", padding="zero",
         optimizer="adam", learning_rate=1e-3, epochs=100, batch=64,
     ),
     "gaht": Peer(
@@ -165,7 +154,7 @@ PEERS = {
     "mfn3dsa": Peer(
         network=MFN3DSA, title="3DSA-MFN-style", evidence="abstract only: not a reproduction, sizes and recipe chosen",
         citation="after Qing et al., Remote Sensing 14(3), 2022",
-        bands=30, window=9, scaling="whitened PCA", padding="zero",
+        bands=30, window=9, scaling="none", padding="zero",
         optimizer="adam", learning_rate=1e-3, schedule="cosine", epochs=100, batch=64,
     ),
     "imae": Peer(
@@ -175,3 +164,47 @@ PEERS = {
         optimizer="adamw", learning_rate=5e-4, weight_decay=0.05, epochs=100, batch=64,
     ),
 }  # fmt: skip
+
+
+def build(name: str, *, seed: int = 0, **options) -> nn.Module:
+    """A network by name, its weights a function of ``seed`` alone.
+
+    `options` go to `CPDGAL` or to the peer's network: ``bands``, ``window``, ``classes`` and whatever else it takes. torch's
+    global random state is left as it was. Raises ``ValueError`` for a name or a size that does not exist.
+    """
+    if name not in METHODS and name not in PEERS:
+        raise ValueError(f"no method is called {name!r}; known are {', '.join([*METHODS, *PEERS])}")
+    with weights_of(seed):
+        return PEERS[name].network(**options) if name in PEERS else CPDGAL(**{**METHODS[name], **options})
+
+
+class Size(NamedTuple):
+    """What a network weighs, in parameters, and what one window costs it."""
+
+    parameters: int  # all
+    used: int  # those that the logits depend on
+    counted: int  # of the layers that a forward pass calls: what common counters see, which skip bare parameters
+    multiply_adds: int
+
+
+def size(name: str, **options) -> Size:
+    """The size of a network by name, without building it in memory; `options` as for `build`."""
+    with torch.device("meta"):
+        network = build(name, **options)
+        inputs = {key: options[key] for key in ("bands", "window") if key in options}
+        shape = inspect.signature(type(network)).parameters
+        bands, window = (inputs.get(key, shape[key].default) for key in ("bands", "window"))
+        two = torch.zeros(2, bands, window, window)
+    called = {}
+    for module in network.modules():
+        if not any(module.children()):
+            module.register_forward_hook(
+                lambda module, *_: called.update({module: sum(p.numel() for p in module.parameters())})
+            )
+    out = network.train()(two)
+    (out.logits if isinstance(out, tuple) else out).sum().backward()
+    with FlopCounterMode(display=False) as flops:
+        network.eval()(two[:1])
+    everything = list(network.parameters())
+    used = sum(p.numel() for p in everything if p.grad is not None)
+    return Size(sum(p.numel() for p in everything), used, sum(called.values()), flops.get_total_flops() // 2)
