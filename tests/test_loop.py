@@ -200,7 +200,7 @@ def test_fit_is_plain_adam_on_shuffled_batches(scene, windows, split, decay):
 
 
 def test_an_unknown_decay_is_refused(windows, split):
-    with pytest.raises(ValueError, match="decay is one of none, cosine, .*, not 'linear'"):
+    with pytest.raises(ValueError, match=r"decay is one of none, cosine, .*, not 'linear'"):
         run(windows, split, replace(SMALL, decay="linear"))
 
 

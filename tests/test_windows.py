@@ -118,7 +118,7 @@ def test_another_cube_is_seen_through_the_fitted_reduction(scene):
 
 
 def test_another_number_of_bands_does_not_fit_the_reduction(scene):
-    with pytest.raises(ValueError, match="shorter has 7 bands, and the PCA was fitted on 20"):
+    with pytest.raises(ValueError, match="shorter has 7 bands, and the scaling was fitted on 20"):
         Windows(scene, 3, 5).on(Scene(scene.cube[..., :7], scene.labels, name="shorter"))
 
 
