@@ -527,7 +527,8 @@ def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:
         filled = int(np.any(shares, axis=0).sum()) if shares else 0
         word = "holds" if filled == 10 else "holds in part" if filled else "does not hold"
         said = f"At {name} the upper five bins hold pixels in {filled} of the cycles 21 to 30."
-        verdicts[f"{name}:"] = Verdict(word, f"in {filled} of 10 cycles", said) if shares else not_run()
+        missing = not_run(f"At {name} no run of 30 cycles is on record yet.")
+        verdicts[f"{name}:"] = Verdict(word, f"in {filled} of 10 cycles", said) if shares else missing
     return together(verdicts)
 
 

@@ -15,7 +15,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import SymmetricalLogLocator
 from scipy import stats
 from torch import Tensor
 
@@ -689,8 +688,9 @@ def loss_surfaces(surfaces: dict[str, Surface]):
         xaxis_title="first direction",
         yaxis_title="second direction",
         zaxis={"title": "log10 loss", "range": [span["cmin"], span["cmax"]]},
+        camera_eye={"x": 1.6, "y": 1.6, "z": 0.9},
     )
-    figure.update_layout(height=430, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
+    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
     body = figure.to_html(full_html=False, include_plotlyjs="../_static/plotly.min.js", div_id="loss-surfaces")
     return HTML(f'<div role="img" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
 
@@ -732,13 +732,12 @@ def hessian_spectra(spectra: dict[str, Spectrum], shown: int = 6) -> Figure:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=9)
     density.set_yscale("log")
-    density.xaxis.set_major_locator(SymmetricalLogLocator(base=100, linthresh=least))
+    powers = 10.0 ** np.arange(np.ceil(np.log10(least)) + 1, np.log10(largest), 2)
+    density.set_xticks([*-powers[::-1], 0, *powers])
     density.set_xlabel("eigenvalue")
     density.set_ylabel("share of the eigenvalues (%)")
-    ends.set_xticks(
-        np.arange(2 * shown) + 0.2, [*(f"{k}." for k in range(1, shown + 1)), *(f"-{k}." for k in range(shown, 0, -1))]
-    )
+    ends.set_xticks(np.arange(2 * shown) + 0.2, [*range(1, shown + 1), *range(shown, 0, -1)])
     ends.axhline(0, color="#000000", lw=1)
-    ends.set_xlabel("place from below, and from above (-)")
+    ends.set_xlabel("place among the lowest (left) and the highest (right)")
     ends.set_ylabel("eigenvalue")
     return figure

@@ -418,7 +418,7 @@ def ablated(records: dict, setting: dict) -> dict[int, float]:
     """OA at the end by seed of the runs that differ from the plain one in nothing but the setting."""
     left_out = {"seed": None, "checksum": None}
     wanted = {**cpdgal.Study(profile="ablation").form, **setting, **left_out}
-    runs = [record for record in records.values() if {**record["study"], **left_out} == wanted]
+    runs = [r for r in records.values() if {**cpdgal.Study.from_form(r["study"]).form, **left_out} == wanted]
     return {record["study"]["seed"]: final(record, "OA") for record in runs}
 
 
@@ -461,7 +461,7 @@ def test_the_strategies_show_the_records(pages, records):
         seconds = np.mean(record["provenance"]["seconds"][1:])
         row = (area, final(record, "OA"), final(record, "AA"), seconds, evenness, (counts > 0).sum(), rarest)
         measured.setdefault(study.query, {})[study.seed] = row
-    values = []
+    values = [2.5]  # a section of the paper
     for runs in measured.values():
         for part in range(7):
             values += spreads({seed: row[part] for seed, row in runs.items()})
