@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import plotly
 import yaml
 
 import cpdgal
@@ -112,6 +113,8 @@ def write_generated_pages() -> None:
 def build(toc: Path) -> None:
     """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
     write_generated_pages()
+    library = Path(plotly.__file__).with_name("package_data") / "plotly.min.js"  # so that figures turn without the network
+    shutil.copy(library, ROOT / "book" / "_static" / library.name)
     jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
     shutil.rmtree(HTML, ignore_errors=True)  # an old page must not stand in for a missing one
     finished = subprocess.run(jb, cwd=ROOT, check=False)

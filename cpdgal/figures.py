@@ -3,6 +3,7 @@
 Figures keep a white ground, so that they read the same on a light and on a dark page.
 """
 
+import sys
 from importlib.resources import files
 from itertools import cycle
 
@@ -691,7 +692,8 @@ def loss_surfaces(surfaces: dict[str, Surface]):
         camera_eye={"x": 1.6, "y": 1.6, "z": 0.9},
     )
     figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white")
-    body = figure.to_html(full_html=False, include_plotlyjs="../_static/plotly.min.js", div_id="loss-surfaces")
+    library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
+    body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces")
     return HTML(f'<div role="img" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
 
 

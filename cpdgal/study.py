@@ -49,7 +49,7 @@ from .peers import PEERS, build
 from .queries import strategy
 from .scenes import INDIAN_PINES_CHECKSUM, PUBLIC_FILES, PUBLIC_SCENES, Scene, load_scene
 from .splits import Split, block_split, draw, random_split
-from .training import DECAYS, predict
+from .training import DECAYS, OPTIMIZERS, predict
 from .windows import PADDINGS, SCALINGS, Windows
 
 FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
@@ -181,7 +181,7 @@ class Study:
         for name, value in _own_values(self).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        for name, known in {"decay": DECAYS, "scaling": SCALINGS, "padding": PADDINGS}.items():
+        for name, known in {"decay": DECAYS, "optimizer": OPTIMIZERS, "scaling": SCALINGS, "padding": PADDINGS}.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
         if self.method in PEERS and (foreign := [name for name in SIZES if getattr(self, name) != getattr(Study, name)]):

@@ -18,11 +18,13 @@ from .model import CPDGAL
 DECAYS = {
     "none": "the learning rate stays",
     "cosine": "half a cosine to zero at the last epoch",
-    "tenth at 100, 200": "times 0.1 after epochs 100 and 200",
-    "tenth at 100, 250": "times 0.1 after epochs 100 and 250",
+    "tenth at 100 and 200": "times 0.1 after epochs 100 and 200",
+    "tenth at 100 and 250": "times 0.1 after epochs 100 and 250",
     "0.9 every tenth": "times 0.9 after every tenth of the epochs",
     "tenth on plateau": "times 0.1 after a quarter of the epochs without a better validation accuracy",
 }
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
 
 
 def fit(
@@ -108,7 +110,7 @@ def _factor(decay: str, epoch: int, epochs: int) -> float:
         return (1 + math.cos(math.pi * epoch / epochs)) / 2
     if decay == "0.9 every tenth":
         return 0.9 ** (epoch // max(1, epochs // 10))
-    steps = {"tenth at 100, 200": (100, 200), "tenth at 100, 250": (100, 250)}.get(decay, ())
+    steps = {"tenth at 100 and 200": (100, 200), "tenth at 100 and 250": (100, 250)}.get(decay, ())
     return 0.1 ** sum(epoch >= step for step in steps)
 
 
@@ -159,10 +161,9 @@ def make_optimizer(
     model: nn.Module, name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
     """Adam, AdamW, or SGD with momentum 0.9; ``ValueError`` for another name."""
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
-    if name not in kinds:
-        raise ValueError(f"an optimizer is one of {', '.join(kinds)}, not {name!r}")
-    return kinds[name](model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, not {name!r}")
+    return OPTIMIZERS[name](model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def predict(model: nn.Module, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> Tensor:

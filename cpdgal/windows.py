@@ -18,7 +18,7 @@ SCALINGS = {
     "band standard": "each band to mean 0 and variance 1",
     "band min-max": "each band to [0, 1]",
     "min-max": "the whole scene to [0, 1]",
-    "min-max, band means": "the whole scene to [0, 1], then each band's mean subtracted",
+    "min-max minus band means": "the whole scene to [0, 1], then each band's mean subtracted",
     "none": "as they come",
 }
 PADDINGS = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them

@@ -4,6 +4,7 @@ With --stale only the pages that are drawn from records, and only where the reco
 """
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -13,33 +14,47 @@ import papermill
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE.parent / "results"
-FROM_RECORDS = (
-    "03_comparison",
-    "04_ablations",
-    "05_loss_landscape",
-    "06_embeddings",
-    "07_model_improvement",
-    "08_entropy",
-    "09_low_label",
-    "10_leakage_audit",
-    "11_query_strategies",
-    "12_open_decisions",
-    "run",
-)
+# The pages drawn from records, and what the studies of the records they read have in common.
+FROM_RECORDS = {
+    "03_comparison": {"profile": "paper"},
+    "04_ablations": {"profile": "ablation"},
+    "05_loss_landscape": {
+        "profile": "paper",
+        "cycles": 0,
+        "initial": 0.5,
+        "seed": 0,
+    },
+    "06_embeddings": {"profile": "paper", "split": "random"},
+    "07_model_improvement": {"profile": "paper", "cycles": 30},
+    "08_entropy": {"profile": "paper", "cycles": 30},
+    "09_low_label": {"profile": "paper"},
+    "10_leakage_audit": {"profile": "paper", "cycles": 30},
+    "11_query_strategies": {"profile": "ablation"},
+    "12_open_decisions": {"split": "validation"},
+    "run": {"profile": "paper", "method": "cpdgal", "seed": 0, "cycles": 30},
+}
 
 
-def digest() -> str:
-    """What the records hold, in short: it stands in the metadata of the pages drawn from them."""
+def digest(page: str) -> str:
+    """What the records of a page hold, in short: it stands in the metadata of the notebook."""
     found = hashlib.sha256()
     for path in sorted(RECORDS.glob("*.json")):
-        found.update(path.name.encode() + path.read_bytes())
+        content = path.read_bytes()
+        study = json.loads(content)["study"]
+        if (
+            FROM_RECORDS[page].items()
+            <= {name: study[name] for name in FROM_RECORDS[page]}.items()
+        ):
+            found.update(path.name.encode() + content)
     return found.hexdigest()[:16]
 
 
 def is_stale(source: Path) -> bool:
     """Whether the committed notebook shows other records than there are."""
     committed = nbformat.read(source.with_suffix(".ipynb"), 4)
-    return committed.metadata.get("cpdgal", {}).get("records") != digest()
+    return committed.metadata.get("cpdgal", {}).get("records") != digest(
+        source.stem
+    )
 
 
 def execute(source: Path) -> None:
@@ -56,7 +71,7 @@ def execute(source: Path) -> None:
     committed = jupytext.read(source)
     committed.metadata.pop("papermill", None)
     if source.stem in FROM_RECORDS:
-        committed.metadata["cpdgal"] = {"records": digest()}
+        committed.metadata["cpdgal"] = {"records": digest(source.stem)}
     for cell, done in zip(committed.cells, executed.cells, strict=True):
         cell.id = f"{source.stem[:2]}-{committed.cells.index(cell):03d}"  # the same on every machine
         if cell.cell_type == "code":

@@ -3,16 +3,31 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jupytext
 import nbformat
 import papermill
 import pytest
+import yaml
 from conftest import ROOT
 
+import cpdgal
+
+sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(ROOT / "notebooks"))
+import build
+import execute
+
 SCRIPTS = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), ROOT / "notebooks" / "run.py"]
-FROM_RECORDS = ("03_comparison", "10_leakage_audit", "12_open_decisions")  # they train nothing and take no scene
+FROM_RECORDS = [script for script in SCRIPTS if script.stem in execute.FROM_RECORDS and script.stem != "run"]
+FIXED = (
+    "03_comparison",
+    "10_leakage_audit",
+    "12_open_decisions",
+)  # of these scenes, and they train only where they are told to
+TRAINING = [script for script in SCRIPTS if script.stem not in FIXED]
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
 
@@ -82,7 +97,12 @@ def test_parameters_have_types_and_explanations(script):
     path = str(script.with_suffix(".ipynb"))
     assert len(tagged(nbformat.read(path, 4), "parameters")) == 1
     parameters = papermill.inspect_notebook(path)
-    assert ({"store"} if script.stem in FROM_RECORDS else {"scene_name", "profile", "seed"}) <= set(parameters)
+    assert ("store" if script.stem in FIXED else "scene_name") in parameters
+    assert (
+        {"profile", "seed"} <= set(parameters)
+        or {"profile", "seeds", "train", "store"} <= set(parameters)
+        or set(parameters) == {"store"}
+    )
     for parameter in parameters.values():
         assert parameter["inferred_type_name"] in ("str", "int", "bool")
         assert len(parameter["help"]) > 10
@@ -94,34 +114,89 @@ def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem not in FROM_RECORDS], ids=lambda each: each.stem)
+@pytest.mark.parametrize("script", TRAINING, ids=lambda each: each.stem)
 def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
-    done = run_papermill(
-        tmp_path, script.with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "seed", 3, "-p", "profile", "smoke"
-    )
+    path = script.with_suffix(".ipynb")
+    seed = ("-p", "seed", 3) if "seed" in papermill.inspect_notebook(str(path)) else ()
+    done = run_papermill(tmp_path, path, tmp_path / "x.ipynb", *seed, "-p", "profile", "smoke")
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem not in FROM_RECORDS], ids=lambda each: each.stem)
+@pytest.mark.parametrize("script", TRAINING, ids=lambda each: each.stem)
 def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
-    changes = ("-p", "changes", '{"components": 8}') if script.stem == "run" else ("-p", "components", 8)
+    known = papermill.inspect_notebook(str(script.with_suffix(".ipynb")))
+    small = ("-p", "components", 8) if "components" in known else ()
+    small = ("-p", "changes", '{"components": 8}') if "changes" in known else small
     done = run_papermill(
         ROOT, script.relative_to(ROOT).with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "synthetic",
-        "-p", "profile", "smoke", *(() if script.stem == "02_method" else ("-p", "store", tmp_path / "store")), *changes,
+        "-p", "profile", "smoke", *(("-p", "store", tmp_path / "store") if "store" in known else ()), *small,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.notebook
-@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.stem in FROM_RECORDS], ids=lambda each: each.stem)
-def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path, monkeypatch):
+def show(script: Path, store: Path, folder: Path) -> dict[str, str]:
+    """What a page of records glues when a store holds all the records there are."""
     notebook = jupytext.read(script)
     (parameters,) = tagged(notebook, "parameters")
     parameters.source += "\nimport cpdgal.study\ncpdgal.study._packaged = list"
-    jupytext.write(notebook, tmp_path / "empty.ipynb")
-    done = run_papermill(tmp_path, "empty.ipynb", "x.ipynb")
+    jupytext.write(notebook, folder / f"{script.stem}.ipynb")
+    done = run_papermill(folder, f"{script.stem}.ipynb", "x.ipynb", "-p", "store", store)
     assert done.returncode == 0, done.stderr[-3000:]
+    return build.glued(folder / "x.ipynb")
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
+def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path):
+    glued = show(script, tmp_path / "nothing", tmp_path)
+    verdicts = {value for name, value in glued.items() if name.endswith("-verdict")}
+    assert verdicts <= {"not run here"}
+
+
+def test_every_claim_is_answered_by_a_notebook():
+    listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]
+    answers = [tuple(claim["answer"]) for claim in listed]
+    assert len(set(answers)) == len(answers) > 30
+    words = {"holds", "holds in part", "does not hold", "not run here"}
+    for page, key in answers:
+        glued = build.glued(ROOT / "notebooks" / f"{page}.ipynb")
+        assert glued[f"{key}-verdict"] in words, key
+        assert glued[f"{key}-here"], key
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory):
+    """The records with CPDGAL and ViT in each other's place, and margin and random questions."""
+    store = cpdgal.Store(tmp_path_factory.mktemp("swapped"), packaged=False)
+    other = {"cpdgal": "vit", "vit": "cpdgal", "margin": "random", "random": "margin"}
+    for record in cpdgal.Store(ROOT / "results", packaged=False).records():
+        study = record.study
+        method, query = (other.get(study.method, study.method), study.query)
+        if study.profile == "ablation":
+            method, query = study.method, other.get(study.query, study.query)
+        store.save(replace(record, study=replace(study, method=method, query=query)))
+    return store.folder
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("page", "claims"),
+    [
+        ("03_comparison", ["comparison-twin", "comparison-twin-blocks"]),
+        ("09_low_label", ["low-label-random", "low-label-block", "calibration"]),
+        ("11_query_strategies", ["query-margin-random"]),
+    ],
+)
+def test_verdicts_turn_when_two_methods_swap_their_records(page, claims, swapped, tmp_path):
+    script = ROOT / "notebooks" / f"{page}.py"
+    before, after = build.glued(script.with_suffix(".ipynb")), show(script, swapped, tmp_path)
+    for claim in claims:
+        word, turned = before[f"{claim}-verdict"], after[f"{claim}-verdict"]
+        if word == "not run here":
+            assert turned == word
+        else:
+            assert (word == "does not hold") != (turned == "does not hold"), claim
 
 
 @pytest.mark.notebook

@@ -100,8 +100,8 @@ def test_decays_follow_their_names():
     cosine = [_factor("cosine", e, 10) for e in range(10)]
     assert cosine[0] == 1
     assert all(b < a for a, b in pairwise(cosine))
-    assert [_factor("tenth at 100, 200", e, 300) for e in (0, 99, 100, 199, 200)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-    assert [_factor("tenth at 100, 250", e, 300) for e in (99, 100, 249, 250)] == pytest.approx([1, 0.1, 0.1, 0.01])
+    assert [_factor("tenth at 100 and 200", e, 300) for e in (0, 99, 100, 199, 200)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    assert [_factor("tenth at 100 and 250", e, 300) for e in (99, 100, 249, 250)] == pytest.approx([1, 0.1, 0.1, 0.01])
     assert [_factor("0.9 every tenth", e, 100) for e in (0, 9, 10, 99)] == pytest.approx([1, 1, 0.9, 0.9**9])
     assert {peer.schedule for peer in PEERS.values()} <= set(DECAYS)
 
@@ -138,7 +138,7 @@ def test_batch_normalisation_gets_no_batch_of_one():
 
 
 def test_an_unknown_optimizer_lists_the_known():
-    with pytest.raises(ValueError, match="an optimizer is one of adam, adamw, sgd, not 'lion'"):
+    with pytest.raises(ValueError, match="optimizer is one of adam, adamw, sgd, not 'lion'"):
         make_optimizer(net(), "lion")
 
 

@@ -33,13 +33,14 @@ SMALL = Study(
 # One other value for every field that decides numbers, in the order of the fields.
 OTHER = {
     "scene": "botswana", "labels_path": "truth.npy", "method": "vit", "split": "block", "query": "balanced-entropy",
-    "profile": "smoke", "seed": 1, "pool": 0.2, "initial": 0.1, "acquired": 0.03, "cycles": 31, "epochs": 100, "batch": 16,
-    "learning_rate": 0.01, "decay": "cosine", "stratified": True, "score_every": 2, "window": 9, "components": 16, "patch": 7,
-    "dim": 64, "heads": 4, "layers": 5, "steps": 50, "ffn_ratio": 2, "beta": 1.0, "cw_mse_weight": 1.0,
-    "detach_target": True, "masked_above": "half", "refined_after_norm": False, "alpha_range": (0.99, 0.6),
-    "alpha_clip": (0.02, 0.99), "refinement": "last", "draws": 9, "mask_at_inference": False, "pooling": "centre",
-    "warm_start": False, "keep_optimizer": True, "stratified_pool": False, "pca": "pool", "whiten": False, "block": 14,
-    "gap": 0,
+    "profile": "smoke", "seed": 1, "pool": 0.2, "initial": 0.1, "per_class": 5, "acquired": 0.03, "cycles": 31,
+    "epochs": 100, "batch": 16, "learning_rate": 0.01, "decay": "cosine", "optimizer": "adamw", "weight_decay": 0.1,
+    "augment": True, "validated": 0.2, "stratified": True, "score_every": 2, "judged": 100, "window": 9,
+    "components": 16, "scaling": "min-max", "padding": "reflect", "patch": 7, "dim": 64, "heads": 4, "layers": 5,
+    "steps": 50, "ffn_ratio": 2, "beta": 1.0, "static_masking": 0.5, "cw_mse_weight": 1.0, "detach_target": True,
+    "masked_above": "half", "refined_after_norm": False, "alpha_range": (0.99, 0.6), "alpha_clip": (0.02, 0.99),
+    "refinement": "last", "draws": 9, "mask_at_inference": False, "pooling": "centre", "warm_start": False,
+    "keep_optimizer": True, "stratified_pool": False, "pca": "pool", "whiten": False, "block": 14, "gap": 0,
 }  # fmt: skip
 
 
@@ -123,7 +124,8 @@ def values(field):
         bool: st.booleans(), int: st.integers(0, 10**6), float: st.floats(allow_nan=False, allow_infinity=False),
         tuple: st.tuples(st.floats(0, 1), st.integers(0, 1)), type(None): st.none() | st.integers(0, 99),
     }  # fmt: skip
-    choices = {"method", "split", "query", "profile", "decay", "masked_above", "refinement", "pooling", "pca"}
+    choices = {"method", "split", "query", "profile", "decay", "optimizer", "scaling", "padding", "masked_above", "refinement"}
+    choices |= {"pooling", "pca"}
     default = getattr(Study(), field)
     if field in choices:
         return st.sampled_from([default, OTHER[field]])
@@ -183,13 +185,15 @@ def test_scenes_of_the_same_name_in_two_folders_do_not_share_a_file():
         ({"alpha_clip": (0, float("nan"))}, r"alpha_clip takes a pair of numbers, not \(0, nan\)"),
         (
             {"method": "best"},
-            "method is one of cpdgal, vit, cpdgal-no-dgfr, cpdgal-no-masking, coordinates, spectra, not 'best'",
+            "method is one of cpdgal, vit, cpdgal-no-dgfr, cpdgal-no-masking, cnn2d, .*, coordinates, spectra, not 'best'",
         ),
         ({"split": "Random"}, "split is one of random, block, validation, not 'Random'"),
         ({"query": "best"}, "no query strategy is called 'best'; known are margin, .*"),
-        ({"profile": "fast"}, "no profile is called 'fast'; known are paper, quick, smoke"),
+        ({"profile": "fast"}, "no profile is called 'fast'; known are paper, ablation, quick, smoke"),
         ({"pca": "all"}, "pca is one of scene, pool, not 'all'"),
-        ({"decay": "linear"}, "decay is one of none, cosine, not 'linear'"),
+        ({"decay": "linear"}, "decay is one of none, cosine, .*, not 'linear'"),
+        ({"optimizer": "lion"}, "optimizer is one of adam, adamw, sgd, not 'lion'"),
+        ({"scaling": "l2"}, "scaling is one of band standard, .*, not 'l2'"),
         ({"seed": -1}, "a seed is a number from 0 up, not -1"),
     ],
 )

@@ -60,15 +60,15 @@ PEERS = {
     "cnn2d": Peer(
         network=CNN2D, title="2DCNN", evidence="reference run", published=1.71,
         citation="Zhao et al., IEEE TGRS 62, 2024, after Lee and Kwon, IGARSS 2016",
-        window=10, scaling="min-max, band means", padding="reflect",
-        optimizer="sgd", learning_rate=0.1, weight_decay=1e-4, schedule="tenth at 100, 200", epochs=200, batch=128,
+        window=10, scaling="min-max minus band means", padding="reflect",
+        optimizer="sgd", learning_rate=0.1, weight_decay=1e-4, schedule="tenth at 100 and 200", epochs=200, batch=128,
         augment=True,
     ),
     "cnn3d": Peer(
         network=CNN3D, title="3DCNN", evidence="reference run", published=0.16,
         citation="Ben Hamida et al., IEEE TGRS 56(8), 2018",
-        window=8, scaling="min-max, band means", padding="reflect",
-        optimizer="sgd", learning_rate=1e-3, weight_decay=5e-4, schedule="tenth at 100, 200", epochs=200, batch=128,
+        window=8, scaling="min-max minus band means", padding="reflect",
+        optimizer="sgd", learning_rate=1e-3, weight_decay=5e-4, schedule="tenth at 100 and 200", epochs=200, batch=128,
         augment=True,
     ),
     "hybridsn": Peer(
@@ -81,7 +81,7 @@ PEERS = {
         network=SPRN, title="SPRN", evidence="reference run", published=0.18,
         citation="Zhang et al., IEEE TGRS, 2021, doi:10.1109/TGRS.2021.3074196",
         window=7, scaling="min-max", padding="reflect",
-        optimizer="adam", learning_rate=1e-3, schedule="tenth at 100, 250", epochs=300, batch=64, augment=True,
+        optimizer="adam", learning_rate=1e-3, schedule="tenth at 100 and 250", epochs=300, batch=64, augment=True,
     ),
     "spectralformer": Peer(
         network=SpectralFormer, title="SpectralFormer", evidence="reference run", published=0.34,
@@ -98,7 +98,7 @@ PEERS = {
     "gaht": Peer(
         network=GAHT, title="GAHT", evidence="reference run", published=0.97,
         citation="Mei et al., IEEE TGRS 60, 2022",
-        window=8, scaling="min-max, band means", padding="reflect",
+        window=8, scaling="min-max minus band means", padding="reflect",
         optimizer="sgd", learning_rate=1e-3, weight_decay=1e-4, epochs=300, batch=64, augment=True,
         options={"salinas": {"groups": 16, "depths": (2, 1, 1)}},
     ),
@@ -111,26 +111,26 @@ PEERS = {
     "caevt": Peer(
         network=CAEVT, title="CAEVT", evidence="reference run of a port, encoder only; recipe chosen", published=0.36,
         citation="Zhang et al., Sensors 22(10), 2022",
-        window=8, scaling="min-max, band means", padding="reflect",
+        window=8, scaling="min-max minus band means", padding="reflect",
         optimizer="adam", learning_rate=1e-3, epochs=200, batch=128, augment=True,
     ),
     "morphformer": Peer(
         network=MorphFormer, title="MorphFormer", evidence="reference run", published=0.19,
         citation="Roy et al., IEEE TGRS 61, 2023",
-        window=11, scaling="min-max, band means", padding="reflect",
+        window=11, scaling="min-max minus band means", padding="reflect",
         optimizer="adam", learning_rate=5e-4, weight_decay=5e-3, schedule="0.9 every tenth", epochs=500, batch=64,
     ),
     "gscvit": Peer(
         network=GSCViT, title="GSC-ViT", evidence="reference run", published=0.10,
         citation="Zhao et al., IEEE TGRS 62, 2024",
-        window=8, scaling="min-max, band means", padding="reflect",
+        window=8, scaling="min-max minus band means", padding="reflect",
         optimizer="adamw", learning_rate=1e-3, weight_decay=0.05, epochs=200, batch=128, augment=True,
         options={"salinas": {"heads": 1, "groups": 16}, "botswana": {"heads": 1, "groups": 8}},
     ),
     "datn": Peer(
         network=DATN, title="DATN", evidence="reference run; scaling, padding and schedule chosen", published=3.31,
         citation="Shu et al., Eng. Appl. Artif. Intell. 127, 2024",
-        window=11, scaling="min-max, band means", padding="reflect",
+        window=11, scaling="min-max minus band means", padding="reflect",
         optimizer="adam", learning_rate=0.008, weight_decay=1e-4, schedule="cosine", epochs=100, batch=64,
     ),
     "dctn": Peer(
@@ -148,7 +148,7 @@ PEERS = {
     "sst": Peer(
         network=SST, title="SST-style", evidence="no code found: not a reproduction, sizes and recipe chosen",
         citation="after He et al., Remote Sensing 13(3), 2021",
-        window=9, scaling="min-max, band means", padding="reflect",
+        window=9, scaling="min-max minus band means", padding="reflect",
         optimizer="adam", learning_rate=1e-3, schedule="cosine", epochs=100, batch=64,
     ),
     "mfn3dsa": Peer(
@@ -160,7 +160,7 @@ PEERS = {
     "imae": Peer(
         network=IMAE, title="IMAE-style", evidence="abstracts only: not a reproduction, without pretraining, recipe chosen",
         citation="after Kong et al., IEEE JSTARS, 2024",
-        window=9, scaling="min-max, band means", padding="reflect",
+        window=9, scaling="min-max minus band means", padding="reflect",
         optimizer="adamw", learning_rate=5e-4, weight_decay=0.05, epochs=100, batch=64,
     ),
 }  # fmt: skip

@@ -1,0 +1,348 @@
+"""Section 4's loss landscapes and Hessian spectra (Fig. 3).
+
+What is measured is the cross-entropy in evaluation mode, on given windows: both networks have that term, CW-MSE is CPDGAL's
+alone. DGFR is the identity in evaluation, so the loss does not depend on its parameters.
+"""
+
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import pyhessian
+import torch
+import torch.nn.functional as F
+from numpy.polynomial.chebyshev import chebvander
+from scipy.ndimage import label
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+from tqdm.auto import tqdm
+
+from .training import _evaluation
+
+EIGHT = np.ones((3, 3), dtype=int)  # a grid point and its eight neighbours
+
+
+class Surface(NamedTuple):
+    """The loss on a plane through the weights."""
+
+    steps: np.ndarray  # (s,) coordinates along either direction; 1 is as long as the weights themselves
+    loss: np.ndarray  # (s, s) mean cross-entropy, row = first direction, column = second
+    error: float  # the largest relative error at the grid points that were checked; 0 where every point was evaluated
+
+
+def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
+    """A random direction in the space of weights, normalised filter by filter (Li et al. 2018).
+
+    A filter is a row of a weight matrix, what leads to one output; it gets the norm of the model's own. What has no rows,
+    biases and the parameters of norms among it, stays where it is. Each name has its own generator, so that two models
+    get the same directions, up to their norms, wherever names and shapes agree.
+    """
+    direction = {}
+    for name, weight in model.named_parameters():
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+        drawn = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+        if weight.ndim < 2:
+            direction[name] = torch.zeros_like(drawn)
+        else:
+            rows = (1, *range(2, weight.ndim))
+            direction[name] = drawn * (weight.detach().norm(dim=rows, keepdim=True) / drawn.norm(dim=rows, keepdim=True))
+    return direction
+
+
+def surface(
+    model: nn.Module, x: Tensor, y: Tensor, first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, size: int = 51,
+    reach: float = 1.0, nodes: int | None = 17, checks: int = 9, batch: int = 32, progress: bool = True,
+) -> Surface:  # fmt: skip
+    """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
+
+    On such a plane every logit is an analytic function of the two coordinates, so an interpolation at Chebyshev points
+    converges geometrically (Trefethen, Approximation Theory and Approximation Practice, chapter 8). The network is
+    evaluated at nodes x nodes of them; the cross-entropy, which is far less smooth, is taken of the interpolated logits
+    at each of the size x size grid points. How good that is, is measured: at `checks` points spread over the grid the
+    network is evaluated as well.
+
+    Parameters
+    ----------
+    first, second
+        directions as `random_direction` gives.
+    size, reach
+        grid points along a direction, from -reach to reach.
+    nodes
+        Chebyshev points along a direction; None evaluates the network at every grid point.
+    batch
+        windows at a time; 32 keeps the attention in the processor's cache.
+    """
+    steps = np.linspace(-reach, reach, size)
+    held = {name: weight.detach() for name, weight in model.named_parameters()}
+
+    def logits_at(a: float, b: float) -> Tensor:
+        weights = {name: weight + a * first[name] + b * second[name] for name, weight in held.items()}
+        return torch.cat([functional_call(model, weights, (part,)).logits for part in x.split(batch)])
+
+    def loss_of(logits: Tensor) -> float:
+        return F.cross_entropy(logits, y).item()
+
+    sampled = size if nodes is None else nodes
+    total = sampled**2 + (0 if nodes is None else checks)
+    with _evaluation(model), tqdm(total=total, desc="surface", unit="weights", leave=False, disable=not progress) as bar:
+        if nodes is None:
+            loss = np.empty((size, size))
+            for place in np.ndindex(loss.shape):
+                loss[place] = loss_of(logits_at(*steps[list(place)]))
+                bar.update()
+            return Surface(steps, loss, 0.0)
+        at = np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)
+        known = torch.empty(nodes, nodes, *logits_at(0.0, 0.0).shape, dtype=x.dtype)
+        for place in np.ndindex(nodes, nodes):
+            known[place] = logits_at(*(reach * at[list(place)]))
+            bar.update()
+        to_grid = chebvander(steps / reach, nodes - 1) @ np.linalg.inv(chebvander(at, nodes - 1))
+        to_grid = torch.from_numpy(to_grid).to(x.dtype)
+        rows = (torch.tensordot(to_grid, torch.tensordot(weights, known, 1), 1) for weights in to_grid)
+        loss = np.array([[loss_of(logits) for logits in row] for row in rows])
+        error = 0.0
+        for place in zip(*np.unravel_index(np.linspace(0, loss.size - 1, checks).astype(int), loss.shape), strict=True):
+            error = max(error, abs(loss[place] / loss_of(logits_at(*steps[list(place)])) - 1))
+            bar.update()
+    return Surface(steps, loss, error)
+
+
+def convexity(loss: np.ndarray) -> float:
+    """The share of a surface's inner grid points where its 2 x 2 Hessian, by central differences, is positive definite."""
+    by_row = loss[2:, 1:-1] - 2 * loss[1:-1, 1:-1] + loss[:-2, 1:-1]
+    by_column = loss[1:-1, 2:] - 2 * loss[1:-1, 1:-1] + loss[1:-1, :-2]
+    mixed = (loss[2:, 2:] - loss[2:, :-2] - loss[:-2, 2:] + loss[:-2, :-2]) / 4
+    return float(((by_row > 0) & (by_row * by_column > mixed**2)).mean())
+
+
+def barriers(loss: np.ndarray) -> np.ndarray:
+    """The barriers around a surface's other local minima, highest first; empty where it has one minimum only.
+
+    The barrier of a local minimum is the climb out of it to a lower one, by the path whose highest point is lowest. A
+    minimum is a grid point, or a level of several, with no lower neighbour among eight; one at the border of the grid is
+    left out, because the surface may fall further behind it.
+    """
+    order = np.argsort(loss, axis=None, kind="stable")
+    lowest = np.full(loss.size, -1)  # for a point already flooded: towards the lowest point of its basin
+    places, (height, width) = np.arange(loss.size).reshape(loss.shape), loss.shape
+    found = []
+
+    def basin(point: int) -> int:
+        while lowest[point] != point:
+            lowest[point] = point = lowest[lowest[point]]
+        return point
+
+    for point in order:
+        row, column = divmod(point, width)
+        around = places[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        met = sorted(
+            {basin(other) for other in around.flat if lowest[other] >= 0}, key=lambda bottom: (loss.flat[bottom], bottom)
+        )
+        lowest[point] = met[0] if met else point
+        for bottom in met[1:]:
+            lowest[bottom] = met[0]
+            inside = 0 < bottom // width < height - 1 and 0 < bottom % width < width - 1
+            if inside and loss.flat[point] > loss.flat[bottom]:
+                found.append(loss.flat[point] - loss.flat[bottom])
+    return np.sort(found)[::-1]
+
+
+def basin_width(surface: Surface, factor: float = 2.0) -> float:
+    """The width of the basin around the lowest point, in units of the directions.
+
+    The basin is the connected part of the grid around it where the loss is at most `factor` times the lowest; its width
+    is the diameter of the circle of the same area.
+    """
+    regions, _ = label(surface.loss <= factor * surface.loss.min(), EIGHT)
+    area = (regions == regions.flat[surface.loss.argmin()]).sum() * (surface.steps[1] - surface.steps[0]) ** 2
+    return float(2 * np.sqrt(area / np.pi))
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The eigenvalue density of a Hessian: point masses from stochastic Lanczos quadrature, several runs together."""
+
+    values: np.ndarray  # (m,) ascending; the outermost are the extreme eigenvalues, as far as Lanczos has converged
+    weights: np.ndarray  # (m,) shares of all eigenvalues; they sum to 1
+    trace: float  # by Hutchinson's method
+    parameters: int  # those that the loss depends on: the size of the Hessian
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        return float(np.abs(self.values).max())
+
+    @property
+    def skewness(self) -> float:
+        """The third standardised moment of the density."""
+        centred = self.values - self.weights @ self.values
+        return float(self.weights @ centred**3 / (self.weights @ centred**2) ** 1.5)
+
+    def negative(self, tolerance: float = 1e-3) -> float:
+        """The share of eigenvalues below -tolerance times the largest magnitude; the rest of them cannot be told from 0.
+
+        It is rough where Lanczos stands for the bulk near zero with a few point masses.
+        """
+        return float(self.weights[self.values < -tolerance * self.largest].sum())
+
+    def cumulative(self, at: np.ndarray) -> np.ndarray:
+        """The share of eigenvalues up to `at`, on lines through the middle of every step."""
+        return np.interp(at, self.values, self.weights.cumsum() - self.weights / 2, left=0, right=1)
+
+
+def spectrum(
+    model: nn.Module, x: Tensor, y: Tensor, *, iterations: int = 60, runs: int = 1, probes: int = 30, seed: int = 0
+) -> Spectrum:
+    """The Hessian of the loss by PyHessian (Yao et al. 2020): eigenvalue density and trace.
+
+    Parameters
+    ----------
+    x, y
+        windows (n, c, w, w) and classes (n,), all held at once: 512 windows of the default network take 4 GB.
+    iterations, runs
+        of Lanczos: products with the Hessian in a run, and runs from different random vectors.
+    probes
+        random vectors of the trace.
+    seed
+        decides all random vectors; torch's global random state is left as it was, and so are mode and gradients.
+    """
+    with _pyhessian(model, x, y, seed) as hessian:
+        values, weights = (np.array(found, dtype=float).ravel() for found in hessian.density(iterations, runs))
+        trace = float(np.mean(hessian.trace(probes, tol=-np.inf)))  # its own stop takes a negative trace for converged
+        parameters = sum(weight.numel() for weight in hessian.params)
+    order = values.argsort()
+    return Spectrum(values[order], weights[order] / weights.sum(), trace, parameters)
+
+
+@contextmanager
+def _pyhessian(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Iterator[pyhessian.hessian]:
+    """PyHessian 0.1 made fit for a torch without `torch.eig`, and without its traces in the model afterwards."""
+    needed = [weight.requires_grad for weight in model.parameters()]
+    acting = _acting(model, x[:1])
+    try:
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(name in acting)
+        eig = patch.object(torch, "eig", _symmetric_eig, create=True)
+        with _evaluating(model), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), eig:
+            warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
+            torch.default_generator.manual_seed(seed)
+            yield pyhessian.hessian(model, lambda out, classes: F.cross_entropy(out.logits, classes), (x, y), cuda=False)
+    finally:
+        for weight, was_needed in zip(model.parameters(), needed, strict=True):
+            weight.grad = None  # its graph refers back to the parameters
+            weight.requires_grad_(was_needed)
+
+
+def _symmetric_eig(matrix: Tensor, eigenvectors: bool) -> tuple[Tensor, Tensor]:
+    """`torch.eig` for Lanczos' tridiagonal matrix: eigenvalues as (n, 2), their imaginary part 0, and eigenvectors."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return torch.stack([values, torch.zeros_like(values)], 1), vectors
+
+
+def hessian_operator(model: nn.Module, x: Tensor, y: Tensor, *, batch: int = 128) -> LinearOperator:
+    """The Hessian of the loss as products with vectors, for `scipy.sparse.linalg.eigsh`.
+
+    It acts on the parameters that the loss depends on, flattened, in the model's order; `batch` windows at a time bound
+    the memory.
+    """
+    held = {name: weight.detach() for name, weight in model.named_parameters()}
+    acting = {name: held[name] for name in _acting(model, x[:1])}
+    sizes = [weight.numel() for weight in acting.values()]
+    kind = np.dtype(str(x.dtype).removeprefix("torch."))
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(vector.astype(kind).ravel()).split(sizes)
+        along = {name: part.view_as(acting[name]) for name, part in zip(acting, parts, strict=True)}
+        total = np.zeros(len(vector))
+        for some, classes in zip(x.split(batch), y.split(batch), strict=True):
+
+            def loss(weights, some=some, classes=classes):
+                logits = functional_call(model, {**held, **weights}, (some,)).logits
+                return F.cross_entropy(logits, classes, reduction="sum") / len(x)
+
+            def slope_along(weights, loss=loss):
+                return sum((slope * along[name]).sum() for name, slope in grad(loss)(weights).items())
+
+            with _evaluating(model):
+                curved = grad(slope_along)(acting)
+            total += torch.cat([part.flatten() for part in curved.values()]).numpy()
+        return total
+
+    return LinearOperator((sum(sizes), sum(sizes)), matvec=product, dtype=kind)
+
+
+def _acting(model: nn.Module, x: Tensor) -> list[str]:
+    """The names of the parameters that the logits depend on in evaluation mode."""
+    names, weights = zip(*model.named_parameters(), strict=True)
+    with _evaluating(model), torch.enable_grad():
+        slopes = torch.autograd.grad(model(x).logits.sum(), weights, allow_unused=True)
+    return [name for name, slope in zip(names, slopes, strict=True) if slope is not None]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, with gradients; the model's own mode is put back."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def verdict_convex(cpdgal: list[np.ndarray], vit: list[np.ndarray]) -> tuple[str, str]:
+    """Section 4: "CPDGAL shows a smooth, convex 3D surface with a singular global optimum", ViT "multiple local minima".
+
+    Takes the losses of each network's surfaces. CPDGAL's half holds when every surface has one minimum and is convex at
+    95 % of its points on average; ViT's when most surfaces have further minima. *Holds* with both, *in part* with one.
+    """
+    shares = [[100 * convexity(loss) for loss in losses] for losses in (cpdgal, vit)]
+    others = [[len(barriers(loss)) for loss in losses] for losses in (cpdgal, vit)]
+    halves = np.mean(shares[0]) >= 95 and max(others[0]) == 0, np.median(others[1]) > 0
+    here = (
+        f"convex at {np.mean(shares[0]):.0f} % of the points for CPDGAL and {np.mean(shares[1]):.0f} % for ViT; "
+        f"further local minima on {np.count_nonzero(others[0])} of {len(cpdgal)} surfaces and on "
+        f"{np.count_nonzero(others[1])} of {len(vit)}"
+    )
+    return _WORDS[sum(halves)], here
+
+
+def verdict_flat(cpdgal: list[float], vit: list[float]) -> tuple[str, str]:
+    """Section 4: "CPDGAL forms a broad, centralized flat minimum", ViT "sharply peaked minima".
+
+    Takes the basin widths of each network's surfaces. *Holds* when the narrowest of CPDGAL's is wider than the widest of
+    ViT's, *in part* when the means alone say so.
+    """
+    word = _WORDS[int(np.mean(cpdgal) > np.mean(vit)) + int(min(cpdgal) > max(vit))]
+    return word, f"basins {np.mean(cpdgal):.2f} wide for CPDGAL and {np.mean(vit):.2f} for ViT"
+
+
+def verdict_skew(cpdgal: Spectrum, vit: Spectrum) -> tuple[str, str]:
+    """Section 4: "For ViT, eigenvalues skew negative"; CPDGAL's are "symmetric around zero, slightly skewed positive".
+
+    ViT's half holds when its skewness is below 0, CPDGAL's when its own is between 0 and 1. *Holds* with both, *in part*
+    with one.
+    """
+    word = _WORDS[int(vit.skewness < 0) + int(0 <= cpdgal.skewness <= 1)]
+    return word, (
+        f"skewness {cpdgal.skewness:+.1f} for CPDGAL and {vit.skewness:+.1f} for ViT; "
+        f"{100 * cpdgal.negative():.1f} % and {100 * vit.negative():.1f} % of the eigenvalues negative"
+    )
+
+
+def verdict_magnitude(cpdgal: Spectrum, vit: Spectrum) -> tuple[str, str]:
+    """Section 4: "CPDGAL's eigenvalue magnitudes (e.g., 1, 2) far exceed ViT's (e.g., 0.2, 0.4)": five times.
+
+    *Holds* when CPDGAL's largest is at least five times ViT's, *in part* when it is larger.
+    """
+    word = _WORDS[int(cpdgal.largest > vit.largest) + int(cpdgal.largest >= 5 * vit.largest)]
+    return word, f"largest magnitude {cpdgal.largest:.3g} for CPDGAL and {vit.largest:.3g} for ViT"
+
+
+_WORDS = ("does not hold", "holds in part", "holds")

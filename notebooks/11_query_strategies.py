@@ -1,0 +1,267 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version,-all
+#     cell_metadata_filter: tags,mystnb,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which pixels to ask for
+#
+# **The paper says**: the loop "selects uncertain samples using confidence-aware ranking, prioritizing challenging data for
+# efficient retraining" (abstract), for "maximum utility under budget constraints" (Section 2.5). Uncertain is a pixel with a small
+# margin between the largest and the **third largest** class probability; the usual margin is that to the second. In its main
+# text the paper compares its margin with no other way to choose, nor with chance.
+#
+# **Measured here**: CPDGAL on Indian Pines with every strategy of the package and the same seeds, so that all share split, first
+# labels and weights at the start. The protocol is `ablation`: the paper's pool and hold-out, 15 cycles that each ask
+# for 4 % of what is left of the pool, 60 epochs a cycle. SalinasA is one parameter away (`scene_name = "salinas_a"`). Numbers
+# come from [run records](../book/records). It runs as it is,
+# [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/11_query_strategies.ipynb).
+
+# %% tags=["hide-input"]
+# Set-up: a hosted notebook service gets the package, and nothing that it already has is changed. Elsewhere, no effect.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+
+    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
+    )
+
+# %% tags=["parameters"]
+scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+labels_path: str = ""  # the ground truth of a cube of your own
+profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
+seeds: int = 3  # how many, counted from 0; at smoke one
+train: bool = False  # run what the store lacks; always so for other runs
+store: str = "results"  # the folder of records (else those of the package)
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+import pandas as pd
+from IPython.display import Markdown
+
+import cpdgal
+from cpdgal import figures
+from cpdgal.claims import best, better, on_record, spread
+from cpdgal.figures import glue
+from cpdgal.metrics import area_under_curve, class_balance
+from cpdgal.queries import STRATEGIES
+from cpdgal.study import gather
+
+# %% [markdown]
+# ## The strategies
+#
+# | | asks for |
+# |---|---|
+# | margin | the smallest margin to the third largest probability: the paper's |
+# | usual-margin | the smallest margin to the second largest |
+# | entropy, least-confidence | the highest entropy; the lowest largest probability |
+# | balanced-margin | the paper's margin, in turns over the predicted classes |
+# | bald | what repeated draws of DGFR disagree about (Houlsby et al., 2011) |
+# | badge | gradients that are large and unlike each other (Ash et al., 2020) |
+# | core-set | features far from all that is labelled (Sener & Savarese, 2018) |
+# | typiclust | the most typical pixel of clusters without a label (Hacohen et al., 2022) |
+# | farthest-first | places far from all that is labelled, by row and column alone |
+# | random | any |
+#
+# At the profile `smoke` there are margin, random and farthest-first, and one seed.
+
+# %%
+smoke, rerun = (
+    profile == "smoke",
+    (scene_name, profile) != ("indian_pines", "ablation"),
+)
+asked = [*STRATEGIES, "balanced-margin"]
+if smoke:
+    asked = ["margin", "random", "farthest-first"]
+shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+counted = range(1 if smoke else seeds)
+studies = {
+    name: [cpdgal.Study(query=name, seed=seed, **shared) for seed in counted]
+    for name in asked
+}
+
+# %%
+found = gather(studies, cpdgal.Store(store), train=train or rerun)
+runs = {name: each for name, each in found.items() if each}
+
+
+def by_seed(measure):
+    """A measure of every record: a row a strategy, a column a seed."""
+    values = {
+        name: {r.study.seed: measure(r) for r in each}
+        for name, each in runs.items()
+    }
+    return pd.DataFrame.from_dict(values, orient="index")
+
+
+# %% tags=["remove-input"]
+Markdown(on_record(studies, found))
+
+# %% [markdown]
+# ## What a label buys
+#
+# The measure of a strategy is the **area under its learning curve**: overall accuracy over labels by the trapezoid rule, divided by the
+# width, so that it is the mean accuracy in percent on the way from the first labels to the last. It counts what labels buy
+# early as well as late.
+
+# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds and a band of one deviation, before the paper's margin (dashed) and random questions (dotted)."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random questions."}} tags=["nbval-ignore-output"]
+if runs:
+    curves = figures.curves_against(runs)
+else:
+    print("no run is on record yet")
+
+# %%
+area = by_seed(lambda r: area_under_curve(r.cycles["labels"], r.cycles.OA))
+tables = {
+    "area, %": area,
+    "OA at the end, %": by_seed(lambda r: r.final.OA),
+    "AA at the end, %": by_seed(lambda r: r.final.AA),
+    "seconds a cycle": by_seed(lambda r: r.cycles.seconds.iloc[1:].mean()),
+}
+order = area.mean(axis=1).sort_values(ascending=False).index.rename("strategy")
+
+
+def shown(tables):
+    """Mean and deviation over seeds, strategies in the order of their area."""
+    rows = {
+        measure: [spread(table.loc[name].dropna()) for name in order]
+        for measure, table in tables.items()
+    }
+    return pd.DataFrame(rows, order)
+
+
+shown(tables) if runs else None
+
+# %% [markdown]
+# A cycle's seconds hold all of it: choosing, training on what is labelled then, and looking at the hold-out, on one core
+# while another run had the other. What differs between strategies is the choosing.
+
+# %% mystnb={"figure": {"caption": "Area under the learning curve, accuracy at the end and time of a cycle: dots are seeds, diamonds their means, strategies in the order of their area."}, "image": {"alt": "Three panels of dots with a row for every strategy: area under the learning curve, overall accuracy at the end in percent, and seconds of a cycle."}} tags=["nbval-ignore-output"]
+if runs:
+    panels = ("area, %", "OA at the end, %", "seconds a cycle")
+    ranked = figures.ranking({name: tables[name] for name in panels})
+
+# %% [markdown]
+# ## Verdicts
+#
+# Differences of the area are taken seed by seed. *Holds* when a paired t-test over three seeds or more is clear at the 5 % level,
+# *holds in part* when the mean difference is positive but not clear, else *does not hold*. "Maximum utility" *holds* when
+# the paper's margin has the largest area of all, *holds in part* when it is at most half a point below the largest.
+
+# %% tags=["remove-input"]
+NAMES = {
+    "margin": "the third-best margin",
+    "usual-margin": "the usual margin",
+    "farthest-first": "spreading over the map",
+    "random": "random questions",
+}
+QUESTIONS = {
+    "third-margin": ("margin", "usual-margin"),
+    "margin-spread": ("margin", "farthest-first"),
+    "usual-margin-spread": ("usual-margin", "farthest-first"),
+    "margin-random": ("margin", "random"),
+    "usual-margin-random": ("usual-margin", "random"),
+}
+
+# %% tags=["remove-input"]
+areas = {
+    name: area.loc[name].dropna().to_dict() if name in runs else {}
+    for name in asked
+}
+
+
+def answer(key, question, verdict):
+    """A verdict, on the page and for the start page."""
+    glue(f"query-{key}-verdict", verdict.word)
+    glue(f"query-{key}-here", verdict.here)
+    sentence = verdict.sentence[:1].upper() + verdict.sentence[1:]
+    return f"- {question} **{verdict.word}**. {sentence}"
+
+
+lines = []
+for key, pair in QUESTIONS.items():
+    left, right = (areas.get(name, {}) for name in pair)
+    question = f"Is {NAMES[pair[0]]} better than {NAMES[pair[1]]}?"
+    names = (NAMES[pair[0]], NAMES[pair[1]])
+    lines.append(
+        answer(key, question, better(left, right, names, "points of area"))
+    )
+utility = best("margin", areas)
+lines.append(
+    answer("utility", "Has the third-best margin the maximum utility?", utility)
+)
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# The question about spreading matters on this split: [the leakage audit](10_leakage_audit) shows how far a classifier gets that
+# knows nothing but row and column once its labels are spread over the map.
+
+# %% [markdown]
+# ## Where the labels went
+
+# %% mystnb={"figure": {"caption": "Pixels that some strategies asked for with the first seed on record, coloured by the cycle, on the ground truth in pale colours."}, "image": {"alt": "Small maps of the scene with a dot for every labelled pixel: one map each for two margins, chance, and three strategies that cover features or places."}} tags=["nbval-ignore-output"]
+FEW = (
+    "margin",
+    "usual-margin",
+    "random",
+    "core-set",
+    "typiclust",
+    "farthest-first",
+)
+some = {name: runs[name][0].queried for name in FEW if name in runs}
+if some:
+    scene = next(iter(runs.values()))[0].study.load_scene()
+    places = figures.queried_maps(scene, some)
+
+# %% [markdown]
+# ## Which classes they went to
+#
+# Evenness is the entropy of the classes' shares of the labels over log K: 1 when every class got as many. Beside it, the
+# number of classes with a label, and the percentage of labels that went to the quarter of the classes with the fewest pixels of
+# the scene.
+
+
+# %%
+def balance(record):
+    """How evenly the labels at the end went to the classes."""
+    counts = record.classes
+    return class_balance(counts["labels"], counts["pool"] + counts["judged"])
+
+
+parts = {
+    "evenness, 0..1": "evenness",
+    "classes seen": "seen",
+    "labels of the rarest classes, %": "rarest",
+}
+balances = {
+    name: by_seed(lambda r, part=part: balance(r)[part])
+    for name, part in parts.items()
+}
+shown(balances) if runs else None
+
+# %% mystnb={"figure": {"caption": "Evenness over the classes, and the share of labels that went to the rarest quarter of them: dots are seeds, diamonds their means, strategies in the order of their evenness."}, "image": {"alt": "Two panels of dots with a row for every strategy: evenness of the labels over classes between 0 and 1, and percent of labels that went to the rarest classes."}} tags=["nbval-ignore-output"]
+if runs:
+    drawn = ("evenness, 0..1", "labels of the rarest classes, %")
+    balanced = figures.ranking({name: balances[name] for name in drawn})
+
+# %% [markdown]
+# ## What differs, and why it may
+#
+# - **The protocol** is shorter than the paper's: fewer cycles that ask for more at once, and shorter trainings. A strategy that
+#   looks at each pixel by itself may ask for many that are alike; the more so, the more it asks for at once.
+# - **One scene, one kind of split.** Nearly every pixel of the hold-out has neighbours in the pool, so a strategy may gain by covering
+#   the map, whatever it looks at. On land that nobody labelled the order may be another.
+# - **One network.** CPDGAL asks and CPDGAL is judged; another network would ask for other pixels.
