@@ -83,7 +83,7 @@ def protocol(scene: str, profile: str = "paper") -> Protocol:
         "quick": replace(
             published, acquired=0.038, cycles=6, epochs=52, batch=16, decay="cosine", stratified=True, score_every=2
         ),
-        "smoke": replace(published, acquired=0.05, cycles=2, epochs=2, score_every=3),  # once: scoring is what takes time
+        "smoke": replace(published, acquired=0.05, cycles=2, epochs=2, score_every=3, judged=1000),  # scoring takes the time
     }
     if profile not in profiles:
         raise ValueError(f"no profile is called {profile!r}; known are {', '.join(profiles)}")

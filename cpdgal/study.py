@@ -271,12 +271,13 @@ def _own_values(study: Study) -> dict:
     }  # fmt: skip
     if study.method not in PEERS:
         return values
-    peer, smoke = PEERS[study.method], study.profile == "smoke"
+    peer = PEERS[study.method]
     return values | {
         "window": peer.window, "components": peer.bands, "scaling": peer.scaling, "padding": peer.padding,
-        "epochs": values["epochs"] if smoke else peer.epochs, "batch": peer.batch, "learning_rate": peer.learning_rate,
-        "decay": peer.schedule, "optimizer": peer.optimizer, "weight_decay": peer.weight_decay, "augment": peer.augment,
-        "validated": 0.1, "initial": 0.5, "stratified": True, "cycles": 0, "judged": 500 if smoke else 0,
+        "epochs": values["epochs"] if study.profile == "smoke" else peer.epochs, "batch": peer.batch,
+        "learning_rate": peer.learning_rate, "decay": peer.schedule, "optimizer": peer.optimizer,
+        "weight_decay": peer.weight_decay, "augment": peer.augment, "validated": 0.1, "initial": 0.5, "stratified": True,
+        "cycles": 0,
     }  # fmt: skip
 
 

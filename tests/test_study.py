@@ -28,7 +28,17 @@ from cpdgal import study as module
 from cpdgal.metrics import scores
 
 SMALL = Study(
-    scene="synthetic", profile="smoke", components=4, window=3, dim=8, heads=2, layers=1, cycles=3, epochs=2, score_every=1
+    scene="synthetic",
+    profile="smoke",
+    components=4,
+    window=3,
+    dim=8,
+    heads=2,
+    layers=1,
+    cycles=3,
+    epochs=2,
+    score_every=1,
+    judged=0,
 )
 # One other value for every field that decides numbers, in the order of the fields.
 OTHER = {
