@@ -49,9 +49,7 @@ seed: int = 0  # of the studies: labels, weights and noise
 store: str = "results"  # the folder of records and weights
 components: int = 15  # principal components of a window
 grid: int = 51  # points along each direction
-nodes: int = (
-    17  # Chebyshev points along each direction, where networks are evaluated
-)
+nodes: int = 17  # Chebyshev points along each, where networks are evaluated
 planes: int = 3  # pairs of random directions
 count: int = 128  # training windows that the loss is the mean over
 iterations: int = 40  # of Lanczos, for the Hessian's spectrum

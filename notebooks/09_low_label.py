@@ -250,10 +250,12 @@ losses, looks = (
     {method: over_epochs(each, column) for method, each in staged.items()}
     for column in ("loss", "OA")
 )
-convergence = figures.panels_over_seeds(
-    {"what is minimised": losses, "what is wanted": looks}, "epochs",
-    ["training loss", "overall accuracy on the hold-out (%)"], share_y=False,
-)  # fmt: skip
+panels = {"what is minimised": losses, "what is wanted": looks}
+y = ["training loss", "overall accuracy on the hold-out (%)"]
+if any(staged.values()):
+    convergence = figures.panels_over_seeds(panels, "epochs", y, share_y=False)
+else:
+    print("no training in stages is on record yet")
 
 # %% [markdown]
 # (robustness)=
@@ -332,6 +334,7 @@ measured = {
 flat = [
     (kind, strength, *each, value)
     for kind, table in measured.items()
+    if both
     for (strength, *each), value in table.stack([0, 1]).items()
 ]
 glue("robustness-measured", json.dumps(flat))

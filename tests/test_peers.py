@@ -405,7 +405,7 @@ def test_recipes_use_known_words(name):
     assert peer.schedule in DECAYS
     assert peer.padding in ("zero", "reflect", "symmetric")
     assert peer.optimizer in ("adam", "adamw", "sgd")
-    assert (peer.scaling == "whitened PCA") == (peer.bands > 0)
+    assert (peer.scaling == "none") == (peer.bands > 0)  # principal components are of bands as they come
     assert set(peer.options) <= {"indian_pines", *PUBLIC_SCENES}
     for options in peer.options.values():
         peer.network(**options)
