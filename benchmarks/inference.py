@@ -11,6 +11,7 @@ so that memory is its own.
 import argparse
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -54,10 +55,15 @@ def measure(name: str, ordinary: bool) -> dict[str, float]:
 
 
 def apart(name: str, ordinary: bool) -> dict[str, float] | None:
-    """The same in a process of its own; None where the windows of the whole scene do not fit into memory."""
+    """The same in a process of its own; None where memory does not hold the windows of the whole scene."""
     command = [sys.executable, __file__, "--measure", name, *(["--ordinary"] if ordinary else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return json.loads(done.stdout) if done.returncode == 0 else None
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    said = (done.stderr.strip() or "killed").splitlines()[-1]
+    if ordinary and (done.returncode == -signal.SIGKILL or "allocate" in said):
+        return None
+    sys.exit(f"{name} did not run: {said}")
 
 
 def main() -> None:
@@ -78,9 +84,6 @@ def main() -> None:
     ours = None
     for name in names:
         lazily, built = apart(name, False), apart(name, True)
-        if lazily is None:
-            print(f"{name:16}did not run")
-            continue
         ours = ours or lazily["per second"]
         there = f"{built['per second']:28.0f}{built['MiB']:8.0f}" if built else f"{'does not fit':>28}"
         speed = lazily["per second"]

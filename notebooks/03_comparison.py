@@ -187,7 +187,7 @@ if blocks:
 # **The paper says** (abstract, Table 1): CPDGAL "outperforms sixteen CNN/transformer-based SOTA methods"; they train on 5 % of
 # the labels, CPDGAL on 4.7 %. The peers here are written anew from the facts of their publications, and each has the
 # published counts of parameters and, where a reference exists, its very outputs. Each trains by its own recipe on its own
-# input, on the same 512 labelled pixels (5 %, from every class), a tenth of which chooses the epoch; pool and hold-out are those
+# input, on the same labelled pixels (5 %, from every class), a tenth of which chooses the epoch; pool and hold-out are those
 # of CPDGAL. A recipe that would take more than 45 minutes of one core is cut, and the row says so. "Style" marks networks of
 # which neither code nor full text was found.
 
