@@ -14,7 +14,7 @@ from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
 from .splits import Split, draw, draw_each, portion
-from .training import features, fit, make_optimizer, predict, predict_draws
+from .training import features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
 from .windows import Windows
 
 # Classes from (scene, labelled positions, asked positions) without a network, as `cpdgal.metrics` has two.
@@ -113,7 +113,8 @@ class Cycle:
 def active_learning(
     model: nn.Module | Floor, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
     warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1, detach_target: bool = False,
-    masked_above: str = "mean", draws: int = 8, resume: Mapping[str, Tensor] | None = None, progress: bool = True,
+    masked_above: str = "mean", draws: int = 8, resume: Mapping[str, Tensor] | None = None,
+    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None, progress: bool = True,
 ) -> Iterator[Cycle]:  # fmt: skip
     """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
 
@@ -135,6 +136,8 @@ def active_learning(
         how often a strategy that needs it draws from DGFR.
     resume
         the `state` of a cycle of the same loop, begun with the same arguments: go on behind it, as if never stopped.
+    checkpoint
+        called after each epoch with a function that tells the state to `resume` from within the cycle.
     """
     strategy(query)  # a wrong name is told before anything is trained
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
@@ -147,19 +150,26 @@ def active_learning(
         else _FloorLearner(model, windows.scene)
     )
 
-    if resume is None:
+    begun = part(resume or {}, "training")  # of a cycle, when it was left in the middle
+    state = {name: value for name, value in (resume or {}).items() if not name.startswith("training.")}
+    if not state:
         labelled, done = initial_rng.permutation(_first_labels(protocol, split.pool, targets, initial_rng)), 0
     else:
-        labelled, candidates, done = resume["labelled"].numpy(), resume["candidates"].numpy(), int(resume["cycle"]) + 1
-        generator.set_state(resume["generator"])
-        judging.set_state(resume["judging"])
-        query_rng.bit_generator.state = json.loads(resume["query"].numpy().tobytes())
-        learner.restore(resume)
+        labelled, candidates, done = state["labelled"].numpy(), state["candidates"].numpy(), int(state["cycle"]) + 1
+        generator.set_state(state["generator"])
+        judging.set_state(state["judging"])
+        query_rng.bit_generator.state = json.loads(state["query"].numpy().tobytes())
+        learner.restore(state)
 
-    total = (protocol.cycles + 1) * protocol.epochs
-    with tqdm(total=total, initial=done * protocol.epochs, desc=query, unit="epoch", disable=not progress) as bar:
+    def within(training: Callable[[], dict[str, Tensor]]) -> None:
+        """Tell the state within a cycle: that behind the last one, and that of the training."""
+        seconds = torch.tensor(perf_counter() - start)
+        checkpoint(lambda: {**state, **under("training", {**training(), "seconds": seconds})})
+
+    total, behind = (protocol.cycles + 1) * protocol.epochs, done * protocol.epochs + len(begun.get("losses", ()))
+    with tqdm(total=total, initial=behind, desc=query, unit="epoch", disable=not progress) as bar:
         for cycle in range(done, protocol.cycles + 1):
-            start = perf_counter()
+            start = perf_counter() - float(begun.pop("seconds", 0.0))
             if cycle:
                 remaining = np.setdiff1d(split.pool, labelled)
                 known = Candidates(
@@ -169,7 +179,8 @@ def active_learning(
                 )  # fmt: skip
                 chosen = select(query, known, protocol.asked(len(remaining)), query_rng)
                 labelled = np.concatenate([labelled, remaining[chosen]])
-            losses = learner.fit(labelled, generator, bar)
+            losses = learner.fit(labelled, generator, bar, begun, within if checkpoint else None)
+            begun = {}
             judged, measured = None, {}
             if (protocol.cycles - cycle) % protocol.score_every == 0:
                 judged = learner.predict(split.holdout, judging)
@@ -201,14 +212,14 @@ class _Network:
     def __init__(self, model, windows, protocol, warm_start, keep_optimizer, options):
         self.model, self.windows, self.protocol, self.options = model, windows, protocol, options
         self.warm_start, self.keep_optimizer = warm_start, keep_optimizer
-        self.at_start = self.state()
         self.optimizer = self._new_optimizer()
+        self.at_start = self.state()
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         p = self.protocol
         return make_optimizer(self.model, p.optimizer, p.learning_rate, p.weight_decay)
 
-    def fit(self, labelled, generator, bar) -> list[float]:
+    def fit(self, labelled, generator, bar, begun, checkpoint) -> list[float]:
         if not self.warm_start:
             self.restore(self.at_start)
         if not self.keep_optimizer:
@@ -224,7 +235,7 @@ class _Network:
         return fit(
             self.model, self.windows[teaching], targets[teaching].to(self.windows.device), epochs=p.epochs, batch=p.batch,
             learning_rate=p.learning_rate, decay=p.decay, augment=p.augment, validation=validation, generator=generator,
-            optimizer=self.optimizer, progress=bar.update, **self.options,
+            optimizer=self.optimizer, progress=bar.update, resume=begun, checkpoint=checkpoint, **self.options,
         )  # fmt: skip
 
     def predict(self, positions, generator) -> np.ndarray:
@@ -239,22 +250,10 @@ class _Network:
         return predict_draws(self.model, self.windows.batches(positions), count, generator).numpy()
 
     def state(self) -> dict[str, Tensor]:
-        state = {f"model.{name}": value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-        if self.keep_optimizer and hasattr(self, "optimizer"):
-            for index, moments in self.optimizer.state_dict()["state"].items():
-                state |= {f"optimizer.{index}.{name}": value.detach().cpu().clone() for name, value in moments.items()}
-        return state
+        return state_of(self.model, self.optimizer if self.keep_optimizer else None)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        kept = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
-        self.model.load_state_dict(kept)
-        moments = {}
-        for name, value in state.items():
-            if name.startswith("optimizer."):
-                _, index, moment = name.split(".")
-                moments.setdefault(int(index), {})[moment] = value.clone()  # Adam would write into the state given
-        if moments:
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        restore(state, self.model, self.optimizer)
 
 
 class _FloorLearner:
@@ -263,7 +262,7 @@ class _FloorLearner:
     def __init__(self, floor: Floor, scene: Scene):
         self.floor, self.scene, self.labelled = floor, scene, None
 
-    def fit(self, labelled, generator, bar) -> list[float]:
+    def fit(self, labelled, generator, bar, begun, checkpoint) -> list[float]:
         self.labelled = labelled
         return []
 

@@ -180,4 +180,4 @@ def _told() -> Iterator[None]:
     except (ValueError, RecordError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on behind the last cycle")
+        sys.exit("stopped; the same command goes on where this one was kept: a minute ago at most")

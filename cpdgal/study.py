@@ -12,8 +12,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -52,6 +53,7 @@ from .splits import Split, block_split, draw, random_split
 from .training import DECAYS, OPTIMIZERS, predict
 from .windows import PADDINGS, SCALINGS, Windows
 
+CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint behind each cycle
 FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
 FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 PROTOCOL = tuple(each.name for each in fields(Protocol))
@@ -589,7 +591,7 @@ def run(
     weights
         keep the trained weights beside the record; a record without them does not count as found.
     stop
-        once it is set, the run ends with ``KeyboardInterrupt`` after its current cycle, which is kept.
+        once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
 
     Raises
     ------
@@ -614,7 +616,7 @@ def side_by_side(*studies: Study, store: Store | None = None, jobs: int | None =
     """The records of several studies, run at once, or so many `jobs` at a time; `options` go to `run`.
 
     Every study has a thread and one core of its own: so small a network gains nothing from two cores. An interrupt stops
-    the studies after their current cycles, and another call goes on behind them.
+    the studies after their current epochs, and another call goes on behind them.
     """
     stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies))
     try:
@@ -672,6 +674,16 @@ def _run(study: Study, store: Store, device: str, weights: bool, progress: bool,
         else:
             changed = [name for name in made_with if made_with[name] != kept[1]["versions"].get(name)]
             warnings.warn(f"{study.name} was begun with another {', '.join(changed)}; it starts anew", stacklevel=3)
+    last = time.monotonic()
+
+    def checkpoint(now: Callable[[], dict[str, torch.Tensor]]) -> None:
+        nonlocal last
+        if stop.is_set() or time.monotonic() - last > CHECKPOINT_EVERY:
+            store.save_checkpoint(study, now(), log)
+            last = time.monotonic()
+        if stop.is_set():
+            raise KeyboardInterrupt
+
     try:
         torch.set_num_threads(1)
         scene = study.load_scene()
@@ -682,12 +694,13 @@ def _run(study: Study, store: Store, device: str, weights: bool, progress: bool,
         loop = active_learning(
             model, windows, split, study.protocol, query=study.query, seed=study.seed, warm_start=study.warm_start,
             keep_optimizer=study.keep_optimizer, cw_mse_weight=study.cw_mse_weight, detach_target=study.detach_target,
-            masked_above=study.masked_above, draws=study.draws, resume=state, progress=progress,
+            masked_above=study.masked_above, draws=study.draws, resume=state, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
         for cycle in loop:
             _note(log, cycle, scene, split)
             state = cycle.state
             store.save_checkpoint(study, state, log)
+            last = time.monotonic()
             if stop.is_set():
                 raise KeyboardInterrupt
     finally:

@@ -1,7 +1,7 @@
 """Training and prediction over tensors in memory."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -32,6 +32,7 @@ def fit(
     decay: str = "none", cw_mse_weight: float = 0.1, detach_target: bool = False, masked_above: str = "mean",
     augment: bool = False, validation: tuple[Tensor, Tensor] | None = None, generator: torch.Generator,
     optimizer: torch.optim.Optimizer | None = None, progress: bool | Callable[[], object] = True,
+    resume: Mapping[str, Tensor] | None = None, checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
 ) -> list[float]:  # fmt: skip
     """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0, by Section 3's Adam.
 
@@ -57,6 +58,10 @@ def fit(
         goes on with its state; by default a new Adam starts.
     progress
         a bar of its own, or a function to call after each epoch.
+    checkpoint
+        called after each epoch with a function that tells the state of the training.
+    resume
+        such a state, of the same training: go on behind it, as if never stopped.
 
     Returns
     -------
@@ -66,9 +71,19 @@ def fit(
         raise ValueError(f"decay is one of {', '.join(DECAYS)}, not {decay!r}")
     optimizer = optimizer or make_optimizer(model, learning_rate=learning_rate)
     model.train()
-    losses, best, kept, stale, drops = [], -1, None, 0, 0
-    with tqdm(total=epochs, desc="epochs", leave=False, disable=progress is not True) as bar, _own_dropout(model, generator):
-        for epoch in range(epochs):
+    losses, best, kept, stale, drops = [], -1, {}, 0, 0
+    if resume:
+        restore(resume, model, optimizer)
+        generator.set_state(resume["generator"])
+        losses, (best, stale, drops), kept = resume["losses"].tolist(), resume["judged"].tolist(), part(resume, "best")
+
+    def state() -> dict[str, Tensor]:
+        own = {"generator": generator.get_state(), "losses": torch.tensor(losses, dtype=torch.float64)}
+        return state_of(model, optimizer) | own | {"judged": torch.tensor([best, stale, drops]), **under("best", kept)}
+
+    bars = {"total": epochs, "initial": len(losses), "desc": "epochs", "leave": False, "disable": progress is not True}
+    with tqdm(**bars) as bar, _own_dropout(model, generator):
+        for epoch in range(len(losses), epochs):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * (0.1**drops if decay == "tenth on plateau" else _factor(decay, epoch, epochs))
             total = torch.zeros((), device=x.device)
@@ -88,9 +103,40 @@ def fit(
                 if stale > epochs // 4:
                     stale, drops = 0, drops + 1
             progress() if callable(progress) else bar.update()
-    if kept is not None:
+            if checkpoint:
+                checkpoint(state)
+    if kept:
         model.load_state_dict(kept)
     return losses
+
+
+def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict[str, Tensor]:
+    """Copies on the CPU of a network's state, and of its optimizer's, by flat names for `restore`."""
+    tensors = under("model", model.state_dict())
+    for index, moments in optimizer.state_dict()["state"].items() if optimizer else ():
+        tensors |= under(f"optimizer.{index}", moments)
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
+
+
+def restore(state: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+    """Set a network, and its optimizer, to a `state_of`."""
+    model.load_state_dict(part(state, "model"))
+    moments = {}
+    for name, value in part(state, "optimizer").items():
+        index, moment = name.split(".")
+        moments.setdefault(int(index), {})[moment] = value.clone()  # the optimizer would write into the state given
+    if moments:
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state as part of another: every name behind the part's and a dot."""
+    return {f"{name}.{own}": value for own, value in state.items()}
+
+
+def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The part that `under` put there."""
+    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
 def _loss(model, x, y, generator, cw_mse_weight, detach_target, masked_above) -> Tensor:

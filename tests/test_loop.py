@@ -114,6 +114,18 @@ def test_a_loop_goes_on_behind_any_cycle_as_if_never_stopped(windows, split, que
         assert all(same(cycle, other) for cycle, other in zip(rest, cycles[stopped.cycle + 1 :], strict=True))
 
 
+@pytest.mark.parametrize("options", [{}, {"warm_start": False}, {"keep_optimizer": True}, {"query": "bald"}])
+def test_a_loop_goes_on_from_within_a_cycle_as_if_never_stopped(windows, split, options):
+    left = []
+    _, cycles = run(windows, split, **options, checkpoint=lambda state: left.append(state()))
+    assert len(left) == 3 * SMALL.epochs
+    for number, state in enumerate(left):
+        _, rest = run(windows, split, resume=state, **options)
+        assert len(rest) == 3 - number // SMALL.epochs
+        assert all(same(cycle, other) for cycle, other in zip(rest, cycles[number // SMALL.epochs :], strict=True))
+        assert rest[0].seconds > state["training.seconds"] > 0
+
+
 @pytest.mark.parametrize("options", [{}, {"warm_start": False, "keep_optimizer": True}])
 def test_to_go_on_leaves_the_state_as_it_was(windows, split, options):
     """A state may be given back more than once, and kept cycles do not change while the loop goes on."""

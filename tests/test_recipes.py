@@ -48,6 +48,37 @@ def test_dropout_comes_from_the_generator_alone(data):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+RECIPES = {
+    "Adam": {},
+    "Adam with dropped rates": {"decay": "tenth on plateau", "validation": True},
+    "AdamW with flips": {"optimizer": ("adamw", 1e-2, 0.05), "augment": True, "decay": "cosine"},
+    "momentum": {"optimizer": ("sgd", 1e-2, 1e-4), "decay": "0.9 every tenth", "validation": True},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_training_goes_on_behind_any_epoch_as_if_never_stopped(data, name):
+    def train(**more):
+        model, options = net(), dict(RECIPES[name])
+        if chosen := options.pop("optimizer", None):
+            options |= {"optimizer": make_optimizer(model, *chosen), "learning_rate": chosen[1]}
+        if options.pop("validation", None):
+            options |= {"validation": (data[0][:9], data[1][:9])}
+        generator = torch.Generator().manual_seed(3)
+        losses = fit(model, *data, epochs=7, batch=16, generator=generator, progress=False, **options, **more)
+        return losses, model.state_dict(), generator.get_state()
+
+    left = []
+    losses, weights, generator = train(checkpoint=lambda state: left.append(state()))
+    assert len(left) == 7
+    for epoch, state in enumerate(left, 1):
+        assert state["losses"].tolist() == losses[:epoch]
+        again, final, ended = train(resume=state)
+        assert again == losses
+        assert torch.equal(ended, generator)
+        assert all(torch.equal(value, weights[part]) for part, value in final.items())
+
+
 def fit_only(data, seed):
     with torch.random.fork_rng():
         model = nn.Sequential(nn.Flatten(), nn.Linear(18, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))

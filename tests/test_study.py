@@ -12,6 +12,7 @@ import time
 from contextlib import redirect_stderr, suppress
 from dataclasses import fields, replace
 from functools import partial
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -610,7 +611,7 @@ def test_a_run_killed_at_an_exact_moment_ends_in_the_same_record(tmp_path, undis
 def cycle_kept(checkpoint):
     """The cycle that a checkpoint was kept behind; -1 before there is one."""
     with suppress(FileNotFoundError):
-        return int(load(checkpoint.read_bytes())["cycle"])  # read at once: it may be replaced at any time
+        return int(load(checkpoint.read_bytes()).get("cycle", -1))  # read at once: it may be replaced at any time
     return -1
 
 
@@ -685,6 +686,45 @@ def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(tmp_path, u
     assert trained == 1
     assert "is being run by another process" in said
     assert goes_on(SELDOM, tmp_path, undisturbed("margin")) is False
+
+
+# Interrupted within a training
+
+PEER = Study(scene="synthetic", profile="smoke", method="vit_hong", epochs=4, judged=50)
+
+
+@pytest.mark.parametrize("study", [SMALL, PEER], ids=["CPDGAL", "a peer"])
+def test_a_run_interrupted_within_a_training_goes_on_behind_its_last_epoch(tmp_path, monkeypatch, study):
+    expected = run(study, tmp_path / "expected")
+    folder, original, trained = tmp_path / "interrupted", Store.save_checkpoint, []
+
+    def save(store, study, state, log):
+        original(store, study, state, log)
+        if "training.losses" in state:
+            trained.append((int(state.get("cycle", -1)), len(state["training.losses"])))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", -1)
+    monkeypatch.setattr(Store, "save_checkpoint", save)
+    epochs = [(cycle - 1, epoch) for cycle in range(study.cycles + 1) for epoch in range(1, study.epochs + 1)]
+    for _ in epochs:
+        with pytest.raises(KeyboardInterrupt):
+            run(study, folder)
+    resumed = run(study, folder)
+    assert trained == epochs  # none was trained twice
+    assert resumed.differences(expected) == []
+    assert resumed.provenance["resumed"] == len(epochs)
+    assert not list((folder / "checkpoints").glob("*.safetensors"))
+
+
+def test_a_run_that_is_told_to_stop_ends_behind_its_epoch(tmp_path):
+    stop = Event()
+    stop.set()
+    with pytest.raises(KeyboardInterrupt):
+        run(PEER, tmp_path, stop=stop)
+    state, log = Store(tmp_path, packaged=False).load_checkpoint(PEER)
+    assert len(state["training.losses"]) == 1
+    assert log["cycles"] == []
 
 
 # Damaged checkpoints

@@ -4,6 +4,7 @@ IEEE TGRS 60, 2022.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class SpectralFormer(nn.Module):
@@ -82,6 +83,6 @@ class Block(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         qkv = self.qkv(self.norm_attention(z)).unflatten(2, (3, 4, 16))  # (b, n, 3, h, 16)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (b, h, n, 16) each
-        attention = (q @ k.mT / 4).softmax(-1)  # (b, h, n, n)
-        z = z + self.dropout(self.out((attention @ v).transpose(1, 2).flatten(2)))
+        mixed = F.scaled_dot_product_attention(q, k, v)  # scaled by 1 / 4, (b, h, n, 16)
+        z = z + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         return z + self.ffn(self.norm_ffn(z))
