@@ -6,6 +6,7 @@ so that memory is its own.
 
     python benchmarks/inference.py            about ten minutes
     python benchmarks/inference.py ssftt vit  only these, beside CPDGAL
+    python benchmarks/inference.py --write    all, into results/inference.csv, which the book shows
 """
 
 import argparse
@@ -15,16 +16,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 import cpdgal
 from cpdgal.model import METHODS
 from cpdgal.peers import PEERS, size
-from cpdgal.study import Study
+from cpdgal.study import Study, versions
 from cpdgal.training import predict
 
+RESULTS = Path(__file__).parents[1] / "results" / "inference.csv"
 SECONDS = 8  # of one core at 30 GFLOP/s, which a network's share of the scene is cut to
 
 
@@ -70,24 +74,38 @@ def main() -> None:
     """Measure what is asked for."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("methods", nargs="*", help="names of `cpdgal methods`; all by default")
+    arguments.add_argument("--write", action="store_true", help=f"all methods, into {RESULTS.name}")
     arguments.add_argument("--measure", help=argparse.SUPPRESS)
     arguments.add_argument("--ordinary", action="store_true", help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.measure:
         print(json.dumps(measure(asked.measure, asked.ordinary)))
         return
+    if asked.write and asked.methods:
+        sys.exit("--write measures every method; leave the names out")
     names = ["cpdgal", *(name for name in asked.methods or ["vit", *PEERS] if name != "cpdgal")]
     if wrong := [name for name in names if name not in PEERS and name not in METHODS]:
         sys.exit(f"no method is called {', '.join(wrong)}; known are {', '.join([*METHODS, *PEERS])}")
-    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, one thread; cpdgal {cpdgal.__version__}")
+    made = versions("cpu")
+    machine = f"torch {made['torch']}, {made['processor']}, one thread; cpdgal {cpdgal.__version__}"
+    print(machine)
     print(f"{'':16}{'pixels':>8}{'a second':>10}{'to CPDGAL':>11}{'MiB':>8}{'all built first: a second':>28}{'MiB':>8}")
-    ours = None
+    ours, rows = None, {}
     for name in names:
         lazily, built = apart(name, False), apart(name, True)
         ours = ours or lazily["per second"]
         there = f"{built['per second']:28.0f}{built['MiB']:8.0f}" if built else f"{'does not fit':>28}"
         speed = lazily["per second"]
         print(f"{name:16}{lazily['pixels']:8}{speed:10.0f}{speed / ours:11.3f}{lazily['MiB']:8.0f}{there}", flush=True)
+        rows[name] = {
+            "pixels a second": speed, "to CPDGAL": speed / ours, "MiB": lazily["MiB"],
+            "all built first: pixels a second": built and built["per second"], "all built first: MiB": built and built["MiB"],
+        }  # fmt: skip
+    if asked.write:
+        part = RESULTS.with_suffix(".part")
+        table = pd.DataFrame.from_dict(rows, orient="index", dtype=float).rename_axis("method")
+        part.write_text(f"# {machine}\n" + table.to_csv(float_format="%.4g"), encoding="utf-8")
+        part.replace(RESULTS)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from scipy import stats
 from scipy.integrate import trapezoid
 
 from .metrics import mean_entropy
-from .peers import PEERS
-from .study import Record, Study
+from .peers import PEERS, size
+from .study import Record, Store, Study
 
 # What the paper reports for CPDGAL, in percent (Table 1).
 PUBLISHED = {
@@ -32,7 +32,7 @@ PUBLISHED = {
     "botswana": {"OA": 98.94, "AA": 99.03, "kappa": 98.82},
 }
 
-# What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent.
+# What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent. It has no supervised ViT.
 TABLE_1 = {
     "cnn2d": (91.19, 87.42, 89.95), "cnn3d": (85.95, 80.11, 83.91), "hybridsn": (93.10, 88.43, 92.12),
     "sprn": (90.84, 82.18, 89.56), "spectralformer": (78.84, 70.28, 75.80), "ssftt": (93.15, 90.03, 92.18),
@@ -49,6 +49,28 @@ METHODS = {
     "coordinates, spread out": {"method": "coordinates", "query": "farthest-first"},
     "spectrum only (SVM)": {"method": "spectra", "query": "random"},
 }
+
+
+# What the runs of workflow/sweeps.yml cut of a peer's own recipe or input, as values of `Study`, so that none takes over three
+# quarters of an hour of one core.
+CUT = {
+    "spectralformer": {"epochs": 150}, "vit_hong": {"epochs": 250}, "caevt": {"epochs": 130}, "morphformer": {"epochs": 80},
+    "sst": {"epochs": 30}, "datn": {"epochs": 30}, "dctn": {"epochs": 15}, "ssan": {"components": 30},
+}  # fmt: skip
+
+# CPDGAL's network with the labels that the peers have, and a peer with CPDGAL's protocol.
+NO_LOOP = {"cycles": 0, "initial": 0.5, "stratified": True}
+LOOP = {"cycles": 30, "initial": 0.05, "stratified": False}
+
+
+def contenders(seeds: Sequence[int], *, capped: bool = True, **values) -> dict[str, list[Study]]:
+    """The studies of Table 1 that share their labels, by title, one a seed: all peers, CPDGAL and its twin without the loop.
+
+    `values` name what they share; ``capped`` cuts long recipes as `CUT` says.
+    """
+    own = {peer.title: {"method": name, **(CUT.get(name, {}) if capped else {})} for name, peer in PEERS.items()}
+    own |= {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
+    return {title: [Study(seed=seed, **{**values, **each}) for seed in seeds] for title, each in own.items()}
 
 
 class Ablation(NamedTuple):
@@ -249,12 +271,15 @@ def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tup
 def agreement(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
     """Whether the settings of a table are in the paper's order here, as a sentence."""
     means = [np.mean(list(ends(groups[name]).values())) if groups.get(name) else np.nan for name in table.settings]
-    rho, low, high = rank_agreement(table.published, means)
+    return _ranks(*rank_agreement(table.published, means), int(np.isfinite(means).sum()), "settings")
+
+
+def _ranks(rho: float, low: float, high: float, count: int, what: str) -> str:
     if np.isnan(rho):
-        return "For a rank correlation with the paper, four settings have to be run."
+        return f"For a rank correlation with the paper, four {what} have to be run."
     return (
         f"Spearman's rank correlation with the paper's order is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, "
-        f"{np.isfinite(means).sum()} settings)."
+        f"{count} {what})."
     )
 
 
@@ -297,34 +322,90 @@ def against_best(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.
 
 
 def table_1(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Table 1 for one scene: a row a peer, by name, with its size, scores in percent, minutes, and the paper's OA."""
+    """Table 1 on Indian Pines: a row a method, by title, with OA, AA and kappa in percent, each beside the paper's."""
+    published = stated("OA"), stated("AA"), stated("kappa")
     rows = {}
-    for name, records in groups.items():
-        peer = PEERS[name]
-        row = {"peer": peer.title, "paper: OA, %": f"{TABLE_1[name][0]:.2f}" if name in TABLE_1 else ""}
-        if records:
-            study = records[0].study
-            minutes = np.mean([sum(record.provenance["seconds"]) for record in records]) / 60
-            capped = f", capped at {study.epochs} epochs" if study.epochs < peer.epochs else ""
-            row |= {
-                **{f"{score}, %": spread(ends(records, score).values()) for score in ("OA", "AA", "kappa")},
-                "runs": f"{len(records)}{capped}", "minutes": f"{minutes:.1f}",
-            }  # fmt: skip
-        rows[name] = row
-    return pd.DataFrame(rows).T.fillna("not run").rename_axis("name")
+    for title, records in groups.items():
+        row = {"labels": f"{records[0].final.labels:.0f}" if records else ""}
+        for score, paper in zip(("OA", "AA", "kappa"), published, strict=True):
+            row[f"{score}, %"] = spread(ends(records, score).values()) if records else "not run"
+            row[f"paper's {score}"] = f"{paper[title]:.2f}" if title in paper else ""
+        rows[title] = row | {"seeds": len(records), "budget-capped at": capped_at(records)}
+    return pd.DataFrame(rows).T.rename_axis("method")
 
 
-def outperforms(ours: Mapping[int, float], others: Mapping[str, Mapping[int, float]]) -> Verdict:
-    """On "outperforms all peers", by the mean over seeds: "holds" when ours is above every peer that was run, "holds in part"
-    when it is above half of them or more, else "does not hold"."""
-    means = {name: float(np.mean(list(values.values()))) for name, values in others.items() if values}
-    if not ours or not means:
+def capped_at(records: Sequence[Record]) -> str:
+    """What a peer's runs cut of its own recipe or input, in words; empty for none, and for what is no peer."""
+    if not records or records[0].study.method not in PEERS:
+        return ""
+    study, peer = records[0].study, PEERS[records[0].study.method]
+    epochs = [f"{study.epochs} of {peer.epochs} epochs"] if study.epochs < peer.epochs else []
+    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.bands else []
+    return ", ".join(epochs + bands)
+
+
+def stated(score: str = "OA") -> dict[str, float]:
+    """What Table 1 gives on Indian Pines, in percent, by title."""
+    at = ("OA", "AA", "kappa").index(score)
+    return {PEERS[name].title: scores[at] for name, scores in TABLE_1.items()} | {"CPDGAL": PUBLISHED["indian_pines"][score]}
+
+
+def paper_order(groups: Mapping[str, Sequence[Record]]) -> str:
+    """Whether methods are in the order of Table 1 here, as a sentence."""
+    paper = {title: value for title, value in stated().items() if title in groups}
+    means = [np.mean(list(ends(groups[title]).values())) if groups[title] else np.nan for title in paper]
+    return _ranks(*rank_agreement(list(paper.values()), means), int(np.isfinite(means).sum()), "methods")
+
+
+def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> pd.DataFrame:
+    """What methods weigh and cost on Indian Pines, by title, NaN where unknown.
+
+    Overall accuracy in percent, parameters (all, used, counted by common counters, and the paper's in millions),
+    multiply-adds of one window in millions, minutes of a run, and what `inference` tells.
+    """
+    names = {peer.title: name for name, peer in PEERS.items()}
+    rows = {}
+    for title, records in groups.items():
+        name = names.get(title, title.split(",")[0].lower())
+        peer = PEERS.get(name)
+        shape = {"bands": peer.bands or 200, "window": peer.window, "classes": 16} if peer else {}
+        weight = size(name, **shape)
+        minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
+        rows[title] = {
+            "OA, %": np.mean(list(ends(records).values())) if records else np.nan, "parameters": weight.parameters,
+            "used": weight.used, "counted": weight.counted,
+            "paper, millions": peer.published if peer else 0.09 if name == "cpdgal" else None,
+            "multiply-adds, millions": weight.multiply_adds / 1e6, "minutes": np.mean(minutes) if records else np.nan,
+            **(measured.loc[name] if name in measured.index else {}),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def inference(store: Store) -> pd.DataFrame:
+    """Pixels a second and memory in MiB by name of the method, as `benchmarks/inference.py` measured them; empty without."""
+    found = [path for folder in store.folders if (path := folder / "inference.csv").is_file()]
+    return pd.read_csv(found[0], comment="#", index_col="method") if found else pd.DataFrame()
+
+
+def by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Accuracy of each class in percent, mean over seeds: a row a method that was run, a column a class."""
+    ran = {title: pd.concat([each.classes.accuracy for each in runs], axis=1) for title, runs in groups.items() if runs}
+    return pd.DataFrame({title: accuracies.mean(axis=1) for title, accuracies in ran.items()}).T
+
+
+def outperforms(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run, "holds in
+    part" when it is above half of them or more, else "does not hold"."""
+    means = {title: float(np.mean(list(ends(runs).values()))) for title, runs in groups.items() if runs}
+    peers = [peer.title for peer in PEERS.values()]
+    ran = [means[title] for title in peers if title in means]
+    if "CPDGAL" not in means or not ran:
         return not_run("CPDGAL and at least one peer have to be run first.")
-    own = float(np.mean(list(ours.values())))
-    below = [name for name, mean in means.items() if mean < own]
-    word = "holds" if len(below) == len(means) else "holds in part" if 2 * len(below) >= len(means) else "does not hold"
-    here = f"above {len(below)} of {len(means)} peers"
-    return Verdict(word, here, f"CPDGAL ({own:.2f} %) is {here}; {len(others) - len(means)} more are not run yet.")
+    below = sum(mean < means["CPDGAL"] for mean in ran)
+    word = "holds" if below == len(ran) else "holds in part" if 2 * below >= len(ran) else "does not hold"
+    here = f"above {below} of {len(ran)} peers"
+    missing = f" {len(peers) - len(ran)} more are not run yet." if len(ran) < len(peers) else ""
+    return Verdict(word, here, f"CPDGAL ({means['CPDGAL']:.2f} %) is {here}.{missing}")
 
 
 def overview(groups: Mapping[str, Sequence[Record]], published: Mapping[str, float] | None = None) -> pd.DataFrame:

@@ -235,6 +235,91 @@ def sizes(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def contest(panels: dict[str, dict[str, list[Record]]], published: dict[str, float]) -> Figure:
+    """Methods in the order of the first panel, a panel a split: OA of each seed and the mean, with an interval of 95 %.
+
+    Over three seeds or more the interval is that of the mean (t), else what the hold-out's size alone leaves open (Wilson). The
+    paper's figures stand in the first panel.
+    """
+    means = {
+        name: np.mean([each.final.OA for each in records]) for name, records in next(iter(panels.values())).items() if records
+    }
+    order = sorted(means, key=means.get)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(10, 0.33 * len(order) + 1.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (title, groups) in zip(axes[0], panels.items(), strict=True):
+        for at, name in enumerate(order):
+            records = groups.get(name, [])
+            values = np.array([record.final.OA for record in records])
+            colour = _PALETTE[3] if name.startswith("CPDGAL") else _PALETTE[0]
+            if len(values):
+                low, high = _interval(records)
+                axis.plot([low, high], [at, at], lw=2, color=colour, label="95 % interval")
+                axis.plot(values, np.full(len(values), at), "o", ms=5, color=colour, alpha=0.5, label="one seed")
+                axis.plot(values.mean(), at, "D", ms=7, color=colour, label="mean")
+            if axis is axes[0, 0] and name in published:
+                axis.plot(published[name], at, "s", ms=8, mfc="none", color="#000000", label="the paper")
+        axis.set_title(title)
+        axis.set_xlabel("overall accuracy (%)")
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_yticks(range(len(order)), order)
+    axes[0, 0].set_ylabel("method")
+    _one_legend(figure, axes[0, 0], 4)
+    return figure
+
+
+def _interval(records: list[Record]) -> tuple[float, float]:
+    values = np.array([record.final.OA for record in records])
+    if len(values) > 2:
+        return stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    judged = int(records[0].confusion.sum())
+    interval = stats.binomtest(round(values.mean() / 100 * judged), judged).proportion_ci(0.95, "wilson")
+    return 100 * interval.low, 100 * interval.high
+
+
+def trade_off(table: pd.DataFrame, measures: dict[str, str]) -> Figure:
+    """OA over what it costs: a row a method with the column "OA, %" and those of `measures`, which names their axes.
+
+    Costs are on logarithmic scales; a number marks a method, and the legend tells which.
+    """
+    figure, axes = plt.subplots(1, len(measures), figsize=(10, 5.6), sharey=True, squeeze=False, layout="constrained")
+    for axis, (measure, label) in zip(axes[0], measures.items(), strict=True):
+        for number, (name, row) in enumerate(table.iterrows(), 1):
+            colour = _PALETTE[3] if name.startswith("CPDGAL") else _PALETTE[0]
+            axis.plot(row[measure], row["OA, %"], "o", ms=15, color=colour, alpha=0.35)
+            axis.annotate(str(number), (row[measure], row["OA, %"]), ha="center", va="center", fontsize=9)
+        axis.set_xscale("log")
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.3)
+        axis.margins(0.08)
+    axes[0, 0].set_ylabel("overall accuracy (%)")
+    entries = [Line2D([], [], ls="", marker=f"${number}$", ms=9, color="#000000") for number in range(1, len(table) + 1)]
+    figure.legend(entries, table.index, loc="outside lower center", ncols=4, fontsize=9)
+    return figure
+
+
+def class_heatmap(table: pd.DataFrame, labels: pd.Series) -> Figure:
+    """Accuracy of each class in percent: a row a method, a column a class, of which `labels` counts the labelled pixels."""
+    figure, axes = plt.subplots(figsize=(10, 0.36 * len(table) + 2.6), layout="constrained")
+    ticks = [f"{name} ({labels[name]})" for name in table]
+    sns.heatmap(
+        table, ax=axes, cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 8}, linewidths=0.4,
+        cbar_kws={"label": "accuracy of the class (%)"},
+    )  # fmt: skip
+    axes.set_xticklabels(ticks, rotation=50, ha="right", fontsize=8)
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    axes.set_xlabel("class (labelled pixels)")
+    axes.set_ylabel("method")
+    return figure
+
+
+def _one_legend(figure: Figure, axis, columns: int) -> None:
+    """A legend with one entry a mark, not one a row."""
+    marks = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    figure.legend(marks.values(), marks, loc="outside upper center", ncols=columns, fontsize=9)
+
+
 def over_settings(measured: dict[str, dict[int, float]], published: dict[str, float], setting: str) -> Figure:
     """Overall accuracy over a setting, measured (by seed) and published, side by side on scales of equal span.
 
@@ -285,8 +370,7 @@ def forest(differences: dict[str, dict[int, float]], published: dict[str, float]
     axes.set_ylabel("network")
     axes.set_xlabel(f"overall accuracy minus that of {against} (points)")
     axes.grid(alpha=0.3, axis="x")
-    marks = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # one entry a mark, not one a row
-    figure.legend(marks.values(), marks, loc="outside upper center", ncols=3, fontsize=9)
+    _one_legend(figure, axes, 3)
     return figure
 
 

@@ -274,12 +274,12 @@ def _own_values(study: Study) -> dict:
     if study.method not in PEERS:
         return values
     peer = PEERS[study.method]
+    small = {"pool": 0.01, "epochs": 1, "judged": 100} if study.profile == "smoke" else {}  # some take seconds a window
     return values | {
         "window": peer.window, "components": peer.bands, "scaling": peer.scaling, "padding": peer.padding,
-        "epochs": values["epochs"] if study.profile == "smoke" else peer.epochs, "batch": peer.batch,
-        "learning_rate": peer.learning_rate, "decay": peer.schedule, "optimizer": peer.optimizer,
-        "weight_decay": peer.weight_decay, "augment": peer.augment, "validated": 0.1, "initial": 0.5, "stratified": True,
-        "cycles": 0,
+        "epochs": peer.epochs, "batch": peer.batch, "learning_rate": peer.learning_rate, "decay": peer.schedule,
+        "optimizer": peer.optimizer, "weight_decay": peer.weight_decay, "augment": peer.augment, "validated": 0.1,
+        "initial": 0.5, "stratified": True, "cycles": 0, **small,
     }  # fmt: skip
 
 

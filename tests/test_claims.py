@@ -1,5 +1,7 @@
 """Verdicts follow their rules, and turn when the records turn."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from scipy import stats
 import cpdgal
 from cpdgal import claims
 from cpdgal.claims import TABLES, best, better, peak, rank_agreement, reached, spread, together
+from cpdgal.peers import PEERS, size
 from cpdgal.study import Study
 
 
@@ -300,17 +303,20 @@ def test_a_claim_of_several_parts(words, word):
     assert together(parts) == (word, f"a {words[0]}!; b {words[1]}!", "Said. Said.")
 
 
-class Ended:
+@dataclass(frozen=True)
+class Run:
     """As much of a record as a table needs."""
 
-    def __init__(self, study, accuracy):
-        self.study, self.final = study, {"OA": accuracy}
+    study: Study
+    final: dict[str, float]
+    classes: pd.DataFrame | None = None
+    provenance: dict | None = None
 
 
 def ended(table, **accuracies):
     """Records of settings by their accuracy at every seed from 0 up."""
     return {
-        name: [Ended(Study(seed=seed), each) for seed, each in enumerate(accuracies.get(f"at_{name}", []))]
+        name: [Run(Study(seed=seed), {"OA": each}) for seed, each in enumerate(accuracies.get(f"at_{name}", []))]
         for name in table.settings
     }
 
@@ -342,10 +348,87 @@ def test_what_is_on_record_and_what_is_missing():
     assert claims.on_record({"5": studies["5"]}, found) == "2 of 2 runs are on record."
 
 
+def ended_peers(**accuracies):
+    """Groups by title of a run a value, its OA, with AA and kappa a point and two points below."""
+    groups = {peer.title: [] for peer in PEERS.values()} | {"CPDGAL": []}
+    for name, values in accuracies.items():
+        title = PEERS[name].title if name in PEERS else "CPDGAL"
+        for seed, value in enumerate(values):
+            scores = pd.Series({"labels": 512, "OA": value, "AA": value - 1, "kappa": value - 2})
+            groups[title].append(Run(Study(method=name, seed=seed), scores, provenance={"seconds": [60.0 * (seed + 1)]}))
+    return groups
+
+
 @pytest.mark.parametrize(
-    ("ours", "word"), [(95.0, "holds"), (91.0, "holds in part"), (80.0, "does not hold"), (None, "not run here")]
+    ("ours", "word"), [([95.0], "holds"), ([91.0], "holds in part"), ([80.0], "does not hold"), ([], "not run here")]
 )
 def test_all_peers_are_outperformed_or_not(ours, word):
-    others = {"a": {0: 90.0, 1: 91.8}, "b": {0: 90.5}, "c": {0: 94.0}, "d": {}}
-    assert claims.outperforms({} if ours is None else {0: ours}, others).word == word
-    assert claims.outperforms({0: 99.0}, {"a": {}}).word == "not run here"
+    verdict = claims.outperforms(ended_peers(cpdgal=ours, ssftt=[90.0, 91.8], sprn=[90.5], gaht=[94.0]))
+    assert verdict.word == word
+    assert ours == [] or "14 more are not run yet" in verdict.sentence
+    assert claims.outperforms(ended_peers(cpdgal=[99.0])).word == "not run here"
+
+
+def test_table_1_stands_beside_the_papers():
+    table = claims.table_1(ended_peers(ssftt=[90.0, 92.0], cpdgal=[95.0]))
+    assert table.loc["SSFTT"].tolist() == [
+        "512", "91.00 ± 1.41", "93.15", "90.00 ± 1.41", "90.03", "89.00 ± 1.41", "92.18", 2, "",
+    ]  # fmt: skip
+    assert table.loc["CPDGAL", ["OA, %", "paper's OA", "paper's AA", "paper's kappa"]].tolist() == [
+        "95.00",
+        "97.34",
+        "96.74",
+        "97.21",
+    ]
+    assert table.loc["SPRN", ["labels", "OA, %", "paper's OA", "seeds"]].tolist() == ["", "not run", "90.84", 0]
+    assert table.loc["SSAN", "paper's OA"] == ""
+
+
+def test_a_cut_recipe_is_told():
+    def told(**values):
+        return claims.capped_at([Run(Study(**values), {})])
+
+    assert told(method="dctn", epochs=15) == "15 of 200 epochs"
+    assert told(method="ssan", components=30) == "30 components for its raw bands"
+    assert told(method="ssan", components=30, epochs=10) == "10 of 100 epochs, 30 components for its raw bands"
+    assert told(method="ssftt") == told(method="cpdgal", epochs=1) == claims.capped_at([]) == ""
+
+
+def test_contenders_are_all_peers_on_the_same_labels():
+    plain, capped = (claims.contenders([0, 1], capped=capped, split="block") for capped in (False, True))
+    assert [*plain] == [*capped] == [*(peer.title for peer in PEERS.values()), "CPDGAL, no loop", "ViT, no loop"]
+    for name, peer in PEERS.items():
+        assert plain[peer.title] == [Study(method=name, seed=seed, split="block") for seed in (0, 1)]
+        assert capped[peer.title][1].changes == claims.CUT.get(name, {})
+    labels = {(s.cycles, s.initial, s.stratified, s.pool) for each in capped.values() for s in each}
+    assert labels == {(0, 0.5, True, 0.1)}
+
+
+def test_the_papers_order_is_compared_with_ours():
+    first = {name: [scores[0]] for name, scores in claims.TABLE_1.items()}
+    assert "is +1.00" in claims.paper_order(ended_peers(**first, cpdgal=[99.0]))
+    assert "13 methods" in claims.paper_order(ended_peers(**first, cpdgal=[99.0]))
+    backwards = {name: [-value] for name, (value,) in first.items()}
+    assert "is -1.00" in claims.paper_order(ended_peers(**backwards))
+    assert "12 methods" in claims.paper_order(ended_peers(**backwards))
+    assert "have to be run" in claims.paper_order(ended_peers(ssftt=[1.0]))
+
+
+def test_what_methods_weigh_and_cost(tmp_path):
+    store = cpdgal.Store(tmp_path, packaged=False)
+    assert claims.inference(store).empty
+    (tmp_path / "inference.csv").write_text("# a machine\nmethod,pixels a second,MiB\ncpdgal,900,60\nssftt,100,30\n")
+    table = claims.weighed(ended_peers(ssftt=[90.0, 92.0]), claims.inference(store))
+    assert table.loc["SSFTT", ["OA, %", "minutes", "pixels a second", "MiB"]].tolist() == [91.0, 1.5, 100.0, 30.0]
+    assert table.loc["SSFTT", ["parameters", "paper, millions"]].tolist() == [153_224, 0.95]
+    assert table.loc["CPDGAL", ["parameters", "paper, millions", "pixels a second"]].tolist() == [87_605, 0.09, 900.0]
+    assert table.loc["SPRN", ["OA, %", "minutes", "pixels a second"]].isna().all()
+    assert table.loc["CPDGAL", "multiply-adds, millions"] == pytest.approx(size("cpdgal").multiply_adds / 1e6)
+    assert claims.weighed(ended_peers(), pd.DataFrame())["parameters"].notna().all()
+
+
+def test_accuracies_by_class_are_means_over_seeds():
+    rows = [pd.DataFrame({"accuracy": values}, ["corn", "oats"]) for values in ([90.0, np.nan], [70.0, 50.0])]
+    runs = [Run(Study(seed=seed), {}, row) for seed, row in enumerate(rows)]
+    table = claims.by_class({"CPDGAL": runs, "SSFTT": [], "ViT": runs[1:]})
+    assert table.to_dict("index") == {"CPDGAL": {"corn": 80.0, "oats": 50.0}, "ViT": {"corn": 70.0, "oats": 50.0}}

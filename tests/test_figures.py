@@ -1,6 +1,7 @@
 """Figures: labelled, true to their data, and drawn from any scene."""
 
 import sys
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -268,6 +269,50 @@ def test_a_forest_shows_seeds_means_intervals_and_the_paper_s():
     np.testing.assert_array_equal(marks["D"], [[2.0], [-1.0], [np.nan]])
     (interval,) = (each.get_segments()[0] for each in axes.collections if each.get_segments())
     np.testing.assert_allclose(interval[:, 0], [2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5], atol=1e-5)
+
+
+def test_a_contest_shows_seeds_means_and_intervals_in_the_order_of_the_first_panel(runs):
+    cpdgal, svm = runs["CPDGAL"], runs["spectrum only (SVM)"]
+    panels = {"random": {"CPDGAL": cpdgal[:1], "SVM": svm[:1], "ViT": []}, "blocks": {"SVM": cpdgal[:1]}}
+    figure = figures.contest(panels, {"CPDGAL": 97.34})
+    first, second = figure.axes
+    order = sorted(("CPDGAL", "SVM"), key={"CPDGAL": cpdgal[0].final.OA, "SVM": svm[0].final.OA}.get)
+    assert [label.get_text() for label in first.get_yticklabels()] == order
+    means = {line.get_ydata()[0]: line.get_xdata()[0] for line in first.lines if line.get_marker() == "D"}
+    assert means == {order.index("CPDGAL"): cpdgal[0].final.OA, order.index("SVM"): svm[0].final.OA}
+    (paper,) = (line for line in first.lines if line.get_marker() == "s")
+    assert (paper.get_xdata()[0], paper.get_ydata()[0]) == (97.34, order.index("CPDGAL"))
+    n, right = cpdgal[0].confusion.sum(), np.trace(cpdgal[0].confusion)
+    (low, high), *_ = (line.get_xdata() for line in second.lines if line.get_marker() == "None")
+    p, z = right / n, 1.959964
+    wilson = (p + z**2 / 2 / n + np.array([-1, 1]) * z * np.sqrt(p * (1 - p) / n + z**2 / 4 / n**2)) / (1 + z**2 / n)
+    np.testing.assert_allclose([low, high], 100 * wilson, atol=1e-4)
+    assert not [line for line in second.lines if line.get_marker() == "s"]
+    three = [replace(cpdgal[0], cycles=cpdgal[0].cycles.assign(OA=value)) for value in (90.0, 91.0, 92.0)]
+    (axis,) = figures.contest({"random": {"CPDGAL": three}}, {}).axes
+    (interval,) = (line.get_xdata() for line in axis.lines if line.get_marker() == "None")
+    np.testing.assert_allclose(interval, [91 - 4.302653 / 3**0.5, 91 + 4.302653 / 3**0.5], atol=1e-5)
+
+
+def test_costs_are_numbered_dots_on_logarithmic_scales():
+    table = pd.DataFrame({"OA, %": [94.0, 92.0], "parameters": [9e4, 2e6], "minutes": [100.0, 4.0]}, ["CPDGAL", "SSFTT"])
+    figure = figures.trade_off(table, {"parameters": "parameters", "minutes": "time (minutes)"})
+    for axis, values in zip(figure.axes, (table.parameters, table.minutes), strict=True):
+        assert axis.get_xscale() == "log"
+        assert {text.get_text(): text.xy for text in axis.texts} == {
+            str(i): (x, y) for i, (x, y) in enumerate(zip(values, table["OA, %"], strict=True), 1)
+        }
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["CPDGAL", "SSFTT"]
+
+
+def test_a_heat_map_of_classes_tells_their_labels():
+    table = pd.DataFrame({"corn": [90.0, 70.0], "oats": [10.0, np.nan]}, ["CPDGAL", "SSFTT"])
+    axes, bar = figures.class_heatmap(table, pd.Series({"oats": 1, "corn": 71})).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["corn (71)", "oats (1)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["CPDGAL", "SSFTT"]
+    assert [text.get_text() for text in axes.texts] == ["90", "10", "70"]
+    assert bar.get_ylabel() == "accuracy of the class (%)"
 
 
 def test_a_ranking_is_in_the_order_of_its_first_measure():
