@@ -197,7 +197,7 @@ def test_a_wrong_name_lists_the_right_ones():
 
 
 def test_a_peer_s_study_shares_pool_and_holdout_with_cpdgal_and_runs_to_the_bit(tmp_path):
-    base = {"scene": "synthetic", "profile": "smoke", "seed": 3}
+    base = {"scene": "synthetic", "profile": "smoke", "seed": 3, "pool": 0.1, "judged": 1000}
     study = Study(**base, method="ssftt", components=8, window=5, epochs=3)
     records = [cpdgal.run(study, cpdgal.Store(tmp_path / name, packaged=False), progress=False, weights=True) for name in "ab"]
     assert records[0].differences(records[1]) == []
