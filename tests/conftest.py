@@ -4,6 +4,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from small import SMALL, run
 
 import cpdgal
 
@@ -28,3 +29,19 @@ def data_dir():
     if not os.environ.get("CPDGAL_DATA_DIR"):
         pytest.skip("CPDGAL_DATA_DIR names no folder with the real scenes")
     return Path(os.environ["CPDGAL_DATA_DIR"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the record of the small study was kept, with its weights. Only for looking at."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def record(folder):
+    return run(SMALL, folder, weights=True)
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return cpdgal.load_scene("synthetic")
