@@ -66,9 +66,10 @@ LOOP = {"cycles": 30, "initial": 0.05, "stratified": False}
 def contenders(seeds: Sequence[int], *, capped: bool = True, **values) -> dict[str, list[Study]]:
     """The studies of Table 1 that share their labels, by title, one a seed: all peers, CPDGAL and its twin without the loop.
 
-    `values` name what they share; ``capped`` cuts long recipes as `CUT` says.
+    `values` name what they share; ``capped`` cuts long recipes as `CUT` says, where the profile has not cut them already.
     """
-    own = {peer.title: {"method": name, **(CUT.get(name, {}) if capped else {})} for name, peer in PEERS.items()}
+    cut = CUT if capped and values.get("profile") != "smoke" else {}
+    own = {peer.title: {"method": name, **cut.get(name, {})} for name, peer in PEERS.items()}
     own |= {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
     return {title: [Study(seed=seed, **{**values, **each}) for seed in seeds] for title, each in own.items()}
 

@@ -400,6 +400,7 @@ def test_contenders_are_all_peers_on_the_same_labels():
     for name, peer in PEERS.items():
         assert plain[peer.title] == [Study(method=name, seed=seed, split="block") for seed in (0, 1)]
         assert capped[peer.title][1].changes == claims.CUT.get(name, {})
+    assert {each.epochs for each in claims.contenders([0], profile="smoke")["DCTN"]} == {1}
     labels = {(s.cycles, s.initial, s.stratified, s.pool) for each in capped.values() for s in each}
     assert labels == {(0, 0.5, True, 0.1)}
 
