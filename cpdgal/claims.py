@@ -275,13 +275,10 @@ def agreement(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
     return _ranks(*rank_agreement(table.published, means), int(np.isfinite(means).sum()), "settings")
 
 
-def _ranks(rho: float, low: float, high: float, count: int, what: str) -> str:
+def _ranks(rho: float, low: float, high: float, count: int, what: str, whose: str = "the paper's order") -> str:
     if np.isnan(rho):
-        return f"For a rank correlation with the paper, four {what} have to be run."
-    return (
-        f"Spearman's rank correlation with the paper's order is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, "
-        f"{count} {what})."
-    )
+        return f"For a rank correlation with {whose}, four {what} have to be run."
+    return f"Spearman's rank correlation with {whose} is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count} {what})."
 
 
 def on_record(studies: Mapping[str, Sequence[Study]], groups: Mapping[str, Sequence[Record]]) -> str:
@@ -351,11 +348,11 @@ def stated(score: str = "OA") -> dict[str, float]:
     return {PEERS[name].title: scores[at] for name, scores in TABLE_1.items()} | {"CPDGAL": PUBLISHED["indian_pines"][score]}
 
 
-def paper_order(groups: Mapping[str, Sequence[Record]]) -> str:
-    """Whether methods are in the order of Table 1 here, as a sentence."""
-    paper = {title: value for title, value in stated().items() if title in groups}
-    means = [np.mean(list(ends(groups[title]).values())) if groups[title] else np.nan for title in paper]
-    return _ranks(*rank_agreement(list(paper.values()), means), int(np.isfinite(means).sum()), "methods")
+def order(groups: Mapping[str, Sequence[Record]], other: Mapping[str, float], whose: str) -> str:
+    """Whether methods are here in the order that they have by `other`, a percentage by title, as a sentence."""
+    shared = [title for title in other if groups.get(title)]
+    ours = [np.mean(list(ends(groups[title]).values())) for title in shared]
+    return _ranks(*rank_agreement([other[title] for title in shared], ours), len(shared), "methods", whose)
 
 
 def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> pd.DataFrame:

@@ -164,7 +164,7 @@ def of_table_1(records, groups) -> list[float]:
             runs.setdefault(("random", "ssftt in the loop"), {})[study["seed"]] = record
     asked = {name: groups.get(("indian_pines", name, "random", "margin", None), {}) for name in ("cpdgal", "vit")}
     ends = {key: {seed: final(each, "OA") for seed, each in group.items()} for key, group in runs.items()}
-    values = of_groups(runs)
+    values = of_groups({str(key): group for key, group in runs.items()})
     for name, group in asked.items():
         values += paired({seed: final(each, "OA") for seed, each in group.items()}, ends.get(("random", name), {}))
     values += paired(ends.get(("random", "ssftt in the loop"), {}), ends.get(("random", "ssftt"), {}))
@@ -173,10 +173,17 @@ def of_table_1(records, groups) -> list[float]:
     there = {name: np.mean([*ends["random", name].values()]) for name in TABLE_1 if ("random", name) in ends}
     stated = [TABLE_1[name][0] for name in there] + [PUBLISHED["indian_pines"]["OA"]] * bool(asked["cpdgal"])
     ours = [*there.values(), *([np.mean([final(each, "OA") for each in asked["cpdgal"].values()])] if asked["cpdgal"] else [])]
-    if len(ours) > 3:
-        rho = stats.spearmanr(stated, ours).statistic
-        error = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(ours) - 3))
-        values += [rho, *np.tanh(np.arctanh(rho) + np.array([-error, error]))]
+    both = [name for split, name in ends if split == "block" and ("random", name) in ends]
+    near, far = ([np.mean([*ends[split, name].values()]) for name in both] for split in ("random", "block"))
+    blocks = groups.get(("indian_pines", "cpdgal", "block", "margin", None), {})
+    if asked["cpdgal"] and blocks:
+        near.append(ours[-1])
+        far.append(np.mean([final(each, "OA") for each in blocks.values()]))
+    for left, right in ((stated, ours), (near, far)):
+        if len(left) > 3:
+            rho = stats.spearmanr(left, right).statistic
+            error = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(left) - 3))
+            values += [rho, *np.tanh(np.arctanh(rho) + np.array([-error, error]))]
     for group in [*runs.values(), *asked.values()]:
         values.append(np.mean([sum(each["provenance"]["seconds"]) for each in group.values()]) / 60 if group else None)
     for name in ("cpdgal", "vit", *PEERS):

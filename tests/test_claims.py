@@ -407,12 +407,13 @@ def test_contenders_are_all_peers_on_the_same_labels():
 
 def test_the_papers_order_is_compared_with_ours():
     first = {name: [scores[0]] for name, scores in claims.TABLE_1.items()}
-    assert "is +1.00" in claims.paper_order(ended_peers(**first, cpdgal=[99.0]))
-    assert "13 methods" in claims.paper_order(ended_peers(**first, cpdgal=[99.0]))
     backwards = {name: [-value] for name, (value,) in first.items()}
-    assert "is -1.00" in claims.paper_order(ended_peers(**backwards))
-    assert "12 methods" in claims.paper_order(ended_peers(**backwards))
-    assert "have to be run" in claims.paper_order(ended_peers(ssftt=[1.0]))
+    for accuracies, said in (({**first, "cpdgal": [99.0]}, ("+1.00", "13")), (backwards, ("-1.00", "12"))):
+        sentence = claims.order(ended_peers(**accuracies), claims.stated(), "the paper's order")
+        assert f"with the paper's order is {said[0]} (" in sentence
+        assert f"{said[1]} methods)" in sentence
+    few = claims.order(ended_peers(ssftt=[1.0]), claims.stated(), "the paper's order")
+    assert few == "For a rank correlation with the paper's order, four methods have to be run."
 
 
 def test_what_methods_weigh_and_cost(tmp_path):
