@@ -138,7 +138,8 @@ def test_a_study_that_fails_says_so_in_a_sentence_and_leaves_its_notebook(batch)
     folder, done = batch
     wrong = names(folder / "three.yml")[-1]
     assert done.returncode != 0
-    sentence = "ValueError: synthetic: 99 components from 40 bands and 3600 pixels; choose 1 to 40, or 0 for the bands themselves"
+    sentence = "ValueError: synthetic: 99 components from 40 bands and 3600 pixels; choose 1 to 40, or 0 for the bands "
+    sentence += "themselves"
     assert f"{wrong}: {sentence}" in done.stdout.splitlines()
     assert "Traceback" not in done.stdout
     notebook = nbformat.read(folder / "runs" / "studies" / f"{wrong}.ipynb", 4)
