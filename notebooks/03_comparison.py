@@ -307,9 +307,10 @@ if shared:
 # *Used* are the parameters that the answer depends on, *counted* those of the layers that a forward pass calls, which is what
 # common counters see. The paper's column agrees with counts by such counters at 200 or 204 raw bands, not at the 15 components
 # it speaks of, where two of these networks cannot run at all: SSFTT has its 0.95 million at raw bands, and DCTN its 45.32
-# without the parts that it never uses. Multiply-adds are those of one window. Minutes are those of the training on record, one
-# thread; pixels a second and memory are measured by `benchmarks/inference.py` in one go, one thread, windows cut as they
-# are needed, and beside it with all windows of the scene built first.
+# without the parts that it never uses. Sizes are those at each network's own input, also where a run was cut. Multiply-adds are
+# those of one window. Minutes are those of the runs on record, one thread each, often two runs at a time; pixels a second and
+# memory are measured by `benchmarks/inference.py`, one thread with nothing beside it, windows cut as they are needed; "built
+# first" has all windows of the scene in memory before.
 
 # %% tags=["nbval-ignore-output"]
 costs = weighed(everyone, inference(records))
