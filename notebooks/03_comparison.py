@@ -53,6 +53,7 @@ from IPython.display import Markdown
 import cpdgal
 from cpdgal import figures
 from cpdgal.claims import (
+    BLOCKS,
     LOOP,
     PUBLISHED,
     better,
@@ -225,16 +226,12 @@ Markdown(
 
 # %% mystnb={"figure": {"caption": "Table 1 as a figure: overall accuracy of every method on Indian Pines, on the paper's split and with blocks apart. The interval of a single run is what its hold-out leaves open; another seed may differ by more."}, "image": {"alt": "Two panels of dots with intervals, a row for each method in the order of its accuracy on the paper's split, with the paper's figures as open squares; on the block split every method is far lower."}} tags=["nbval-ignore-output"]
 studies = contenders(
-    range(seeds),
-    capped=capped,
-    scene="indian_pines",
-    profile=profile,
-    split="block",
+    range(seeds), capped=capped, scene="indian_pines", profile=profile, **BLOCKS
 )
-apart = {
-    "CPDGAL": blocks.get("CPDGAL", []),
-    **gather(studies, records, train=train),
-}
+studies["CPDGAL"] = [
+    cpdgal.Study(profile=profile, seed=seed, **BLOCKS) for seed in range(seeds)
+]
+apart = gather(studies, records, train=train)
 panels = {"the paper's split": everyone, "blocks apart": apart}
 if any(everyone.values()):
     drawn = figures.contest(panels, stated())
@@ -242,21 +239,24 @@ if any(everyone.values()):
 # %% [markdown]
 # ### Blocks apart
 #
-# The same networks, recipes and shares where no window of the hold-out overlaps a window of the pool. What is not run
-# has an empty row.
+# The same networks, recipes and shares where blocks of pixels are kept apart. A gap of fourteen pixels between pool and
+# hold-out suits the widest window but one, HybridSN's, so that all have the same labels and the same judges, and no window of
+# the hold-out overlaps one of the pool. The gap costs small classes: not all of them are left in the hold-out.
 
 # %%
 table_1(apart).drop(columns=["paper's OA", "paper's AA", "paper's kappa"])
 
 # %% tags=["remove-input"]
-word, here, sentence = outperforms(apart)
+word, here, sentence = outperforms(apart, "CPDGAL, no loop")
 glue("comparison-peers-blocks-verdict", word)
 glue("comparison-peers-blocks-here", here)
 near = {
     title: mean(ends(each).values()) for title, each in everyone.items() if each
 }
 ranks = order(apart, near, "their order on the paper's split")
-Markdown(f"Does CPDGAL outperform them there? **{word}**. {sentence} {ranks}")
+Markdown(
+    f"Does CPDGAL's network outperform them there, on the same labels? **{word}**. {sentence} {ranks}"
+)
 
 # %% [markdown]
 # ### With the loop and without

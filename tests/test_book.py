@@ -158,7 +158,8 @@ def of_table_1(records, groups) -> list[float]:
     runs = {}
     for record in records.values():
         study = record["study"]
-        if study["profile"] == "paper" and study["scene"] == "indian_pines" and study["stratified"] and not study["cycles"]:
+        shared = study["scene"] == "indian_pines" and (study["split"] == "random" or study["gap"] == 14)
+        if shared and study["profile"] == "paper" and study["stratified"] and not study["cycles"]:
             runs.setdefault((study["split"], study["method"]), {})[study["seed"]] = record
         elif study["method"] == "ssftt":
             runs.setdefault(("random", "ssftt in the loop"), {})[study["seed"]] = record
@@ -175,7 +176,7 @@ def of_table_1(records, groups) -> list[float]:
     ours = [*there.values(), *([np.mean([final(each, "OA") for each in asked["cpdgal"].values()])] if asked["cpdgal"] else [])]
     both = [name for split, name in ends if split == "block" and ("random", name) in ends]
     near, far = ([np.mean([*ends[split, name].values()]) for name in both] for split in ("random", "block"))
-    blocks = groups.get(("indian_pines", "cpdgal", "block", "margin", None), {})
+    blocks = groups.get(("indian_pines", "cpdgal", "block", "margin", 14), {})
     if asked["cpdgal"] and blocks:
         near.append(ours[-1])
         far.append(np.mean([final(each, "OA") for each in blocks.values()]))
