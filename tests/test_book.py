@@ -154,7 +154,7 @@ def test_the_comparison_shows_the_records(pages, records):
 
 
 def of_table_1(records, groups) -> list[float]:
-    """The runs of Table 1 : their ends, what the loop adds, their order beside the paper's, and their costs."""
+    """The runs of Table 1: their ends, what the loop adds, their order beside the paper's, and their costs."""
     runs = {}
     for record in records.values():
         study = record["study"]
