@@ -310,7 +310,7 @@ if shared:
 # without the parts that it never uses. Sizes are those at each network's own input, also where a run was cut. Multiply-adds are
 # those of one window. Minutes are those of the runs on record, one thread each, often two runs at a time; pixels a second and
 # memory are measured by `benchmarks/inference.py`, one thread with nothing beside it, windows cut as they are needed; "built
-# first" has all windows of the scene in memory before.
+# first" has all windows of the scene in memory before. It went in two calls, and each ratio is to CPDGAL within its own call.
 
 # %% tags=["nbval-ignore-output"]
 costs = weighed(everyone, inference(records))
