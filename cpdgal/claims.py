@@ -154,6 +154,11 @@ def ends(records: Sequence[Record], score: str = "OA") -> dict[int, float]:
     return {record.study.seed: float(record.final[score]) for record in records}
 
 
+def average(by_seed: Mapping[int, float]) -> float:
+    """The mean over seeds; NaN for none."""
+    return float(np.mean(list(by_seed.values()))) if by_seed else np.nan
+
+
 def spread(values) -> str:
     """Mean and standard deviation over seeds with two decimals, as "96.87 ± 0.31"; the value alone when there is one."""
     values = np.asarray(list(values), dtype=float)
@@ -200,7 +205,7 @@ def better(left: Mapping[int, float], right: Mapping[int, float], names: tuple[s
 
 def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     """On "this setting is best", given the percentage of every setting that was run at every seed."""
-    means = {name: float(np.mean(list(values.values()))) for name, values in measured.items() if values}
+    means = {name: average(values) for name, values in measured.items() if values}
     if claimed not in means or len(means) < 2:
         return not_run(f"{claimed} and at least one other setting have to be run first.")
     winner = max(means, key=means.get)
@@ -230,7 +235,7 @@ def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     when it is more than half a point above both, "holds in part" when above the first alone, else "does not hold".
     """
     first, *inner, last = measured
-    means = {name: float(np.mean(list(measured[name].values()))) for name in inner if measured[name]}
+    means = {name: average(measured[name]) for name in inner if measured[name]}
     top = max(means, key=means.get, default=first)
     shared = [sorted(set(measured[top]) & set(measured[end])) for end in (first, last)]
     if not means or not all(shared):
@@ -273,7 +278,7 @@ def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tup
 
 def agreement(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
     """Whether the settings of a table are in the paper's order here, as a sentence."""
-    means = [np.mean(list(ends(groups[name]).values())) if groups.get(name) else np.nan for name in table.settings]
+    means = [average(ends(groups.get(name, ()))) for name in table.settings]
     return _ranks(*rank_agreement(table.published, means), int(np.isfinite(means).sum()), "settings")
 
 
@@ -353,7 +358,7 @@ def stated(score: str = "OA") -> dict[str, float]:
 def order(groups: Mapping[str, Sequence[Record]], other: Mapping[str, float], whose: str) -> str:
     """Whether methods are here in the order that they have by `other`, a percentage by title, as a sentence."""
     shared = [title for title in other if groups.get(title)]
-    ours = [np.mean(list(ends(groups[title]).values())) for title in shared]
+    ours = [average(ends(groups[title])) for title in shared]
     return _ranks(*rank_agreement([other[title] for title in shared], ours), len(shared), "methods", whose)
 
 
@@ -372,7 +377,7 @@ def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> p
         weight = size(name, **shape)
         minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
         rows[title] = {
-            "OA, %": np.mean(list(ends(records).values())) if records else np.nan, "parameters": weight.parameters,
+            "OA, %": average(ends(records)), "parameters": weight.parameters,
             "used": weight.used, "counted": weight.counted,
             "paper, millions": peer.published if peer else 0.09 if name == "cpdgal" else None,
             "multiply-adds, millions": weight.multiply_adds / 1e6, "minutes": np.mean(minutes) if records else np.nan,
@@ -396,7 +401,7 @@ def by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") -> Verdict:
     """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run, "holds in
     part" when it is above half of them or more, else "does not hold"."""
-    means = {title: float(np.mean(list(ends(runs).values()))) for title, runs in groups.items() if runs}
+    means = {title: average(ends(runs)) for title, runs in groups.items() if runs}
     peers = [peer.title for peer in PEERS.values()]
     ran = [means[title] for title in peers if title in means]
     if ours not in means or not ran:
@@ -498,7 +503,7 @@ def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     measured = {name: emi(groups[name], 1, 1) for name in FIRST_EMI}
     if not all(measured.values()):
         return not_run("The first cycle of all three budgets has to be run first.")
-    means = {name: float(np.mean(list(values.values()))) / 100 for name, values in measured.items()}
+    means = {name: average(values) / 100 for name, values in measured.items()}
     ordered = sorted(means, key=means.get) == sorted(FIRST_EMI, key=FIRST_EMI.get)
     near = sum(FIRST_EMI[name] / 1.5 <= mean <= FIRST_EMI[name] * 1.5 for name, mean in means.items())
     return Verdict(

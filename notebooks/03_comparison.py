@@ -46,8 +46,6 @@ capped: bool = True  # cut recipes that take over 45 minutes
 store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]
-from statistics import mean
-
 from IPython.display import Markdown
 
 import cpdgal
@@ -56,6 +54,7 @@ from cpdgal.claims import (
     BLOCKS,
     LOOP,
     PUBLISHED,
+    average,
     better,
     by_class,
     compared,
@@ -251,7 +250,7 @@ word, here, sentence = outperforms(apart, "CPDGAL, no loop")
 glue("comparison-peers-blocks-verdict", word)
 glue("comparison-peers-blocks-here", here)
 near = {
-    title: mean(ends(each).values()) for title, each in everyone.items() if each
+    title: average(ends(each)) for title, each in everyone.items() if each
 }
 ranks = order(apart, near, "their order on the paper's split")
 Markdown(

@@ -1,6 +1,8 @@
 """Verdicts follow their rules, and turn when the records turn."""
 
+import runpy
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -427,6 +429,21 @@ def test_what_methods_weigh_and_cost(tmp_path):
     assert table.loc["SPRN", ["OA, %", "minutes", "pixels a second"]].isna().all()
     assert table.loc["CPDGAL", "multiply-adds, millions"] == pytest.approx(size("cpdgal").multiply_adds / 1e6)
     assert claims.weighed(ended_peers(), pd.DataFrame())["parameters"].notna().all()
+
+
+def test_measured_rows_stay_until_another_machine_measures(tmp_path, monkeypatch):
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "inference.py"))
+    write = benchmark["write"]
+    monkeypatch.setitem(write.__globals__, "RESULTS", tmp_path / "inference.csv")
+    store = cpdgal.Store(tmp_path, packaged=False)
+    for name, speed in (("cpdgal", 900.0), ("ssan", 4.0), ("cpdgal", 1000.0)):
+        write(name, "one machine", {"pixels a second": speed, "built first: MiB": None})
+    kept = claims.inference(store)
+    assert kept["pixels a second"].to_dict() == {"ssan": 4.0, "cpdgal": 1000.0}
+    assert kept["built first: MiB"].isna().all()
+    write("sprn", "another machine", {"pixels a second": 7.0, "built first: MiB": 3.0})
+    assert claims.inference(store)["pixels a second"].to_dict() == {"sprn": 7.0}
+    assert [path.name for path in tmp_path.iterdir()] == ["inference.csv"]
 
 
 def test_accuracies_by_class_are_means_over_seeds():
