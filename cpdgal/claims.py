@@ -349,6 +349,11 @@ def capped_at(records: Sequence[Record]) -> str:
     return ", ".join(epochs + bands)
 
 
+def whole(groups: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Record]]:
+    """The groups that were run and cut nothing: how a method ranks cannot be told from a part of its training."""
+    return {title: records for title, records in groups.items() if records and not capped_at(records)}
+
+
 def stated(score: str = "OA") -> dict[str, float]:
     """What Table 1 gives on Indian Pines, in percent, by title."""
     at = ("OA", "AA", "kappa").index(score)
@@ -356,9 +361,10 @@ def stated(score: str = "OA") -> dict[str, float]:
 
 
 def order(groups: Mapping[str, Sequence[Record]], other: Mapping[str, float], whose: str) -> str:
-    """Whether methods are here in the order that they have by `other`, a percentage by title, as a sentence."""
-    shared = [title for title in other if groups.get(title)]
-    ours = [average(ends(groups[title])) for title in shared]
+    """Whether methods that are `whole` are in the order that they have by `other`, a percentage by title, as a sentence."""
+    ran = whole(groups)
+    shared = [title for title in other if title in ran]
+    ours = [average(ends(ran[title])) for title in shared]
     return _ranks(*rank_agreement([other[title] for title in shared], ours), len(shared), "methods", whose)
 
 
@@ -399,18 +405,20 @@ def by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") -> Verdict:
-    """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run, "holds in
-    part" when it is above half of them or more, else "does not hold"."""
-    means = {title: average(ends(runs)) for title, runs in groups.items() if runs}
+    """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run `whole`,
+    "holds in part" when it is above half of them or more, else "does not hold"."""
+    means = {title: average(ends(runs)) for title, runs in whole(groups).items()}
     peers = [peer.title for peer in PEERS.values()]
     ran = [means[title] for title in peers if title in means]
     if ours not in means or not ran:
         return not_run(f"{ours} and at least one peer have to be run first.")
     below = sum(mean < means[ours] for mean in ran)
     word = "holds" if below == len(ran) else "holds in part" if 2 * below >= len(ran) else "does not hold"
-    here = f"above {below} of {len(ran)} peers"
-    missing = f" {len(peers) - len(ran)} more are not run yet." if len(ran) < len(peers) else ""
-    return Verdict(word, here, f"{ours} ({means[ours]:.2f} %) is {here}.{missing}")
+    here = f"above {below} of {len(ran)} peers run whole"
+    cut = sum(bool(groups.get(title)) for title in peers) - len(ran)
+    others = [f"{cut} more were cut and do not count."] * bool(cut)
+    others += [f"{len(peers) - len(ran) - cut} more are not run yet."] * (len(ran) + cut < len(peers))
+    return Verdict(word, here, " ".join([f"{ours} ({means[ours]:.2f} %) is {here}.", *others]))
 
 
 def overview(groups: Mapping[str, Sequence[Record]], published: Mapping[str, float] | None = None) -> pd.DataFrame:

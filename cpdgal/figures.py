@@ -235,16 +235,19 @@ def sizes(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def contest(panels: dict[str, dict[str, list[Record]]], published: dict[str, float]) -> Figure:
+def contest(
+    panels: dict[str, dict[str, list[Record]]], published: dict[str, float], labels: dict[str, str] | None = None
+) -> Figure:
     """Methods in the order of the first panel, a panel a split: OA of each seed and the mean, with an interval of 95 %.
 
     Over three seeds or more the interval is that of the mean (t), else what the hold-out's size alone leaves open (Wilson). The
-    paper's figures stand in the first panel.
+    paper's figures stand in the first panel; `labels` are for methods that are not shown by their own name.
     """
     means = {
         name: np.mean([each.final.OA for each in records]) for name, records in next(iter(panels.values())).items() if records
     }
     order = sorted(means, key=means.get)
+    shown = [(labels or {}).get(name, name) for name in order]
     figure, axes = plt.subplots(
         1, len(panels), figsize=(10, 0.33 * len(order) + 1.6), sharey=True, squeeze=False, layout="constrained"
     )
@@ -263,7 +266,7 @@ def contest(panels: dict[str, dict[str, list[Record]]], published: dict[str, flo
         axis.set_title(title)
         axis.set_xlabel("overall accuracy (%)")
         axis.grid(alpha=0.3)
-    axes[0, 0].set_yticks(range(len(order)), order)
+    axes[0, 0].set_yticks(range(len(order)), shown)
     axes[0, 0].set_ylabel("method")
     _one_legend(figure, axes[0, 0], 4)
     return figure

@@ -93,10 +93,17 @@ def execute(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    for source in sorted([*HERE.glob("[0-9]*.py"), HERE / "run.py"]):
+    sources = sorted([*HERE.glob("[0-9]*.py"), HERE / "run.py"])
+    asked = [name for name in sys.argv[1:] if name != "--stale"]
+    known = [source.stem for source in sources]
+    if wrong := [name for name in asked if name not in known]:
+        sys.exit(
+            f"no notebook is called {', '.join(wrong)}; known are {', '.join(known)}"
+        )
+    for source in sources:
         if "--stale" in sys.argv:
             wanted = source.stem in FROM_RECORDS and is_stale(source)
         else:
-            wanted = not sys.argv[1:] or source.stem in sys.argv[1:]
+            wanted = not asked or source.stem in asked
         if wanted:
             execute(source)

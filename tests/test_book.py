@@ -171,10 +171,17 @@ def of_table_1(records, groups) -> list[float]:
     values += paired(ends.get(("random", "ssftt in the loop"), {}), ends.get(("random", "ssftt"), {}))
     pairs = asked["cpdgal"], runs.get(("random", "gscvit"), {})
     values += paired(*({seed: final(each, "AA") for seed, each in group.items()} for group in pairs))
-    there = {name: np.mean([*ends["random", name].values()]) for name in TABLE_1 if ("random", name) in ends}
+    cut = {
+        name
+        for (_, name), group in runs.items()
+        for study in [each["study"] for each in group.values()]
+        if name in PEERS and (study["epochs"] < PEERS[name].epochs or (study["components"] and not PEERS[name].bands))
+    }
+    ranked = [name for name in TABLE_1 if ("random", name) in ends and name not in cut]
+    there = {name: np.mean([*ends["random", name].values()]) for name in ranked}
     stated = [TABLE_1[name][0] for name in there] + [PUBLISHED["indian_pines"]["OA"]] * bool(asked["cpdgal"])
     ours = [*there.values(), *([np.mean([final(each, "OA") for each in asked["cpdgal"].values()])] if asked["cpdgal"] else [])]
-    both = [name for split, name in ends if split == "block" and ("random", name) in ends]
+    both = [name for split, name in ends if split == "block" and ("random", name) in ends and name not in cut]
     near, far = ([np.mean([*ends[split, name].values()]) for name in both] for split in ("random", "block"))
     blocks = groups.get(("indian_pines", "cpdgal", "block", "margin", 14), {})
     if asked["cpdgal"] and blocks:

@@ -3,6 +3,7 @@
 import runpy
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -350,14 +351,15 @@ def test_what_is_on_record_and_what_is_missing():
     assert claims.on_record({"5": studies["5"]}, found) == "2 of 2 runs are on record."
 
 
-def ended_peers(**accuracies):
-    """Groups by title of a run a value, its OA, with AA and kappa a point and two points below."""
+def ended_peers(cut=MappingProxyType({}), **accuracies):
+    """Groups by title of a run a value, its OA, with AA and kappa a point and two points below; `cut` by method, as `CUT`."""
     groups = {peer.title: [] for peer in PEERS.values()} | {"CPDGAL": []}
     for name, values in accuracies.items():
         title = PEERS[name].title if name in PEERS else "CPDGAL"
         for seed, value in enumerate(values):
             scores = pd.Series({"labels": 512, "OA": value, "AA": value - 1, "kappa": value - 2})
-            groups[title].append(Run(Study(method=name, seed=seed), scores, provenance={"seconds": [60.0 * (seed + 1)]}))
+            study = Study(method=name, seed=seed, **cut.get(name, {}))
+            groups[title].append(Run(study, scores, provenance={"seconds": [60.0 * (seed + 1)]}))
     return groups
 
 
@@ -369,6 +371,18 @@ def test_all_peers_are_outperformed_or_not(ours, word):
     assert verdict.word == word
     assert ours == [] or "14 more are not run yet" in verdict.sentence
     assert claims.outperforms(ended_peers(cpdgal=[99.0])).word == "not run here"
+
+
+def test_a_cut_recipe_is_no_evidence():
+    accuracies = {name: [scores[0]] for name, scores in claims.TABLE_1.items()} | {"dctn": [20.0], "datn": [99.0]}
+    groups = ended_peers(claims.CUT, cpdgal=[98.0], **accuracies)
+    assert not {"DCTN", "DATN", "SSAN"} & claims.whole(groups).keys()
+    verdict = claims.outperforms(groups)
+    assert verdict.word == "holds"
+    assert verdict.here == "above 7 of 7 peers run whole"
+    assert verdict.sentence.endswith("5 more were cut and do not count. 5 more are not run yet.")
+    assert "is +1.00 (" in claims.order(groups, claims.stated(), "the paper's order")
+    assert claims.outperforms(ended_peers(claims.CUT, cpdgal=[98.0], dctn=[20.0])).word == "not run here"
 
 
 def test_table_1_stands_beside_the_papers():

@@ -274,10 +274,10 @@ def test_a_forest_shows_seeds_means_intervals_and_the_paper_s():
 def test_a_contest_shows_seeds_means_and_intervals_in_the_order_of_the_first_panel(runs):
     cpdgal, svm = runs["CPDGAL"], runs["spectrum only (SVM)"]
     panels = {"random": {"CPDGAL": cpdgal[:1], "SVM": svm[:1], "ViT": []}, "blocks": {"SVM": cpdgal[:1]}}
-    figure = figures.contest(panels, {"CPDGAL": 97.34})
+    figure = figures.contest(panels, {"CPDGAL": 97.34}, {"SVM": "SVM (cut)"})
     first, second = figure.axes
     order = sorted(("CPDGAL", "SVM"), key={"CPDGAL": cpdgal[0].final.OA, "SVM": svm[0].final.OA}.get)
-    assert [label.get_text() for label in first.get_yticklabels()] == order
+    assert [label.get_text() for label in first.get_yticklabels()] == [name.replace("SVM", "SVM (cut)") for name in order]
     means = {line.get_ydata()[0]: line.get_xdata()[0] for line in first.lines if line.get_marker() == "D"}
     assert means == {order.index("CPDGAL"): cpdgal[0].final.OA, order.index("SVM"): svm[0].final.OA}
     (paper,) = (line for line in first.lines if line.get_marker() == "s")
