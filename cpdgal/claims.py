@@ -411,7 +411,7 @@ def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") ->
     peers = [peer.title for peer in PEERS.values()]
     ran = [means[title] for title in peers if title in means]
     if ours not in means or not ran:
-        return not_run(f"{ours} and at least one peer have to be run first.")
+        return not_run(f"{ours} and at least one peer have to be run whole first.")
     below = sum(mean < means[ours] for mean in ran)
     word = "holds" if below == len(ran) else "holds in part" if 2 * below >= len(ran) else "does not hold"
     here = f"above {below} of {len(ran)} peers run whole"
