@@ -243,8 +243,8 @@ if any(everyone.values()):
 # ### Blocks apart
 #
 # The same networks, recipes and shares where blocks of pixels are kept apart. A gap of fourteen pixels between pool and
-# hold-out suits the widest window but one, HybridSN's, so that all have the same labels and the same judges, and no window of
-# the hold-out overlaps one of the pool. The gap costs small classes: not all of them are left in the hold-out.
+# hold-out suits every window but HybridSN's, so that all have the same labels and the same judges, and no window of the
+# hold-out overlaps one of the pool. The gap costs small classes: not all of them are left in the hold-out.
 
 # %%
 table_1(apart).drop(columns=["paper's OA", "paper's AA", "paper's kappa"])
