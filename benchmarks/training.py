@@ -22,9 +22,14 @@ from cpdgal.training import make_optimizer
 BANDS, WINDOW, CLASSES, DIM, HEADS, LAYERS, BATCH = 15, 7, 16, 32, 8, 6, 32
 STEPS, PRODUCTS, SIDE = 10, 5, 1024  # a turn: steps each way, and products of square matrices for the peak
 NAMES = {
-    "blocks.": "layers.", "norm_attention": "norm1", "qkv.": "self_attn.in_proj_", ".out.": ".self_attn.out_proj.",
-    "norm_ffn": "norm2", "ffn.0": "linear1", "ffn.2": "linear2",
-}  # fmt: skip
+    "blocks.": "layers.",
+    "norm_attention": "norm1",
+    "qkv.": "self_attn.in_proj_",
+    ".out.": ".self_attn.out_proj.",
+    "norm_ffn": "norm2",
+    "ffn.0": "linear1",
+    "ffn.2": "linear2",
+}
 
 
 class Ordinary(nn.Module):
@@ -60,9 +65,15 @@ class OurWay:
 
     def train(self, labelled: np.ndarray, epochs: int):
         cpdgal.fit(
-            self.model, self.windows[labelled], self.targets[labelled], epochs=epochs, batch=BATCH,
-            generator=self.generator, optimizer=self.optimizer, progress=False,
-        )  # fmt: skip
+            self.model,
+            self.windows[labelled],
+            self.targets[labelled],
+            epochs=epochs,
+            batch=BATCH,
+            generator=self.generator,
+            optimizer=self.optimizer,
+            progress=False,
+        )
 
     def predict(self, asked: np.ndarray):
         return cpdgal.predict(self.model, self.windows.batches(asked))

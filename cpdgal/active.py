@@ -111,11 +111,23 @@ class Cycle:
 
 
 def active_learning(
-    model: nn.Module | Floor, windows: Windows, split: Split, protocol: Protocol, *, query: str = "margin", seed: int = 0,
-    warm_start: bool = True, keep_optimizer: bool = False, cw_mse_weight: float = 0.1, detach_target: bool = False,
-    masked_above: str = "mean", draws: int = 8, resume: Mapping[str, Tensor] | None = None,
-    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None, progress: bool = True,
-) -> Iterator[Cycle]:  # fmt: skip
+    model: nn.Module | Floor,
+    windows: Windows,
+    split: Split,
+    protocol: Protocol,
+    *,
+    query: str = "margin",
+    seed: int = 0,
+    warm_start: bool = True,
+    keep_optimizer: bool = False,
+    cw_mse_weight: float = 0.1,
+    detach_target: bool = False,
+    masked_above: str = "mean",
+    draws: int = 8,
+    resume: Mapping[str, Tensor] | None = None,
+    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
+    progress: bool = True,
+) -> Iterator[Cycle]:
     """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
 
     Parameters
@@ -173,10 +185,12 @@ def active_learning(
             if cycle:
                 remaining = np.setdiff1d(split.pool, labelled)
                 known = Candidates(
-                    candidates, pixels[remaining], pixels[labelled],
+                    candidates,
+                    pixels[remaining],
+                    pixels[labelled],
                     lambda new=remaining, old=labelled: (learner.features(new), learner.features(old)),
                     lambda new=remaining: learner.draws(new, draws, generator),
-                )  # fmt: skip
+                )
                 chosen = select(query, known, protocol.asked(len(remaining)), query_rng)
                 labelled = np.concatenate([labelled, remaining[chosen]])
             losses = learner.fit(labelled, generator, bar, begun, within if checkpoint else None)
@@ -233,10 +247,22 @@ class _Network:
             judging = np.setdiff1d(labelled, teaching)
             validation = (self.windows[judging], targets[judging].to(self.windows.device)) if len(judging) else None
         return fit(
-            self.model, self.windows[teaching], targets[teaching].to(self.windows.device), epochs=p.epochs, batch=p.batch,
-            learning_rate=p.learning_rate, decay=p.decay, augment=p.augment, validation=validation, generator=generator,
-            optimizer=self.optimizer, progress=bar.update, resume=begun, checkpoint=checkpoint, **self.options,
-        )  # fmt: skip
+            self.model,
+            self.windows[teaching],
+            targets[teaching].to(self.windows.device),
+            epochs=p.epochs,
+            batch=p.batch,
+            learning_rate=p.learning_rate,
+            decay=p.decay,
+            augment=p.augment,
+            validation=validation,
+            generator=generator,
+            optimizer=self.optimizer,
+            progress=bar.update,
+            resume=begun,
+            checkpoint=checkpoint,
+            **self.options,
+        )
 
     def predict(self, positions, generator) -> np.ndarray:
         if not len(positions):

@@ -34,11 +34,19 @@ PUBLISHED = {
 
 # What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent. It has no supervised ViT.
 TABLE_1 = {
-    "cnn2d": (91.19, 87.42, 89.95), "cnn3d": (85.95, 80.11, 83.91), "hybridsn": (93.10, 88.43, 92.12),
-    "sprn": (90.84, 82.18, 89.56), "spectralformer": (78.84, 70.28, 75.80), "ssftt": (93.15, 90.03, 92.18),
-    "gaht": (94.42, 83.63, 93.64), "caevt": (93.93, 89.81, 93.08), "morphformer": (94.96, 89.74, 94.25),
-    "gscvit": (97.12, 94.34, 96.67), "datn": (97.18, 93.61, 96.78), "dctn": (96.76, 93.10, 96.30),
-}  # fmt: skip
+    "cnn2d": (91.19, 87.42, 89.95),
+    "cnn3d": (85.95, 80.11, 83.91),
+    "hybridsn": (93.10, 88.43, 92.12),
+    "sprn": (90.84, 82.18, 89.56),
+    "spectralformer": (78.84, 70.28, 75.80),
+    "ssftt": (93.15, 90.03, 92.18),
+    "gaht": (94.42, 83.63, 93.64),
+    "caevt": (93.93, 89.81, 93.08),
+    "morphformer": (94.96, 89.74, 94.25),
+    "gscvit": (97.12, 94.34, 96.67),
+    "datn": (97.18, 93.61, 96.78),
+    "dctn": (96.76, 93.10, 96.30),
+}
 
 # The methods that pages compare, by the values of `Study`; floors are asked with random labels.
 METHODS = {
@@ -54,9 +62,15 @@ METHODS = {
 # What the runs of workflow/sweeps.yml cut of a peer's own recipe or input, as values of `Study`, so that none takes over three
 # quarters of an hour of one core.
 CUT = {
-    "spectralformer": {"epochs": 150}, "vit_hong": {"epochs": 250}, "caevt": {"epochs": 130}, "morphformer": {"epochs": 80},
-    "sst": {"epochs": 30}, "datn": {"epochs": 30}, "dctn": {"epochs": 15}, "ssan": {"components": 30},
-}  # fmt: skip
+    "spectralformer": {"epochs": 150},
+    "vit_hong": {"epochs": 250},
+    "caevt": {"epochs": 130},
+    "morphformer": {"epochs": 80},
+    "sst": {"epochs": 30},
+    "datn": {"epochs": 30},
+    "dctn": {"epochs": 15},
+    "ssan": {"components": 30},
+}
 
 # CPDGAL's network with the labels that the peers have, and a peer with CPDGAL's protocol.
 NO_LOOP = {"cycles": 0, "initial": 0.5, "stratified": True}
@@ -90,36 +104,54 @@ class Ablation(NamedTuple):
 
 
 _SIZES = [
-    (8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8),
-]  # fmt: skip
+    (8, 8, 2),
+    (8, 8, 4),
+    (8, 8, 6),
+    (8, 16, 6),
+    (8, 32, 6),
+    (16, 8, 6),
+    (32, 8, 6),
+    (32, 16, 6),
+    (64, 32, 6),
+    (64, 64, 8),
+]
 TABLES = {
     2: Ablation(
         "Embedding D, heads h and layers L",
         {f"C{i} ({d}, {h}, {n})": {"dim": d, "heads": h, "layers": n} for i, (d, h, n) in enumerate(_SIZES, 1)},
-        (94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27), "C7 (32, 8, 6)",
+        (94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27),
+        "C7 (32, 8, 6)",
     ),
     3: Ablation(
-        "Batch size", {str(size): {"batch": size} for size in (8, 16, 32, 64, 128, 256)},
-        (96.17, 97.42, 98.73, 98.94, 98.55, 98.50), "64",
+        "Batch size",
+        {str(size): {"batch": size} for size in (8, 16, 32, 64, 128, 256)},
+        (96.17, 97.42, 98.73, 98.94, 98.55, 98.50),
+        "64",
     ),
     4: Ablation(
         "Static masks against the learned one",
         {**{str(p): {"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8)}, "learned": {}},
-        (97.64, 98.02, 98.42, 97.05, 98.94), "learned",
+        (97.64, 98.02, 98.42, 97.05, 98.94),
+        "learned",
     ),
     5: Ablation(
-        "Diffusion steps T", {str(steps): {"steps": steps} for steps in (5, 10, 100, 500, 1000)},
-        (98.20, 98.28, 98.94, 98.42, 98.59), "100",
+        "Diffusion steps T",
+        {str(steps): {"steps": steps} for steps in (5, 10, 100, 500, 1000)},
+        (98.20, 98.28, 98.94, 98.42, 98.59),
+        "100",
     ),
     6: Ablation(
         "DGFR and CM",
         {
-            "neither (ViT)": {"method": "vit"}, "CM": {"method": "cpdgal-no-dgfr"}, "DGFR": {"method": "cpdgal-no-masking"},
+            "neither (ViT)": {"method": "vit"},
+            "CM": {"method": "cpdgal-no-dgfr"},
+            "DGFR": {"method": "cpdgal-no-masking"},
             "both": {"method": "cpdgal"},
         },
-        (95.77, 97.64, 98.20, 98.94), "both",
+        (95.77, 97.64, 98.20, 98.94),
+        "both",
     ),
-}  # fmt: skip
+}
 
 
 def compared(seeds: Sequence[int], **values) -> dict[str, list[Study]]:
@@ -174,10 +206,11 @@ def reached(published: float, measured: Mapping[int, float]) -> Verdict:
     word = "holds" if gap >= -0.5 else "holds in part" if gap >= -2 else "does not hold"
     sign = "above" if gap > 0 else "below"
     return Verdict(
-        word, f"{spread(values)} %",
+        word,
+        f"{spread(values)} %",
         f"The mean over {_seeds(len(values))} is {values.mean():.2f} %, {abs(gap):.2f} points {sign} the paper's "
         f"{published:.2f} %.",
-    )  # fmt: skip
+    )
 
 
 def better(left: Mapping[int, float], right: Mapping[int, float], names: tuple[str, str], unit: str = "points") -> Verdict:
@@ -214,9 +247,10 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     missing = len(measured) - len(means)
     said = f"Best here is {winner} with {means[winner]:.2f} %; the paper's best, {claimed}, has {means[claimed]:.2f} %"
     return Verdict(
-        word, f"best: {winner}, {gap:.2f} points above {claimed}" if gap else f"best: {claimed}",
+        word,
+        f"best: {winner}, {gap:.2f} points above {claimed}" if gap else f"best: {claimed}",
         said + (f" ({missing} of {len(measured)} settings are not run yet)." if missing else "."),
-    )  # fmt: skip
+    )
 
 
 def agrees(published: float, counted: float, unit: str) -> Verdict:
@@ -249,7 +283,7 @@ def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
         f"{top}: {rise:+.2f} points against {first}, {fall:+.2f} against {last}",
         f"Best between the ends is {top} with {means[top]:.2f} %: {rise:+.2f} points against {first} "
         f"({_seeds(len(shared[0]))}), {fall:+.2f} against {last} ({_seeds(len(shared[1]))}).",
-    )  # fmt: skip
+    )
 
 
 def together(parts: Mapping[str, Verdict]) -> Verdict:
@@ -306,11 +340,13 @@ def beside(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFr
     """A table of the paper beside what was measured: a row a setting, OA in percent."""
     rows = [
         {
-            "setting": name, "the paper (Botswana), %": f"{published:.2f}", "seeds": len(groups.get(name, ())),
+            "setting": name,
+            "the paper (Botswana), %": f"{published:.2f}",
+            "seeds": len(groups.get(name, ())),
             "here, %": spread(ends(groups[name]).values()) if groups.get(name) else "not run",
         }
         for name, published in zip(table.settings, table.published, strict=True)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows).set_index("setting")
 
 
@@ -383,12 +419,15 @@ def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> p
         weight = size(name, **shape)
         minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
         rows[title] = {
-            "OA, %": average(ends(records)), "parameters": weight.parameters,
-            "used": weight.used, "counted": weight.counted,
+            "OA, %": average(ends(records)),
+            "parameters": weight.parameters,
+            "used": weight.used,
+            "counted": weight.counted,
             "paper, millions": peer.published if peer else 0.09 if name == "cpdgal" else None,
-            "multiply-adds, millions": weight.multiply_adds / 1e6, "minutes": np.mean(minutes) if records else np.nan,
+            "multiply-adds, millions": weight.multiply_adds / 1e6,
+            "minutes": np.mean(minutes) if records else np.nan,
             **(measured.loc[name] if name in measured.index else {}),
-        }  # fmt: skip
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
@@ -425,12 +464,14 @@ def overview(groups: Mapping[str, Sequence[Record]], published: Mapping[str, flo
     """Methods by row: seeds, labels and mean and deviation of OA, AA and kappa in percent, beside what the paper gives."""
     rows = {
         name: {
-            "seeds": len(records), "labels": int(records[0].final.labels), "share, %": f"{records[0].final.share:.2f}",
+            "seeds": len(records),
+            "labels": int(records[0].final.labels),
+            "share, %": f"{records[0].final.share:.2f}",
             **{f"{score}, %": spread(ends(records, score).values()) for score in ("OA", "AA", "kappa")},
         }
         for name, records in groups.items()
         if records
-    }  # fmt: skip
+    }
     if published:
         rows["CPDGAL, the paper"] = {"share, %": "about 4.7", **{f"{s}, %": f"{value:.2f}" for s, value in published.items()}}
     return pd.DataFrame(rows).T.rename_axis("method").fillna("")
@@ -471,7 +512,7 @@ def by_setting(methods: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.Data
             "labels": f"{np.mean([each.labels for each in spent]):.0f}" if spent else "",
             "share, %": f"{np.mean([each.share for each in spent]):.2f}" if spent else "",
             **{f"{m}, %": spread(ends(s[name]).values()) if s[name] else "not run" for m, s in methods.items()},
-        }  # fmt: skip
+        }
     return pd.DataFrame(rows).T.rename_axis("labels given")
 
 
@@ -519,17 +560,19 @@ def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
         ", ".join(f"{mean:.4f} at {name}" for name, mean in means.items()),
         f"The order of the budgets is {'the same' if ordered else 'another'}, and {near} of {len(means)} are within "
         "a factor of 1.5 of the paper's.",
-    )  # fmt: skip
+    )
 
 
 def emi_declines(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "EMI declines": at each budget the mean over cycles 1 to 5 is `better` than that over cycles 11 to 30."""
-    return together({
-        f"{name}:": better(
-            emi(records, 1, 5), emi(records, 11, 30), (f"{name}, cycles 1 to 5,", "cycles 11 to 30"), "points a cycle"
-        )
-        for name, records in groups.items()
-    })  # fmt: skip
+    return together(
+        {
+            f"{name}:": better(
+                emi(records, 1, 5), emi(records, 11, 30), (f"{name}, cycles 1 to 5,", "cycles 11 to 30"), "points a cycle"
+            )
+            for name, records in groups.items()
+        }
+    )
 
 
 def emi_stabilises(records: Sequence[Record]) -> Verdict:
@@ -537,19 +580,21 @@ def emi_stabilises(records: Sequence[Record]) -> Verdict:
     before, which the early decline raises, and below that over the ten cycles before, each by `better`."""
     late = emi(records, 21, 30, np.std)
     spans = {"cycles 1 to 20": (1, 20), "cycles 11 to 20": (11, 20)}
-    return together({
-        f"{name}:": better(emi(records, *span, np.std), late, (f"Deviation over {name}", "cycles 21 to 30"))
-        for name, span in spans.items()
-    })  # fmt: skip
+    return together(
+        {
+            f"{name}:": better(emi(records, *span, np.std), late, (f"Deviation over {name}", "cycles 21 to 30"))
+            for name, span in spans.items()
+        }
+    )
 
 
 def budget_tradeoff(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "larger batches reduce variance": the standard deviation of EMI over cycles 11 to 30 at 2 % is below that at 0.5 %
     and at 1 %, each by `better`."""
     deviations = {name: emi(groups[name], 11, 30, np.std) for name in BUDGETS}
-    return together({
-        f"{name}:": better(deviations[name], deviations["2 %"], (f"Deviation at {name}", "2 %")) for name in ("0.5 %", "1 %")
-    })  # fmt: skip
+    return together(
+        {f"{name}:": better(deviations[name], deviations["2 %"], (f"Deviation at {name}", "2 %")) for name in ("0.5 %", "1 %")}
+    )
 
 
 def in_bins(record: Record, bins: slice) -> np.ndarray:
@@ -589,7 +634,7 @@ def gathers_low(records: Sequence[Record], first: int, last: int, full: float, p
         f"{mean.min():.1f} to {mean.max():.1f} % of the pool over {_seeds(len(shares))}",
         f"From cycle {first} to {last} the lowest bin has {mean.min():.1f} to {mean.max():.1f} % of the remaining pool, "
         f"{mean.mean():.1f} % on average.",
-    )  # fmt: skip
+    )
 
 
 def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:

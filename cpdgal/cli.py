@@ -44,12 +44,17 @@ def methods(
         weighed = size(name, classes=classes, **native)
         rows.append(
             {
-                "name": name, "title": peer.title if peer else "", "bands": native["bands"], "window": native["window"],
-                "parameters": weighed.parameters, "used": weighed.used, "counted": weighed.counted,
+                "name": name,
+                "title": peer.title if peer else "",
+                "bands": native["bands"],
+                "window": native["window"],
+                "parameters": weighed.parameters,
+                "used": weighed.used,
+                "counted": weighed.counted,
                 "paper (M)": "" if not peer or peer.published is None else peer.published,
                 "multiply-adds (M)": round(weighed.multiply_adds / 1e6, 1),
             }
-        )  # fmt: skip
+        )
     typer.echo(pd.DataFrame(rows).to_string(index=False))
 
 

@@ -101,9 +101,15 @@ def learning_curves(curves: dict[str, pd.DataFrame], highlight: str = "margin") 
     for (name, curve), spare, marker in zip(curves.items(), cycle(_PALETTE[len(_NAMED) :]), cycle("osD^vP"), strict=False):
         own, curve = name == highlight, curve.dropna(subset="OA")
         axes.plot(
-            curve.labels, curve.OA, marker=marker, ms=6, lw=2.4 if own else 1.6, ls="-" if own or name == "random" else "--",
-            color=COLOURS.get(name, spare), label=f"{name}: {curve.OA.iloc[-1]:.1f} % at the end",
-        )  # fmt: skip
+            curve.labels,
+            curve.OA,
+            marker=marker,
+            ms=6,
+            lw=2.4 if own else 1.6,
+            ls="-" if own or name == "random" else "--",
+            color=COLOURS.get(name, spare),
+            label=f"{name}: {curve.OA.iloc[-1]:.1f} % at the end",
+        )
     axes.set_xlabel("labelled pixels")
     axes.set_ylabel("overall accuracy on the hold-out (%)")
     axes.set_title("What a label buys")
@@ -307,9 +313,17 @@ def class_heatmap(table: pd.DataFrame, labels: pd.Series) -> Figure:
     figure, axes = plt.subplots(figsize=(10, 0.36 * len(table) + 2.6), layout="constrained")
     ticks = [f"{name} ({labels[name]})" for name in table]
     sns.heatmap(
-        table, ax=axes, cmap="cividis", vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 8}, linewidths=0.4,
+        table,
+        ax=axes,
+        cmap="cividis",
+        vmin=0,
+        vmax=100,
+        annot=True,
+        fmt=".0f",
+        annot_kws={"size": 8},
+        linewidths=0.4,
         cbar_kws={"label": "accuracy of the class (%)"},
-    )  # fmt: skip
+    )
     axes.set_xticklabels(ticks, rotation=50, ha="right", fontsize=8)
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     axes.set_xlabel("class (labelled pixels)")
@@ -365,9 +379,15 @@ def forest(differences: dict[str, dict[int, float]], published: dict[str, float]
         axes.plot(stated, at, "s", ms=8, mfc="none", color=_PALETTE[3], label="the paper")
         axes.plot(values, np.full(len(values), at - 0.18), "o", ms=5, color=_PALETTE[0], alpha=0.5, label="one seed")
         axes.errorbar(
-            values.mean() if len(values) else np.nan, at, xerr=reach, fmt="D", ms=7, capsize=4, color=_PALETTE[0],
+            values.mean() if len(values) else np.nan,
+            at,
+            xerr=reach,
+            fmt="D",
+            ms=7,
+            capsize=4,
+            color=_PALETTE[0],
             label="mean, 95 % interval",
-        )  # fmt: skip
+        )
     axes.set_yticks(np.arange(len(published)), published)
     axes.set_ylim(len(published) - 0.5, -0.5)
     axes.set_ylabel("network")
@@ -458,7 +478,7 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
 
 def panels_over_seeds(
     panels: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, log=False, share_y=True
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Panels by title, two a row, each with curves by name: the mean over seeds, and a band of one deviation.
 
     A curve is a table with a row for each x (its index) and a column for each seed; an empty one is left out. `x` and `y` name
@@ -602,9 +622,16 @@ def queried_pixels(scene: Scene, queried: pd.DataFrame) -> Figure:
     cycles = queried["cycle"].max() + 1
     steps = ListedColormap(plt.get_cmap("viridis")(np.linspace(0, 1, cycles)))
     dots = axes.scatter(
-        queried["column"], queried["row"], c=queried["cycle"], cmap=steps, vmin=-0.5, vmax=cycles - 0.5, s=18,
-        edgecolors="white", linewidths=0.5,
-    )  # fmt: skip
+        queried["column"],
+        queried["row"],
+        c=queried["cycle"],
+        cmap=steps,
+        vmin=-0.5,
+        vmax=cycles - 0.5,
+        s=18,
+        edgecolors="white",
+        linewidths=0.5,
+    )
     ticks = np.unique(np.linspace(0, cycles - 1, min(cycles, 8)).astype(int))
     bar = figure.colorbar(dots, ax=axes, ticks=ticks, label="cycle that asked (0: the random start)")
     bar.ax.tick_params(length=0)

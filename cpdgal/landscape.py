@@ -56,9 +56,19 @@ def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
 
 
 def surface(
-    model: nn.Module, x: Tensor, y: Tensor, first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, size: int = 51,
-    reach: float = 1.0, nodes: int | None = 17, checks: int = 9, batch: int = 32, progress: bool = True,
-) -> Surface:  # fmt: skip
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    first: Mapping[str, Tensor],
+    second: Mapping[str, Tensor],
+    *,
+    size: int = 51,
+    reach: float = 1.0,
+    nodes: int | None = 17,
+    checks: int = 9,
+    batch: int = 32,
+    progress: bool = True,
+) -> Surface:
     """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
 
     On such a plane every logit is an analytic function of the two coordinates, so an interpolation at Chebyshev points

@@ -6,7 +6,7 @@ from torch import Tensor
 
 def cw_mse(
     z: Tensor, z_refined: Tensor, mask: Tensor | None, unmasked: float = 1.2, masked: float = 1.0, *, masked_above: str = "mean"
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """CW-MSE, Eq. 17-18: the mean over samples and tokens of CS_i ||Z_i - Z'_m,i||^2.
 
     Parameters

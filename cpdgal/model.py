@@ -62,10 +62,29 @@ class CPDGAL(nn.Module):
     """
 
     def __init__(
-        self, bands=15, window=7, classes=16, patch=1, dim=32, heads=8, layers=6, steps=100, ffn_ratio=4,
-        beta=2.0, use_dgfr=True, use_masking=True, *, static_masking=None, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
-        refinement="identity", draws=8, mask_at_inference=True, pooling="mean", refined_after_norm=True,
-    ):  # fmt: skip
+        self,
+        bands=15,
+        window=7,
+        classes=16,
+        patch=1,
+        dim=32,
+        heads=8,
+        layers=6,
+        steps=100,
+        ffn_ratio=4,
+        beta=2.0,
+        use_dgfr=True,
+        use_masking=True,
+        *,
+        static_masking=None,
+        alpha_range=(0.99, 0.5),
+        alpha_clip=(0.01, 0.99),
+        refinement="identity",
+        draws=8,
+        mask_at_inference=True,
+        pooling="mean",
+        refined_after_norm=True,
+    ):
         super().__init__()
         if pooling not in ("mean", "centre"):
             raise ValueError(f"pooling is 'mean' or 'centre', not {pooling!r}")
@@ -125,9 +144,15 @@ class DGFR(nn.Module):
     """Eq. 4-8: diffusion-guided feature refinement of token embeddings."""
 
     def __init__(
-        self, dim: int, tokens: int, steps: int, alpha_range=(0.99, 0.5), alpha_clip=(0.01, 0.99),
-        refinement="identity", draws=8,
-    ):  # fmt: skip
+        self,
+        dim: int,
+        tokens: int,
+        steps: int,
+        alpha_range=(0.99, 0.5),
+        alpha_clip=(0.01, 0.99),
+        refinement="identity",
+        draws=8,
+    ):
         super().__init__()
         if refinement not in ("identity", "last", "average"):
             raise ValueError(f"refinement is 'identity', 'last' or 'average', not {refinement!r}")

@@ -150,9 +150,14 @@ def load_scene(name, labels_path=None, **options) -> Scene:
         entry = PUBLIC_SCENES[name]
         cube, labels = (_public_file(file) for file in (entry["cube"][0], entry["labels"][0]))
         return Scene.from_files(
-            cube, labels, cube_key=entry["cube"][1], labels_key=entry["labels"][1], name=name,
-            class_names=entry["classes"], band_centers_nm=_band_centers(name),
-        )  # fmt: skip
+            cube,
+            labels,
+            cube_key=entry["cube"][1],
+            labels_key=entry["labels"][1],
+            name=name,
+            class_names=entry["classes"],
+            band_centers_nm=_band_centers(name),
+        )
     if Path(name).suffix or Path(name).exists():
         return Scene.from_files(name, labels_path, **options)
     known = ", ".join(["indian_pines", "synthetic", *PUBLIC_SCENES])
@@ -237,20 +242,57 @@ def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator
 
 
 _INDIAN_PINES_CLASSES = (
-    "Alfalfa", "Corn-notill", "Corn-mintill", "Corn", "Grass-pasture", "Grass-trees", "Grass-pasture-mowed",
-    "Hay-windrowed", "Oats", "Soybean-notill", "Soybean-mintill", "Soybean-clean", "Wheat", "Woods",
-    "Buildings-Grass-Trees-Drives", "Stone-Steel-Towers",
-)  # fmt: skip
+    "Alfalfa",
+    "Corn-notill",
+    "Corn-mintill",
+    "Corn",
+    "Grass-pasture",
+    "Grass-trees",
+    "Grass-pasture-mowed",
+    "Hay-windrowed",
+    "Oats",
+    "Soybean-notill",
+    "Soybean-mintill",
+    "Soybean-clean",
+    "Wheat",
+    "Woods",
+    "Buildings-Grass-Trees-Drives",
+    "Stone-Steel-Towers",
+)
 _SALINAS_CLASSES = (
-    "Brocoli_green_weeds_1", "Brocoli_green_weeds_2", "Fallow", "Fallow_rough_plow", "Fallow_smooth", "Stubble", "Celery",
-    "Grapes_untrained", "Soil_vinyard_develop", "Corn_senesced_green_weeds", "Lettuce_romaine_4wk", "Lettuce_romaine_5wk",
-    "Lettuce_romaine_6wk", "Lettuce_romaine_7wk", "Vinyard_untrained", "Vinyard_vertical_trellis",
-)  # fmt: skip
+    "Brocoli_green_weeds_1",
+    "Brocoli_green_weeds_2",
+    "Fallow",
+    "Fallow_rough_plow",
+    "Fallow_smooth",
+    "Stubble",
+    "Celery",
+    "Grapes_untrained",
+    "Soil_vinyard_develop",
+    "Corn_senesced_green_weeds",
+    "Lettuce_romaine_4wk",
+    "Lettuce_romaine_5wk",
+    "Lettuce_romaine_6wk",
+    "Lettuce_romaine_7wk",
+    "Vinyard_untrained",
+    "Vinyard_vertical_trellis",
+)
 _BOTSWANA_CLASSES = (
-    "Water", "Hippo grass", "Floodplain grasses 1", "Floodplain grasses 2", "Reeds", "Riparian", "Firescar",
-    "Island interior", "Acacia woodlands", "Acacia shrublands", "Acacia grasslands", "Short mopane", "Mixed mopane",
+    "Water",
+    "Hippo grass",
+    "Floodplain grasses 1",
+    "Floodplain grasses 2",
+    "Reeds",
+    "Riparian",
+    "Firescar",
+    "Island interior",
+    "Acacia woodlands",
+    "Acacia shrublands",
+    "Acacia grasslands",
+    "Short mopane",
+    "Mixed mopane",
     "Exposed soils",
-)  # fmt: skip
+)
 
 # File and variable names of the scenes that the public record holds as .mat files.
 PUBLIC_SCENES = {
@@ -292,18 +334,9 @@ PUBLIC_FILES = {
         "d75684ed3ab71a1024cee0f9db9061f50a3523a92ff5edfbbb1eed976b9f1721",
         (f"{_EHU}/1/1a/SalinasA_corrected.mat",),
     ),
-    "SalinasA_gt.mat": (
-        "17814c1d3296c0e29b27f320f2c4174d2a68adb87e376abe78f02923e2c2e454",
-        (f"{_EHU}/a/aa/SalinasA_gt.mat",),
-    ),
-    "Botswana.mat": (
-        "f1603903c844cdc2980550b0180688e8e1a72d4292595d1120e1dec2a80a91c7",
-        (f"{_EHU}/7/72/Botswana.mat",),
-    ),
-    "Botswana_gt.mat": (
-        "668394905e10e629c16584bfd02b0f533b96d6ba18a63274a94ff3a77126a887",
-        (f"{_EHU}/5/58/Botswana_gt.mat",),
-    ),
+    "SalinasA_gt.mat": ("17814c1d3296c0e29b27f320f2c4174d2a68adb87e376abe78f02923e2c2e454", (f"{_EHU}/a/aa/SalinasA_gt.mat",)),
+    "Botswana.mat": ("f1603903c844cdc2980550b0180688e8e1a72d4292595d1120e1dec2a80a91c7", (f"{_EHU}/7/72/Botswana.mat",)),
+    "Botswana_gt.mat": ("668394905e10e629c16584bfd02b0f533b96d6ba18a63274a94ff3a77126a887", (f"{_EHU}/5/58/Botswana_gt.mat",)),
 }
 
 

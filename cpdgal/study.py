@@ -44,7 +44,7 @@ from .metrics import (
     model_improvement,
     reliability,
     spectra_floor,
-)  # fmt: skip
+)
 from .model import METHODS
 from .peers import PEERS, build
 from .queries import strategy
@@ -58,9 +58,22 @@ FORMAT = 1  # of records; one more when an older cpdgal could no longer read the
 FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 PROTOCOL = tuple(each.name for each in fields(Protocol))
 SIZES = (
-    "patch", "dim", "heads", "layers", "steps", "ffn_ratio", "beta", "static_masking", "alpha_range", "alpha_clip",
-    "refinement", "draws", "mask_at_inference", "pooling", "refined_after_norm",
-)  # fmt: skip
+    "patch",
+    "dim",
+    "heads",
+    "layers",
+    "steps",
+    "ffn_ratio",
+    "beta",
+    "static_masking",
+    "alpha_range",
+    "alpha_clip",
+    "refinement",
+    "draws",
+    "mask_at_inference",
+    "pooling",
+    "refined_after_norm",
+)
 
 
 _SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
@@ -173,9 +186,13 @@ class Study:
         for each in fields(self):
             object.__setattr__(self, each.name, _typed(each, getattr(self, each.name)))
         one_of = {
-            "method": (*METHODS, *PEERS, *FLOORS), "split": ("random", "block", "validation"), "pca": ("scene", "pool"),
-            "masked_above": ("mean", "half"), "refinement": ("identity", "last", "average"), "pooling": ("mean", "centre"),
-        }  # fmt: skip
+            "method": (*METHODS, *PEERS, *FLOORS),
+            "split": ("random", "block", "validation"),
+            "pca": ("scene", "pool"),
+            "masked_above": ("mean", "half"),
+            "refinement": ("identity", "last", "average"),
+            "pooling": ("mean", "centre"),
+        }
         for name, known in one_of.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
@@ -254,9 +271,15 @@ class Study:
         """The windows the network sees."""
         fit_on = split.pool if self.pca == "pool" else None
         return Windows(
-            scene, self.window, self.components, whiten=self.whiten, scaling=self.scaling, padding=self.padding, fit_on=fit_on,
+            scene,
+            self.window,
+            self.components,
+            whiten=self.whiten,
+            scaling=self.scaling,
+            padding=self.padding,
+            fit_on=fit_on,
             device=device,
-        )  # fmt: skip
+        )
 
     def make_network(self, scene: Scene) -> torch.nn.Module:
         """The untrained network; ``ValueError`` for a floor."""
@@ -268,19 +291,34 @@ class Study:
 def _own_values(study: Study) -> dict:
     """What a study takes where it says nothing: the profile's protocol and the method's input and recipe."""
     values = {
-        **asdict(protocol(study.scene, study.profile)), "window": 7, "components": 15, "scaling": "band standard",
+        **asdict(protocol(study.scene, study.profile)),
+        "window": 7,
+        "components": 15,
+        "scaling": "band standard",
         "padding": "zero",
-    }  # fmt: skip
+    }
     if study.method not in PEERS:
         return values
     peer = PEERS[study.method]
     small = {"pool": 0.01, "epochs": 1, "judged": 100} if study.profile == "smoke" else {}  # some take seconds a window
     return values | {
-        "window": peer.window, "components": peer.bands, "scaling": peer.scaling, "padding": peer.padding,
-        "epochs": peer.epochs, "batch": peer.batch, "learning_rate": peer.learning_rate, "decay": peer.schedule,
-        "optimizer": peer.optimizer, "weight_decay": peer.weight_decay, "augment": peer.augment, "validated": 0.1,
-        "initial": 0.5, "stratified": True, "cycles": 0, **small,
-    }  # fmt: skip
+        "window": peer.window,
+        "components": peer.bands,
+        "scaling": peer.scaling,
+        "padding": peer.padding,
+        "epochs": peer.epochs,
+        "batch": peer.batch,
+        "learning_rate": peer.learning_rate,
+        "decay": peer.schedule,
+        "optimizer": peer.optimizer,
+        "weight_decay": peer.weight_decay,
+        "augment": peer.augment,
+        "validated": 0.1,
+        "initial": 0.5,
+        "stratified": True,
+        "cycles": 0,
+        **small,
+    }
 
 
 def _typed(declared: Field, value):
@@ -351,12 +389,16 @@ class Record:
             study = Study.from_form(content["study"])
             cycles = pd.DataFrame(content["cycles"], dtype=float).astype({"cycle": int, "labels": int})
             record = cls(
-                study, cycles.assign(seconds=content["provenance"]["seconds"]),
+                study,
+                cycles.assign(seconds=content["provenance"]["seconds"]),
                 pd.DataFrame(content["classes"]).astype({"accuracy": float}).set_index("class"),
-                np.array(content["confusion"]), pd.DataFrame(content["queried"]), np.array(content["entropy"]),
+                np.array(content["confusion"]),
+                pd.DataFrame(content["queried"]),
+                np.array(content["entropy"]),
                 pd.DataFrame(content["calibration"]).astype({"confidence": float, "accuracy": float}),
-                content["provenance"], path,
-            )  # fmt: skip
+                content["provenance"],
+                path,
+            )
         except OSError as error:
             raise RecordError(f"{path} cannot be read ({error.strerror}); check the file and its permissions") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -574,9 +616,14 @@ def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
 
 
 def run(
-    study: Study, store: Store | None = None, *, device: str = "cpu", weights: bool = False, progress: bool = True,
+    study: Study,
+    store: Store | None = None,
+    *,
+    device: str = "cpu",
+    weights: bool = False,
+    progress: bool = True,
     stop: Event | None = None,
-) -> Record:  # fmt: skip
+) -> Record:
     """The record of a study: loaded when the store has it, else resumed where it was cut off, else run from the start.
 
     A run uses one core, so that its numbers do not depend on how many there are. Interrupted or killed at any moment,
@@ -692,10 +739,22 @@ def _run(study: Study, store: Store, device: str, weights: bool, progress: bool,
             windows = study.make_windows(scene, split, device)
             model = FLOORS[study.method] if study.method in FLOORS else study.make_network(scene).to(device)
         loop = active_learning(
-            model, windows, split, study.protocol, query=study.query, seed=study.seed, warm_start=study.warm_start,
-            keep_optimizer=study.keep_optimizer, cw_mse_weight=study.cw_mse_weight, detach_target=study.detach_target,
-            masked_above=study.masked_above, draws=study.draws, resume=state, checkpoint=checkpoint, progress=progress,
-        )  # fmt: skip
+            model,
+            windows,
+            split,
+            study.protocol,
+            query=study.query,
+            seed=study.seed,
+            warm_start=study.warm_start,
+            keep_optimizer=study.keep_optimizer,
+            cw_mse_weight=study.cw_mse_weight,
+            detach_target=study.detach_target,
+            masked_above=study.masked_above,
+            draws=study.draws,
+            resume=state,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
         for cycle in loop:
             _note(log, cycle, scene, split)
             state = cycle.state
@@ -745,9 +804,13 @@ def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log:
     rows, columns = scene.pixels[labelled].T
     queried = pd.DataFrame({"cycle": asked_in, "position": labelled, "row": rows, "column": columns})
     provenance = {
-        **log["versions"], "commit": _commit(), "start": log["start"], "end": _now(), "resumed": log["resumed"],
+        **log["versions"],
+        "commit": _commit(),
+        "start": log["start"],
+        "end": _now(),
+        "resumed": log["resumed"],
         "seconds": log["seconds"],
-    }  # fmt: skip
+    }
     calibration = pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float})
     return Record(
         study, cycles, classes, np.array(log["confusion"]), queried, np.array(log["entropy"]), calibration, provenance

@@ -28,12 +28,25 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": parti
 
 
 def fit(
-    model: nn.Module, x: Tensor, y: Tensor, *, epochs: int, batch: int = 32, learning_rate: float = 1e-3,
-    decay: str = "none", cw_mse_weight: float = 0.1, detach_target: bool = False, masked_above: str = "mean",
-    augment: bool = False, validation: tuple[Tensor, Tensor] | None = None, generator: torch.Generator,
-    optimizer: torch.optim.Optimizer | None = None, progress: bool | Callable[[], object] = True,
-    resume: Mapping[str, Tensor] | None = None, checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
-) -> list[float]:  # fmt: skip
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    epochs: int,
+    batch: int = 32,
+    learning_rate: float = 1e-3,
+    decay: str = "none",
+    cw_mse_weight: float = 0.1,
+    detach_target: bool = False,
+    masked_above: str = "mean",
+    augment: bool = False,
+    validation: tuple[Tensor, Tensor] | None = None,
+    generator: torch.Generator,
+    optimizer: torch.optim.Optimizer | None = None,
+    progress: bool | Callable[[], object] = True,
+    resume: Mapping[str, Tensor] | None = None,
+    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
+) -> list[float]:
     """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0, by Section 3's Adam.
 
     Parameters
@@ -171,9 +184,12 @@ def _batches(model: nn.Module, order: Tensor, size: int) -> list[Tensor]:
 def _augmented(x: Tensor, generator: torch.Generator) -> Tensor:
     """Windows (b, c, w, w), every second one flipped or turned; their pixel stays at the centre where the side is odd."""
     moves = (
-        lambda z: z.flip(3), lambda z: z.flip(2), lambda z: z.rot90(1, (2, 3)), lambda z: z.rot90(2, (2, 3)),
+        lambda z: z.flip(3),
+        lambda z: z.flip(2),
+        lambda z: z.rot90(1, (2, 3)),
+        lambda z: z.rot90(2, (2, 3)),
         lambda z: z.rot90(3, (2, 3)),
-    )  # fmt: skip
+    )
     chosen = torch.randint(2 * len(moves), (len(x),), generator=generator, device=x.device)
     x = x.clone()
     for number, move in enumerate(moves):

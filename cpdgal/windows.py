@@ -59,9 +59,17 @@ class Windows:
     """
 
     def __init__(
-        self, scene: Scene, window=7, components=15, *, whiten=True, scaling="band standard", padding="zero", fit_on=None,
+        self,
+        scene: Scene,
+        window=7,
+        components=15,
+        *,
+        whiten=True,
+        scaling="band standard",
+        padding="zero",
+        fit_on=None,
         device="cpu",
-    ):  # fmt: skip
+    ):
         for value, known in ((scaling, SCALINGS), (padding, PADDINGS)):
             if value not in known:
                 raise ValueError(f"{value!r} is none of {', '.join(known)}")

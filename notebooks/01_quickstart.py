@@ -72,9 +72,13 @@ spectra = figures.mean_spectra(scene)
 
 # %%
 study = cpdgal.Study(
-    scene=scene_name, labels_path=labels_path, method=method, profile=profile,
-    seed=seed, components=components,
-)  # fmt: skip
+    scene=scene_name,
+    labels_path=labels_path,
+    method=method,
+    profile=profile,
+    seed=seed,
+    components=components,
+)
 split = study.make_split(scene)
 print(scene)
 print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}")
@@ -194,9 +198,13 @@ from cpdgal.splits import portion
 
 pool = portion(study.pool, len(scene.pixels))
 once = replace(
-    study, split="block", query="random", initial=spent / pool, cycles=0,
+    study,
+    split="block",
+    query="random",
+    initial=spent / pool,
+    cycles=0,
     stratified=True,
-)  # fmt: skip
+)
 blocks = once.make_split(scene)
 for warning in blocks.warnings(scene):
     print(warning)

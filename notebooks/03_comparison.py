@@ -321,10 +321,7 @@ shown = costs.map(lambda each: f"{each:,.{0 if each >= 1000 else 2}f}")
 shown.replace("nan", "")
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
-axes = {
-    "parameters": "parameters",
-    "minutes": "time of a run (minutes, one core)",
-}
+axes = {"parameters": "parameters", "minutes": "time of a run (minutes, one core)"}
 if any(everyone.values()):
     drawn = figures.trade_off(costs.dropna(subset="OA, %").rename(index=cut), axes)
 

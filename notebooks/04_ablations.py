@@ -85,10 +85,12 @@ smoke, rerun = (
 studies = {
     number: table.studies(
         range(1 if smoke else seeds),
-        scene=scene_name, labels_path=labels_path, profile=profile,
+        scene=scene_name,
+        labels_path=labels_path,
+        profile=profile,
     )
     for number, table in TABLES.items()
-}  # fmt: skip
+}
 studies[2]["C10 (64, 64, 8)"] = studies[2]["C10 (64, 64, 8)"][:1]
 if smoke:
     few = {"C1 (8, 8, 2)", "32", "0.2", "5", "neither (ViT)"}

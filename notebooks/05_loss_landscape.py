@@ -72,9 +72,14 @@ if profile == "smoke":
 def trained(scene_name, method):
     """The trained network, with windows and classes that it learned from."""
     study = cpdgal.Study(
-        scene=scene_name, method=method, profile=profile, seed=seed,
-        components=components, cycles=0, initial=0.5,
-    )  # fmt: skip
+        scene=scene_name,
+        method=method,
+        profile=profile,
+        seed=seed,
+        components=components,
+        cycles=0,
+        initial=0.5,
+    )
     record = cpdgal.run(study, cpdgal.Store(store), weights=True)
     scene, taught = study.load_scene(), record.labelled()[:count]
     windows = study.make_windows(scene, study.make_split(scene))

@@ -146,9 +146,11 @@ at_random = [name for name in list(looks)[:2] if looks[name]]
 if at_random:
     perplexities = (30,) if smoke else (5, 30, 100)
     panels = {
-        name.split(",")[0]: {f"perplexity {p}": placed(name, p) for p in perplexities}
+        name.split(",")[0]: {
+            f"perplexity {p}": placed(name, p) for p in perplexities
+        }
         for name in at_random
-    }  # fmt: skip
+    }
     classes = next(iter(looks[at_random[0]].values()))[2]
     islands = figures.embeddings(scene, classes, panels)
 else:

@@ -116,9 +116,12 @@ measures = {
     "calibration on the hold-out": lambda r: r.cycles.ECE.to_numpy(),
 }
 curves = {
-    title: {n: pd.DataFrame({r.study.seed: of(r) for r in each}) for n, each in there.items()}
+    title: {
+        n: pd.DataFrame({r.study.seed: of(r) for r in each})
+        for n, each in there.items()
+    }
     for title, of in measures.items()
-}  # fmt: skip
+}
 units = ["remaining pool (%)"] * 2 + ["entropy / log K", "ECE (points)"]
 if there:
     over = figures.panels_over_seeds(curves, "cycle", units, share_y=False)

@@ -25,11 +25,7 @@ FROM_RECORDS = {
         "stratified": False,
         "seed": 0,
     },
-    "06_embeddings": {
-        "profile": "paper",
-        "split": "random",
-        "stratified": False,
-    },
+    "06_embeddings": {"profile": "paper", "split": "random", "stratified": False},
     "07_model_improvement": {"profile": "paper", "cycles": 30},
     "08_entropy": {"profile": "paper", "cycles": 30},
     "09_low_label": {"profile": "paper", "stratified": False},

@@ -57,9 +57,15 @@ from cpdgal import figures
 
 # %%
 study = cpdgal.Study(
-    scene=scene_name, labels_path=labels_path, method=method, split=split,
-    query=query, profile=profile, seed=seed, **json.loads(changes),
-)  # fmt: skip
+    scene=scene_name,
+    labels_path=labels_path,
+    method=method,
+    split=split,
+    query=query,
+    profile=profile,
+    seed=seed,
+    **json.loads(changes),
+)
 print(study.name)
 print(study.protocol)
 print("changed from the defaults:", study.changes or "nothing")

@@ -421,9 +421,10 @@ def separated(points, classes) -> dict[str, float]:
     half = len(points) // 2
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(points[:half], classes[:half])
     return {
-        "silhouette": 100 * silhouette.mean(), "purity": 100 * (classes[nearest] == classes[:, None]).mean(),
+        "silhouette": 100 * silhouette.mean(),
+        "purity": 100 * (classes[nearest] == classes[:, None]).mean(),
         "probe": 100 * (probe.predict(points[half:]) == classes[half:]).mean(),
-    }  # fmt: skip
+    }
 
 
 def test_the_embeddings_show_the_records(pages, indian_pines):
@@ -457,13 +458,15 @@ def test_the_embeddings_show_the_records(pages, indian_pines):
 # Tables 2 to 6 once more: what a study changes in each setting, and the paper's OA.
 SIZES = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
 ABLATIONS = (
-    ([{"dim": d, "heads": h, "layers": n} for d, h, n in SIZES],
-     [94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27]),
+    (
+        [{"dim": d, "heads": h, "layers": n} for d, h, n in SIZES],
+        [94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27],
+    ),
     ([{"batch": size} for size in (8, 16, 32, 64, 128, 256)], [96.17, 97.42, 98.73, 98.94, 98.55, 98.50]),
     ([{"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8, None)], [97.64, 98.02, 98.42, 97.05, 98.94]),
     ([{"steps": t} for t in (5, 10, 100, 500, 1000)], [98.20, 98.28, 98.94, 98.42, 98.59]),
     ([{"method": name} for name in ("vit", "cpdgal-no-dgfr", "cpdgal-no-masking", "cpdgal")], [95.77, 97.64, 98.20, 98.94]),
-)  # fmt: skip
+)
 
 
 def ablated(records: dict, setting: dict) -> dict[int, float]:

@@ -25,10 +25,14 @@ def test_spread():
 @pytest.mark.parametrize(
     ("measured", "word"),
     [
-        ([97.0], "holds"), ([99.0, 98.0], "holds"), ([96.9, 96.8], "holds"), ([96.0], "holds in part"),
-        ([90.0, 96.0], "does not hold"), ([], "not run here"),
+        ([97.0], "holds"),
+        ([99.0, 98.0], "holds"),
+        ([96.9, 96.8], "holds"),
+        ([96.0], "holds in part"),
+        ([90.0, 96.0], "does not hold"),
+        ([], "not run here"),
     ],
-)  # fmt: skip
+)
 def test_a_published_figure_is_reached_or_not(measured, word):
     said = reached(97.34, dict(enumerate(measured)))
     assert said.word == word
@@ -147,9 +151,14 @@ def test_settings_and_labels_stand_beside_their_accuracies():
 
 def test_what_counts_as_extreme():
     assert claims.EXTREME == (
-        "1 of each class", "2 of each class", "3 of each class", "5 of each class", "5 % of the pool", "10 % of the pool",
+        "1 of each class",
+        "2 of each class",
+        "3 of each class",
+        "5 of each class",
+        "5 % of the pool",
+        "10 % of the pool",
         "20 % of the pool",
-    )  # fmt: skip
+    )
     assert set(claims.FEW_LABELS) - set(claims.EXTREME) == {"10 of each class", "30 % of the pool", "50 % of the pool"}
 
 
@@ -179,10 +188,12 @@ def test_emi_over_some_cycles():
 @pytest.mark.parametrize(
     ("first", "word"),
     [
-        ((0.0300, 0.0500, 0.0350), "holds"), ((0.0250, 0.0400, 0.0450), "holds in part"),
-        ((0.0020, 0.0500, 0.0350), "holds in part"), ((0.1000, 0.0500, 0.0350), "does not hold"),
+        ((0.0300, 0.0500, 0.0350), "holds"),
+        ((0.0250, 0.0400, 0.0450), "holds in part"),
+        ((0.0020, 0.0500, 0.0350), "holds in part"),
+        ((0.1000, 0.0500, 0.0350), "does not hold"),
     ],
-)  # fmt: skip
+)
 def test_the_first_emi_is_the_paper_s_or_not(first, word):
     groups = {name: [cycled(0, [value]), cycled(1, [value])] for name, value in zip(claims.FIRST_EMI, first, strict=True)}
     said = claims.emi_first(groups)
@@ -296,11 +307,13 @@ def test_a_peak_is_compared_over_shared_seeds():
 @pytest.mark.parametrize(
     ("words", "word"),
     [
-        (["holds", "holds"], "holds"), (["does not hold", "does not hold"], "does not hold"),
-        (["holds", "does not hold"], "holds in part"), (["holds in part", "holds in part"], "holds in part"),
+        (["holds", "holds"], "holds"),
+        (["does not hold", "does not hold"], "does not hold"),
+        (["holds", "does not hold"], "holds in part"),
+        (["holds in part", "holds in part"], "holds in part"),
         (["holds", "not run here"], "not run here"),
     ],
-)  # fmt: skip
+)
 def test_a_claim_of_several_parts(words, word):
     parts = {name: claims.Verdict(each, f"{each}!", "Said.") for name, each in zip("ab", words, strict=True)}
     assert together(parts) == (word, f"a {words[0]}!; b {words[1]}!", "Said. Said.")
@@ -388,8 +401,16 @@ def test_a_cut_recipe_is_no_evidence():
 def test_table_1_stands_beside_the_papers():
     table = claims.table_1(ended_peers(ssftt=[90.0, 92.0], cpdgal=[95.0]))
     assert table.loc["SSFTT"].tolist() == [
-        "512", "91.00 ± 1.41", "93.15", "90.00 ± 1.41", "90.03", "89.00 ± 1.41", "92.18", 2, "",
-    ]  # fmt: skip
+        "512",
+        "91.00 ± 1.41",
+        "93.15",
+        "90.00 ± 1.41",
+        "90.03",
+        "89.00 ± 1.41",
+        "92.18",
+        2,
+        "",
+    ]
     assert table.loc["CPDGAL", ["OA, %", "paper's OA", "paper's AA", "paper's kappa"]].tolist() == [
         "95.00",
         "97.34",

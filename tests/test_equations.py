@@ -213,9 +213,7 @@ def test_margin_is_section_2_5():
 @pytest.mark.parametrize(("use_dgfr", "use_masking"), [(True, True), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("pooling", ["mean", "centre"])
 def test_whole_network_is_section_2(use_dgfr, use_masking, pooling):
-    model = CPDGAL(
-        C, W, K, dim=D, heads=H, layers=3, steps=T, use_dgfr=use_dgfr, use_masking=use_masking, pooling=pooling
-    )  # fmt: skip
+    model = CPDGAL(C, W, K, dim=D, heads=H, layers=3, steps=T, use_dgfr=use_dgfr, use_masking=use_masking, pooling=pooling)
     model = randomised(model)
     x, t, noise = tensor(B, C, W, W), torch.tensor([2, 7, 10]), tensor(B, W * W, D, seed=2)
     out = model(x, t, noise)

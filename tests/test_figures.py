@@ -127,9 +127,12 @@ def test_figures_of_records_have_labelled_axes(runs):
     changes = pd.DataFrame({101: {"a": 1.0, "b": -2.0}, 102: {"a": 2.0, "b": np.nan}})
     far = pd.DataFrame({"distance": [1.0, 5.0], "accuracy": [90.0, 50.0]})
     drawn = [
-        figures.curves_over_seeds(runs, 97.0), figures.run_progress(runs["CPDGAL"][0]), figures.fall(ends),
-        figures.effects(changes, 1.0), figures.accuracy_by_distance({"CPDGAL": far}, 7),
-    ]  # fmt: skip
+        figures.curves_over_seeds(runs, 97.0),
+        figures.run_progress(runs["CPDGAL"][0]),
+        figures.fall(ends),
+        figures.effects(changes, 1.0),
+        figures.accuracy_by_distance({"CPDGAL": far}, 7),
+    ]
     assert all(labelled(figure) for figure in drawn)
 
 
@@ -232,11 +235,14 @@ def test_embeddings_have_a_panel_each_and_every_class_its_colour(scene):
 def test_sizes_show_what_was_run_and_what_the_paper_says():
     table = pd.DataFrame(
         {
-            "parameters": [3e3, 9e4, 4e5], "seconds": [10.0, 50.0, np.nan], "change": [-2.0, 0.0, np.nan],
-            "deviation": [0.5, 0.0, np.nan], "published": [-4.0, 0.0, -1.7],
+            "parameters": [3e3, 9e4, 4e5],
+            "seconds": [10.0, 50.0, np.nan],
+            "change": [-2.0, 0.0, np.nan],
+            "deviation": [0.5, 0.0, np.nan],
+            "published": [-4.0, 0.0, -1.7],
         },
         ["C1", "C7", "C10"],
-    )  # fmt: skip
+    )
     figure = figures.sizes(table)
     assert labelled(figure)
     np.testing.assert_array_equal(figure.axes[0].collections[0].get_offsets(), table[["parameters", "published"]])

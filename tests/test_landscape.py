@@ -212,13 +212,13 @@ def spectrum_of(*values):
 def test_the_verdicts_follow_their_rules():
     bowl, egg_box = (grid(f, size=41).loss for f in (lambda a, b: a**2 + b**2, lambda a, b: np.cos(9 * a) + np.cos(9 * b) + a))
     for losses, word in (
-        ((bowl, egg_box), "holds"), ((bowl, bowl), "holds in part"), ((egg_box, egg_box), "holds in part"),
+        ((bowl, egg_box), "holds"),
+        ((bowl, bowl), "holds in part"),
+        ((egg_box, egg_box), "holds in part"),
         ((egg_box, bowl), "does not hold"),
-    ):  # fmt: skip
+    ):
         assert landscape.verdict_convex(*([loss] * 3 for loss in losses))[0] == word
-    for widths, word in (
-        (([3, 4], [1, 2]), "holds"), (([2, 4], [1, 3]), "holds in part"), (([1, 2], [3, 4]), "does not hold")
-    ):  # fmt: skip
+    for widths, word in ((([3, 4], [1, 2]), "holds"), (([2, 4], [1, 3]), "holds in part"), (([1, 2], [3, 4]), "does not hold")):
         assert landscape.verdict_flat(*widths)[0] == word
     left, even, right = spectrum_of(-9, 0, 0, 0), spectrum_of(-1, 0, 1.1), spectrum_of(9, 0, 0, 0)
     for spectra, word in (((even, left), "holds"), ((even, right), "holds in part"), ((right, even), "does not hold")):

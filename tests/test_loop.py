@@ -79,9 +79,7 @@ def test_strategies_share_their_first_labels_so_curves_start_together(windows, s
 
 def test_the_open_choices_change_the_run(windows, split):
     base = run(windows, split)[1][-1].probabilities
-    for choice in (
-        {"warm_start": False}, {"keep_optimizer": True}, {"cw_mse_weight": 1.0}, {"detach_target": True},
-    ):  # fmt: skip
+    for choice in ({"warm_start": False}, {"keep_optimizer": True}, {"cw_mse_weight": 1.0}, {"detach_target": True}):
         assert not np.array_equal(run(windows, split, **choice)[1][-1].probabilities, base), choice
 
 
@@ -101,10 +99,14 @@ def same(cycle, other):
 @pytest.mark.parametrize(
     ("query", "options"),
     [
-        ("margin", {}), ("margin", {"warm_start": False}), ("margin", {"keep_optimizer": True}),
-        ("margin", {"warm_start": False, "keep_optimizer": True}), ("random", {}), ("bald", {}),
+        ("margin", {}),
+        ("margin", {"warm_start": False}),
+        ("margin", {"keep_optimizer": True}),
+        ("margin", {"warm_start": False, "keep_optimizer": True}),
+        ("random", {}),
+        ("bald", {}),
     ],
-)  # fmt: skip
+)
 def test_a_loop_goes_on_behind_any_cycle_as_if_never_stopped(windows, split, query, options):
     _, cycles = run(windows, split, query=query, **options)
     assert len(cycles) == 3

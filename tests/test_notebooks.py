@@ -134,9 +134,18 @@ def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
     small = ("-p", "components", 8) if "components" in known else ()
     small = ("-p", "changes", '{"components": 8}') if "changes" in known else small
     done = run_papermill(
-        ROOT, script.relative_to(ROOT).with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "synthetic",
-        "-p", "profile", "smoke", *(("-p", "store", tmp_path / "store") if "store" in known else ()), *small,
-    )  # fmt: skip
+        ROOT,
+        script.relative_to(ROOT).with_suffix(".ipynb"),
+        tmp_path / "x.ipynb",
+        "-p",
+        "scene_name",
+        "synthetic",
+        "-p",
+        "profile",
+        "smoke",
+        *(("-p", "store", tmp_path / "store") if "store" in known else ()),
+        *small,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 

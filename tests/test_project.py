@@ -39,9 +39,22 @@ def test_every_notebook_links_to_itself_on_colab():
 
 def test_a_file_imports_only_from_files_above_it():
     floors = [
-        "scenes", "windows", "splits", "model", "losses", "training", "metrics", "queries", "active", "peers", "study",
-        "claims", "landscape", "figures", "cli",
-    ]  # fmt: skip
+        "scenes",
+        "windows",
+        "splits",
+        "model",
+        "losses",
+        "training",
+        "metrics",
+        "queries",
+        "active",
+        "peers",
+        "study",
+        "claims",
+        "landscape",
+        "figures",
+        "cli",
+    ]
     assert {path.stem for path in (ROOT / "cpdgal").glob("*.py")} == {*floors, "__init__"} - {"peers"}
     for number, name in enumerate(floors):
         source = ROOT / "cpdgal" / ("peers/__init__.py" if name == "peers" else f"{name}.py")
@@ -70,16 +83,22 @@ def test_the_readme_s_numbers_are_those_of_the_committed_run():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     values = build.glued(ROOT / "notebooks" / "01_quickstart.ipynb")
     for name, followed_by in {
-        "OA": " % from", "labels": " labels", "share": " % of the labelled", "random": " %, a classifier",
-        "coordinates": " %, and", "blocks": " % when",
-    }.items():  # fmt: skip
+        "OA": " % from",
+        "labels": " labels",
+        "share": " % of the labelled",
+        "random": " %, a classifier",
+        "coordinates": " %, and",
+        "blocks": " % when",
+    }.items():
         assert values[f"quickstart-{name}"] + followed_by in readme, name
     values = build.glued(ROOT / "notebooks" / "03_comparison.ipynb")
     text = " ".join(readme.split())
     for sentence in (
-        "seeds on record so far: {comparison-seeds}", "an overall accuracy of {comparison-OA} % on Indian Pines",
-        "the paper's modules {comparison-vit} %", "row and column {comparison-spread-out} %",
-    ):  # fmt: skip
+        "seeds on record so far: {comparison-seeds}",
+        "an overall accuracy of {comparison-OA} % on Indian Pines",
+        "the paper's modules {comparison-vit} %",
+        "row and column {comparison-spread-out} %",
+    ):
         assert sentence.format_map(values) in text
 
 

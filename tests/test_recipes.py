@@ -118,9 +118,15 @@ def test_the_best_epoch_by_validation_is_kept(data):
         right.append(int((predict(model, [x[40:]]).argmax(1) == y[40:]).sum()))
 
     fit(
-        model, x[:40], y[:40], epochs=12, learning_rate=0.05, generator=torch.Generator().manual_seed(0),
-        validation=(x[40:], y[40:]), progress=look,
-    )  # fmt: skip
+        model,
+        x[:40],
+        y[:40],
+        epochs=12,
+        learning_rate=0.05,
+        generator=torch.Generator().manual_seed(0),
+        validation=(x[40:], y[40:]),
+        progress=look,
+    )
     best = max(range(12), key=lambda epoch: (right[epoch], epoch))
     assert right[best] > min(right)
     assert all(torch.equal(value, states[best][name]) for name, value in model.state_dict().items())
@@ -143,9 +149,16 @@ def test_on_a_plateau_the_rate_falls_to_a_tenth(data):
     optimizer = make_optimizer(model, learning_rate=1e-12)
     rates = []
     fit(
-        model, *data, epochs=8, learning_rate=1e-12, decay="tenth on plateau", validation=data, optimizer=optimizer,
-        generator=torch.Generator().manual_seed(0), progress=lambda: rates.append(optimizer.param_groups[0]["lr"]),
-    )  # fmt: skip
+        model,
+        *data,
+        epochs=8,
+        learning_rate=1e-12,
+        decay="tenth on plateau",
+        validation=data,
+        optimizer=optimizer,
+        generator=torch.Generator().manual_seed(0),
+        progress=lambda: rates.append(optimizer.param_groups[0]["lr"]),
+    )
     assert rates == pytest.approx([1e-12] * 4 + [1e-13] * 3 + [1e-14])
 
 

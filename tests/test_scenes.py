@@ -186,11 +186,7 @@ def test_a_wrong_name_lists_the_right_ones():
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [
-        ("indian_pines", {"labels_path": "mine.mat"}),
-        ("salinas", {"cube_key": "x"}),
-        ("synthetic", {"labels_path": "mine.mat"}),
-    ],
+    [("indian_pines", {"labels_path": "mine.mat"}), ("salinas", {"cube_key": "x"}), ("synthetic", {"labels_path": "mine.mat"})],
 )
 def test_what_a_known_scene_cannot_use_is_refused_not_ignored(name, given):
     with pytest.raises(SceneError, match=f"{name} brings its own ground truth and names; load it by its name alone"):

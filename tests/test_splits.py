@@ -39,9 +39,12 @@ def test_random_splits_deal_every_pixel_once(scene, share, stratified, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    scene=scenes(), share=st.sampled_from([0.1, 0.3]), block=st.integers(2, 9), window=st.integers(1, 5),
+    scene=scenes(),
+    share=st.sampled_from([0.1, 0.3]),
+    block=st.integers(2, 9),
+    window=st.integers(1, 5),
     seed=st.integers(0, 99),
-)  # fmt: skip
+)
 def test_no_window_of_the_holdout_overlaps_one_of_the_pool(scene, share, block, window, seed):
     try:
         split = block_split(scene, share, block=block, window=window, deals=5, rng=np.random.default_rng(seed))

@@ -20,16 +20,59 @@ from cpdgal.metrics import scores
 
 # One other value for every field that decides numbers, in the order of the fields.
 OTHER = {
-    "scene": "botswana", "labels_path": "truth.npy", "method": "vit", "split": "block", "query": "balanced-entropy",
-    "profile": "smoke", "seed": 1, "pool": 0.2, "initial": 0.1, "per_class": 5, "acquired": 0.03, "cycles": 31,
-    "epochs": 100, "batch": 16, "learning_rate": 0.01, "decay": "cosine", "optimizer": "adamw", "weight_decay": 0.1,
-    "augment": True, "validated": 0.2, "stratified": True, "score_every": 2, "judged": 100, "window": 9,
-    "components": 16, "scaling": "min-max", "padding": "reflect", "patch": 7, "dim": 64, "heads": 4, "layers": 5,
-    "steps": 50, "ffn_ratio": 2, "beta": 1.0, "static_masking": 0.5, "cw_mse_weight": 1.0, "detach_target": True,
-    "masked_above": "half", "refined_after_norm": False, "alpha_range": (0.99, 0.6), "alpha_clip": (0.02, 0.99),
-    "refinement": "last", "draws": 9, "mask_at_inference": False, "pooling": "centre", "warm_start": False,
-    "keep_optimizer": True, "stratified_pool": False, "pca": "pool", "whiten": False, "block": 14, "gap": 0,
-}  # fmt: skip
+    "scene": "botswana",
+    "labels_path": "truth.npy",
+    "method": "vit",
+    "split": "block",
+    "query": "balanced-entropy",
+    "profile": "smoke",
+    "seed": 1,
+    "pool": 0.2,
+    "initial": 0.1,
+    "per_class": 5,
+    "acquired": 0.03,
+    "cycles": 31,
+    "epochs": 100,
+    "batch": 16,
+    "learning_rate": 0.01,
+    "decay": "cosine",
+    "optimizer": "adamw",
+    "weight_decay": 0.1,
+    "augment": True,
+    "validated": 0.2,
+    "stratified": True,
+    "score_every": 2,
+    "judged": 100,
+    "window": 9,
+    "components": 16,
+    "scaling": "min-max",
+    "padding": "reflect",
+    "patch": 7,
+    "dim": 64,
+    "heads": 4,
+    "layers": 5,
+    "steps": 50,
+    "ffn_ratio": 2,
+    "beta": 1.0,
+    "static_masking": 0.5,
+    "cw_mse_weight": 1.0,
+    "detach_target": True,
+    "masked_above": "half",
+    "refined_after_norm": False,
+    "alpha_range": (0.99, 0.6),
+    "alpha_clip": (0.02, 0.99),
+    "refinement": "last",
+    "draws": 9,
+    "mask_at_inference": False,
+    "pooling": "centre",
+    "warm_start": False,
+    "keep_optimizer": True,
+    "stratified_pool": False,
+    "pca": "pool",
+    "whiten": False,
+    "block": 14,
+    "gap": 0,
+}
 
 
 # Keys and names
@@ -75,9 +118,12 @@ def test_a_key_does_not_depend_on_how_a_study_is_written_down():
 
 def values(field):
     kinds = {
-        bool: st.booleans(), int: st.integers(0, 10**6), float: st.floats(allow_nan=False, allow_infinity=False),
-        tuple: st.tuples(st.floats(0, 1), st.integers(0, 1)), type(None): st.none() | st.integers(0, 99),
-    }  # fmt: skip
+        bool: st.booleans(),
+        int: st.integers(0, 10**6),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        tuple: st.tuples(st.floats(0, 1), st.integers(0, 1)),
+        type(None): st.none() | st.integers(0, 99),
+    }
     choices = {"method", "split", "query", "profile", "decay", "optimizer", "scaling", "padding", "masked_above", "refinement"}
     choices |= {"pooling", "pca"}
     default = getattr(Study(), field)
@@ -100,10 +146,23 @@ def test_a_study_comes_back_from_its_form(chosen):
 @pytest.mark.parametrize(
     "scene",
     [
-        "../../etc/passwd.mat", "/", "..", ".", "", "-rf", "my scene (2).npy", "поле.mat", "ünïcode.npy", "CON.mat", "a\0b",
-        "a\nb", "C:\\data\\x.mat", "x" * 500 + ".mat", "~/x.json",
+        "../../etc/passwd.mat",
+        "/",
+        "..",
+        ".",
+        "",
+        "-rf",
+        "my scene (2).npy",
+        "поле.mat",
+        "ünïcode.npy",
+        "CON.mat",
+        "a\0b",
+        "a\nb",
+        "C:\\data\\x.mat",
+        "x" * 500 + ".mat",
+        "~/x.json",
     ],
-)  # fmt: skip
+)
 def test_a_file_s_name_is_safe_whatever_the_scene(tmp_path, scene):
     name = Study(scene=scene, seed=10**60).name
     assert re.fullmatch(r"[a-z0-9_]*(-[a-z0-9_]+){6}", name)
@@ -252,9 +311,23 @@ def test_a_record_is_what_the_loop_gives(record, synthetic):
 
 def test_provenance_says_where_and_when(record):
     assert set(record.provenance) == {
-        "cpdgal", "python", "torch", "numpy", "scipy", "scikit-learn", "system", "processor", "device", "threads", "checksum",
-        "commit", "start", "end", "resumed", "seconds",
-    }  # fmt: skip
+        "cpdgal",
+        "python",
+        "torch",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "system",
+        "processor",
+        "device",
+        "threads",
+        "checksum",
+        "commit",
+        "start",
+        "end",
+        "resumed",
+        "seconds",
+    }
     assert record.provenance["torch"] == torch.__version__
     assert record.provenance["resumed"] == 0
     assert record.provenance["start"] <= record.provenance["end"]
@@ -445,9 +518,21 @@ def test_weights_that_the_package_lacks_are_trained_into_the_folder(packaged, re
 def test_the_table_has_a_row_for_each_record(packaged, record, tmp_path):
     store = Store(tmp_path / "mine")
     columns = [
-        "key", "scene", "method", "split", "query", "profile", "seed", "changes", "labels", "share", "OA", "AA", "kappa",
+        "key",
+        "scene",
+        "method",
+        "split",
+        "query",
+        "profile",
+        "seed",
+        "changes",
+        "labels",
+        "share",
+        "OA",
+        "AA",
+        "kappa",
         "seconds",
-    ]  # fmt: skip
+    ]
     nothing = Store(tmp_path / "empty", packaged=False).table()
     assert list(nothing) == columns
     assert len(nothing) == 0

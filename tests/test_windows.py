@@ -25,9 +25,12 @@ def brute_force(windows: Windows, row: int, column: int) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    height=st.integers(2, 12), width=st.integers(2, 12), side=st.integers(1, 15), components=st.integers(1, 3),
+    height=st.integers(2, 12),
+    width=st.integers(2, 12),
+    side=st.integers(1, 15),
+    components=st.integers(1, 3),
     seed=st.integers(0, 2**16),
-)  # fmt: skip
+)
 def test_any_window_is_the_padded_slice(height, width, side, components, seed):
     rng = np.random.default_rng(seed)
     scene = Scene(
@@ -136,9 +139,12 @@ def test_bands_are_scaled_as_the_name_says(scene, scaling):
     x = scene.cube.reshape(-1, scene.bands).astype(float)
     whole = (x - x.min()) / (x.max() - x.min())
     expected = {
-        "band standard": (x - x.mean(0)) / x.std(0), "band min-max": (x - x.min(0)) / np.ptp(x, axis=0), "min-max": whole,
-        "min-max minus band means": whole - whole.mean(0), "none": x,
-    }[scaling]  # fmt: skip
+        "band standard": (x - x.mean(0)) / x.std(0),
+        "band min-max": (x - x.min(0)) / np.ptp(x, axis=0),
+        "min-max": whole,
+        "min-max minus band means": whole - whole.mean(0),
+        "none": x,
+    }[scaling]
     np.testing.assert_allclose(reduced(scene, scaling=scaling), expected, atol=1e-4 * np.abs(expected).max())
 
 

@@ -37,18 +37,25 @@ def names(path: Path) -> list[str]:
 def test_a_sweep_takes_every_combination_in_the_order_of_the_file(tmp_path):
     path = write_sweeps(tmp_path / "s.yml", a=[{"method": ["cpdgal", "vit"], "seed": [3, 1]}], b=[{"query": "random"}])
     assert list(studies(path)) == [
-        Study(method="cpdgal", seed=3), Study(method="cpdgal", seed=1), Study(method="vit", seed=3),
-        Study(method="vit", seed=1), Study(query="random"),
-    ]  # fmt: skip
+        Study(method="cpdgal", seed=3),
+        Study(method="cpdgal", seed=1),
+        Study(method="vit", seed=3),
+        Study(method="vit", seed=1),
+        Study(query="random"),
+    ]
 
 
 def test_variants_are_run_beside_the_plain_studies(tmp_path):
     variants = [{"pooling": "centre"}, {"alpha_range": [0.9, 0.1], "window": 5}]
     path = write_sweeps(tmp_path / "s.yml", a=[{"seed": [0, 1], "variants": variants}])
     assert list(studies(path)) == [
-        Study(seed=0), Study(seed=1), Study(seed=0, pooling="centre"), Study(seed=1, pooling="centre"),
-        Study(seed=0, alpha_range=(0.9, 0.1), window=5), Study(seed=1, alpha_range=(0.9, 0.1), window=5),
-    ]  # fmt: skip
+        Study(seed=0),
+        Study(seed=1),
+        Study(seed=0, pooling="centre"),
+        Study(seed=1, pooling="centre"),
+        Study(seed=0, alpha_range=(0.9, 0.1), window=5),
+        Study(seed=1, alpha_range=(0.9, 0.1), window=5),
+    ]
 
 
 def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
@@ -61,10 +68,12 @@ def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"method": "resnet"}, "method is one of"), ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
-        ({"sede": 0}, "'sede'"), ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
+        ({"method": "resnet"}, "method is one of"),
+        ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
+        ({"sede": 0}, "'sede'"),
+        ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
     path = write_sweeps(tmp_path / "s.yml", right=[{"seed": 0}], ours=[{"seed": 1}, wrong])
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}, sweep ours: .*{said}"):

@@ -35,10 +35,14 @@ class CAEVT(nn.Module):
             raise ValueError(f"CAEVT takes 29 bands or more, not {bands}: its encoder consumes 20 and pools the rest by 9")
         self.shape = (bands, window, window)
         self.encoder = nn.Sequential(
-            nn.Conv3d(1, 24, (11, 3, 3)), nn.BatchNorm3d(24), nn.PReLU(),
-            nn.Conv3d(24, 48, (11, 1, 1)), nn.BatchNorm3d(48), nn.PReLU(),
+            nn.Conv3d(1, 24, (11, 3, 3)),
+            nn.BatchNorm3d(24),
+            nn.PReLU(),
+            nn.Conv3d(24, 48, (11, 1, 1)),
+            nn.BatchNorm3d(48),
+            nn.PReLU(),
             nn.Conv3d(48, 48, (9, 1, 1), stride=(9, 1, 1)),
-        )  # fmt: skip
+        )
         slices = (bands - 20) // 9
         self.conv3x3 = nn.Sequential(nn.Conv2d(48 * slices, 32, 3), nn.BatchNorm2d(32), nn.SiLU())
         self.vit = MobileViTBlock(32)

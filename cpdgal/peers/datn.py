@@ -37,8 +37,7 @@ class DATN(nn.Module):
         self.locals = nn.ModuleList([LocalSpectralBlock(bands, 256), LocalSpectralBlock(256, 256)])
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                Block(width, SpectralAttention(window * window, scrambled)),
-                Block(width, WindowAttention(width, h, window)),
+                Block(width, SpectralAttention(window * window, scrambled)), Block(width, WindowAttention(width, h, window))
             )
             for width, h in zip(widths, heads, strict=True)
         )
@@ -74,10 +73,16 @@ class LocalSpectralBlock(nn.Module):
         super().__init__()
         self.enter = _conv(channels, dim)
         self.spectral = nn.Sequential(
-            nn.Conv3d(1, 12, (1, 1, 3), padding=(0, 0, 1), bias=False), nn.BatchNorm3d(12), nn.ReLU(),
-            nn.Conv3d(12, 12, (1, 1, 7), padding=(0, 0, 3), bias=False), nn.BatchNorm3d(12), nn.ReLU(),
-            nn.Conv3d(12, 1, (1, 1, 3), padding=(0, 0, 1), bias=False), nn.BatchNorm3d(1), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv3d(1, 12, (1, 1, 3), padding=(0, 0, 1), bias=False),
+            nn.BatchNorm3d(12),
+            nn.ReLU(),
+            nn.Conv3d(12, 12, (1, 1, 7), padding=(0, 0, 3), bias=False),
+            nn.BatchNorm3d(12),
+            nn.ReLU(),
+            nn.Conv3d(12, 1, (1, 1, 3), padding=(0, 0, 1), bias=False),
+            nn.BatchNorm3d(1),
+            nn.ReLU(),
+        )
         self.leave = _conv(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:

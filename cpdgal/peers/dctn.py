@@ -36,9 +36,16 @@ class DCTN(nn.Module):
     """
 
     def __init__(
-        self, bands: int = 200, window: int = 15, classes: int = 16, *,
-        groups: int = 11, group_width: int = 40, depths: tuple[int, int] = (11, 9), unused: bool = True,
-    ):  # fmt: skip
+        self,
+        bands: int = 200,
+        window: int = 15,
+        classes: int = 16,
+        *,
+        groups: int = 11,
+        group_width: int = 40,
+        depths: tuple[int, int] = (11, 9),
+        unused: bool = True,
+    ):
         super().__init__()
         dim = groups * group_width
         if window != 15:
@@ -62,9 +69,14 @@ class DCTN(nn.Module):
             self.spare_head = nn.Linear(368, classes)
         self.skip = nn.Conv2d(dim, WIDTH, 2, stride=2)
         self.cnn = nn.Sequential(
-            *_conv(dim, 128), *_conv(128, 128, 128), *_conv(128, 256), nn.MaxPool2d(2),
-            *_conv(256, 256), *_conv(256, 512), *_conv(512, 512, 512),
-        )  # fmt: skip
+            *_conv(dim, 128),
+            *_conv(128, 128, 128),
+            *_conv(128, 256),
+            nn.MaxPool2d(2),
+            *_conv(256, 256),
+            *_conv(256, 512),
+            *_conv(512, 512, 512),
+        )
         self.merge = nn.Conv2d(3 * WIDTH, WIDTH, 1)
         self.apply(_initialise)
 
@@ -93,9 +105,12 @@ class Embedding(nn.Module):
         )
         self.group = nn.Sequential(nn.Conv2d(bands + self.pad, dim, 1, groups=groups), nn.BatchNorm2d(dim), nn.ReLU())
         self.residual = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1, groups=groups), nn.BatchNorm2d(dim), nn.ReLU(),
-            nn.Conv2d(dim, dim, 5, padding=2, groups=groups), nn.BatchNorm2d(dim),
-        )  # fmt: skip
+            nn.Conv2d(dim, dim, 3, padding=1, groups=groups),
+            nn.BatchNorm2d(dim),
+            nn.ReLU(),
+            nn.Conv2d(dim, dim, 5, padding=2, groups=groups),
+            nn.BatchNorm2d(dim),
+        )
         self.shortcut = nn.Sequential(nn.Conv2d(dim, dim, 1), nn.BatchNorm2d(dim))
         self.down = nn.Conv2d(dim, dim, 3, stride=2)
 
@@ -119,10 +134,12 @@ class Block(nn.Module):
         self.attention = InteractiveAttention(dim, side, unused)
         self.norm_ffn = nn.GroupNorm(groups, dim)
         self.ffn = nn.Sequential(
-            nn.Conv2d(dim, 3 * dim, 1, bias=False), nn.GELU(),
-            nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=False), nn.GELU(),
+            nn.Conv2d(dim, 3 * dim, 1, bias=False),
+            nn.GELU(),
+            nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=False),
+            nn.GELU(),
             nn.Conv2d(3 * dim, dim, 1, bias=False),
-        )  # fmt: skip
+        )
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,9 +183,7 @@ class InteractiveAttention(nn.Module):
 
 def _gate(signals: int) -> nn.Sequential:
     # Two sigmoids in a row, as published.
-    return nn.Sequential(
-        nn.Conv1d(signals, 1, 1, bias=False), nn.Sigmoid(), nn.Conv1d(1, 1, 3, padding=1), nn.Sigmoid()
-    )  # fmt: skip
+    return nn.Sequential(nn.Conv1d(signals, 1, 1, bias=False), nn.Sigmoid(), nn.Conv1d(1, 1, 3, padding=1), nn.Sigmoid())
 
 
 def _conv(channels: int, out: int, groups: int = 1) -> list[nn.Module]:

@@ -35,16 +35,14 @@ class GSCViT(nn.Module):
 
     def __init__(
         self, bands: int = 200, window: int = 8, classes: int = 16, *, heads: int = 16, groups: int = 8, unused: bool = True
-    ):  # fmt: skip
+    ):
         super().__init__()
         if window < 4 or window % 4:
             raise ValueError(f"GSC-ViT takes windows whose side is a multiple of 4, not {window}")
         if groups < 1 or 64 % groups:
             raise ValueError(f"GSC-ViT takes a number of groups that divides 64, not {groups}")
         self.shape = (bands, window, window)
-        self.calibrate = nn.Sequential(
-            nn.Conv2d(bands, 256, 1), nn.BatchNorm2d(256), nn.ReLU(), nn.BatchNorm2d(256), nn.ReLU()
-        )  # fmt: skip
+        self.calibrate = nn.Sequential(nn.Conv2d(bands, 256, 1), nn.BatchNorm2d(256), nn.ReLU(), nn.BatchNorm2d(256), nn.ReLU())
         self.stages = nn.Sequential(Stage(256, 128, heads, groups), Stage(128, 64, heads, groups))
         if unused:
             self.spare = nn.Conv2d(64, 128, 3)

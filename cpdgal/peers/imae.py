@@ -84,9 +84,11 @@ class Embedding(nn.Module):
     def __init__(self, dim: int):
         super().__init__()
         self.volume = nn.Sequential(
-            nn.Conv3d(1, 8, (7, 3, 3), padding=(3, 1, 1), bias=False), nn.BatchNorm3d(8), nn.ReLU(),
+            nn.Conv3d(1, 8, (7, 3, 3), padding=(3, 1, 1), bias=False),
+            nn.BatchNorm3d(8),
+            nn.ReLU(),
             nn.AdaptiveAvgPool3d((16, None, None)),
-        )  # fmt: skip
+        )
         self.pixel = nn.Sequential(nn.Conv2d(8 * 16, dim, 1, bias=False), nn.BatchNorm2d(dim), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:

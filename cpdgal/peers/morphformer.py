@@ -32,9 +32,7 @@ class MorphFormer(nn.Module):
         When there are fewer than 9 bands.
     """
 
-    def __init__(
-        self, bands: int = 200, window: int = 11, classes: int = 16, *, position: bool = False, classify: bool = True
-    ):  # fmt: skip
+    def __init__(self, bands: int = 200, window: int = 11, classes: int = 16, *, position: bool = False, classify: bool = True):
         super().__init__()
         if bands < 9:
             raise ValueError(f"MorphFormer takes 9 bands or more, not {bands}: its spectral kernel is 9 deep")

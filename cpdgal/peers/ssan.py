@@ -36,19 +36,16 @@ class SSAN(nn.Module):
         momentum = 0.05 if original else 0.1
         act = nn.ReLU if original else nn.Identity
         self.spectral = nn.Sequential(
-            nn.Conv3d(1, 32, (1, 1, 7), padding=(0, 0, 3)), act(),
-            nn.Conv3d(32, 32, (1, 1, 7), padding=(0, 0, 3)), act(),
-        )  # fmt: skip
+            nn.Conv3d(1, 32, (1, 1, 7), padding=(0, 0, 3)), act(), nn.Conv3d(32, 32, (1, 1, 7), padding=(0, 0, 3)), act()
+        )
         self.attention1 = NonLocal(channels, 64 if original else channels // 2, act, bias, momentum)
         self.attention2 = NonLocal(64, 64 if original else 32, act, bias, momentum)
         # The port calls its second block twice.
         self.attention3 = NonLocal(64, 64, act, bias, momentum) if original else self.attention2
         self.conv1 = nn.Sequential(
             nn.Conv2d(channels, 64, 3, padding=1, bias=bias), nn.BatchNorm2d(64, momentum=momentum), nn.ReLU()
-        )  # fmt: skip
-        self.conv2 = nn.Sequential(
-            nn.Conv2d(64, 64, 3, padding=1, bias=bias), nn.BatchNorm2d(64, momentum=momentum), nn.ReLU()
-        )  # fmt: skip
+        )
+        self.conv2 = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, bias=bias), nn.BatchNorm2d(64, momentum=momentum), nn.ReLU())
         self.head = nn.Sequential(
             nn.Linear(64 * window * window, 256, bias=bias),
             nn.Identity() if original else nn.Dropout(0.5),
@@ -79,9 +76,7 @@ class NonLocal(nn.Module):
     def __init__(self, channels: int, inner: int, act: type[nn.Module], bias: bool, momentum: float):
         super().__init__()
         self.value = nn.Sequential(nn.Conv2d(channels, inner, 1), act())
-        self.out = nn.Sequential(
-            nn.Conv2d(inner, channels, 1, bias=bias), nn.BatchNorm2d(channels, momentum=momentum), act()
-        )  # fmt: skip
+        self.out = nn.Sequential(nn.Conv2d(inner, channels, 1, bias=bias), nn.BatchNorm2d(channels, momentum=momentum), act())
         self.query = nn.Sequential(nn.Conv2d(channels, inner, 1), act())
         self.key = nn.Sequential(nn.Conv2d(channels, inner, 1), act())
         nn.init.zeros_(self.out[1].weight)

@@ -35,10 +35,15 @@ class SST(nn.Module):
             raise ValueError(f"SST takes windows of 3 pixels a side or more, not {window}")
         self.shape = (bands, window, window)
         self.cnn = nn.Sequential(
-            *_conv(1, 16), *_conv(16, 16), nn.MaxPool2d(2, ceil_mode=True),
-            *_conv(16, 32), *_conv(32, 32), nn.MaxPool2d(2, ceil_mode=True),
-            *_conv(32, DIM), *_conv(DIM, DIM),
-        )  # fmt: skip
+            *_conv(1, 16),
+            *_conv(16, 16),
+            nn.MaxPool2d(2, ceil_mode=True),
+            *_conv(16, 32),
+            *_conv(32, 32),
+            nn.MaxPool2d(2, ceil_mode=True),
+            *_conv(32, DIM),
+            *_conv(DIM, DIM),
+        )
         self.position = nn.Parameter(torch.randn(1, bands, DIM) * 0.02)
         self.dense = nn.ModuleList(nn.Linear(earlier * DIM, DIM) for earlier in range(2, BLOCKS + 1))
         self.blocks = nn.ModuleList(EncoderBlock() for _ in range(BLOCKS))
