@@ -14,7 +14,7 @@ from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
 from .splits import Split, draw, draw_each, portion
-from .training import features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
+from .training import diagnose, features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
 from .windows import Windows
 
 # Classes from (scene, labelled positions, asked positions) without a network, as `cpdgal.metrics` has two.
@@ -100,6 +100,7 @@ class Cycle:
     scores: dict[str, float]  # OA, AA and kappa in percent; empty where the cycle was not scored
     probabilities: np.ndarray | None  # (hold-out, k)
     candidates: np.ndarray  # (what is left of the pool, k) class probabilities
+    diagnostics: dict[str, float]  # what the network's modules do to these, as `cpdgal.training.diagnose` says
     seconds: float
     state: dict[str, Tensor]  # everything that the next cycle depends on: give it back as `resume`
 
@@ -199,7 +200,13 @@ def active_learning(
             if (protocol.cycles - cycle) % protocol.score_every == 0:
                 judged = learner.predict(split.holdout, judging)
                 measured = scores(targets[split.holdout], judged.argmax(1))
-            candidates = learner.predict(np.setdiff1d(split.pool, labelled), generator)
+            left = np.setdiff1d(split.pool, labelled)
+            candidates = learner.predict(left, generator)
+            seconds = perf_counter() - start
+            # With draws of their own, so that a run is the same with and without this look.
+            own = np.random.SeedSequence(seed, spawn_key=(4, cycle)).generate_state(1, np.uint64)[0]
+            looking = torch.Generator(windows.device).manual_seed(int(own >> np.uint64(1)))
+            diagnostics = learner.diagnose(left, candidates, looking)
             state = {
                 "cycle": torch.tensor(cycle),
                 "labelled": torch.from_numpy(labelled),
@@ -209,7 +216,7 @@ def active_learning(
                 "query": torch.frombuffer(bytearray(json.dumps(query_rng.bit_generator.state).encode()), dtype=torch.uint8),
                 **learner.state(),
             }
-            yield Cycle(cycle, labelled, losses, measured, judged, candidates, perf_counter() - start, state)
+            yield Cycle(cycle, labelled, losses, measured, judged, candidates, diagnostics, seconds, state)
 
 
 def _first_labels(protocol: Protocol, pool: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -275,6 +282,12 @@ class _Network:
     def draws(self, positions, count, generator) -> np.ndarray:
         return predict_draws(self.model, self.windows.batches(positions), count, generator).numpy()
 
+    def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
+        if not len(positions):
+            return {}
+        answers = torch.from_numpy(probabilities.argmax(1))
+        return diagnose(self.model, lambda: self.windows.batches(positions), answers, generator)
+
     def state(self) -> dict[str, Tensor]:
         return state_of(self.model, self.optimizer if self.keep_optimizer else None)
 
@@ -301,6 +314,9 @@ class _FloorLearner:
 
     def draws(self, positions, count, generator) -> np.ndarray:
         raise ValueError("a floor has no draws to choose by; ask it margin, random or farthest-first questions")
+
+    def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         return {}

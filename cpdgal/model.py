@@ -45,6 +45,12 @@ class CPDGAL(nn.Module):
         alpha_1 and alpha_T before training, on a line between.
     alpha_clip
         the range alpha_t is clipped to ("a reasonable range", Section 2.2).
+    alpha_form
+        how alpha_t stays in that range: "clamp", or "sigmoid", whose gradient does not die at the clip.
+    residual_blocks
+        a residual around each of the two denoising blocks, each with its own zero start.
+    residual_denoiser
+        the residual of Eq. 7; without it the denoiser's output is F_theta alone.
     refinement
         DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
         "average": the mean of Z_final over `draws` draws of t and noise.
@@ -79,6 +85,9 @@ class CPDGAL(nn.Module):
         static_masking=None,
         alpha_range=(0.99, 0.5),
         alpha_clip=(0.01, 0.99),
+        alpha_form="clamp",
+        residual_blocks=False,
+        residual_denoiser=True,
         refinement="identity",
         draws=8,
         mask_at_inference=True,
@@ -90,7 +99,10 @@ class CPDGAL(nn.Module):
             raise ValueError(f"pooling is 'mean' or 'centre', not {pooling!r}")
         self.embedding = PatchEmbedding(bands, window, patch, dim)
         tokens = self.embedding.tokens
-        self.dgfr = DGFR(dim, tokens, steps, alpha_range, alpha_clip, refinement, draws) if use_dgfr else None
+        schedule = {"alpha_range": alpha_range, "alpha_clip": alpha_clip, "alpha_form": alpha_form}
+        denoiser = {"residual_blocks": residual_blocks, "residual_denoiser": residual_denoiser}
+        inference = {"refinement": refinement, "draws": draws}
+        self.dgfr = DGFR(dim, tokens, steps, **schedule, **denoiser, **inference) if use_dgfr else None
         learned = ContextualMasking(dim, beta) if static_masking is None else StaticMasking(dim, static_masking)
         self.masking = learned if use_masking else None
         self.blocks = nn.ModuleList(EncoderBlock(dim, heads, ffn_ratio) for _ in range(layers))
@@ -150,24 +162,39 @@ class DGFR(nn.Module):
         steps: int,
         alpha_range=(0.99, 0.5),
         alpha_clip=(0.01, 0.99),
+        alpha_form="clamp",
+        residual_blocks=False,
+        residual_denoiser=True,
         refinement="identity",
         draws=8,
     ):
         super().__init__()
         if refinement not in ("identity", "last", "average"):
             raise ValueError(f"refinement is 'identity', 'last' or 'average', not {refinement!r}")
+        if alpha_form not in ("clamp", "sigmoid"):
+            raise ValueError(f"alpha_form is 'clamp' or 'sigmoid', not {alpha_form!r}")
         self.tokens, self.steps = tokens, steps
-        self.schedule = nn.Parameter(torch.linspace(*alpha_range, steps))
-        self.clip, self.refinement, self.draws = alpha_clip, refinement, draws
+        self.clip, self.form, self.refinement, self.draws = alpha_clip, alpha_form, refinement, draws
+        self.residual_blocks, self.residual_denoiser = residual_blocks, residual_denoiser
+        self.schedule = nn.Parameter(self._schedule(torch.linspace(*alpha_range, steps)))
         self.phi = nn.Linear(1, dim)
         self.blocks = nn.Sequential(*(_denoising_block(dim) for _ in range(2)))
-        # F_theta starts at zero, so D_theta is "identity mapping at initialization" (Section 2.2).
-        nn.init.zeros_(self.blocks[-1][-1].weight)
-        nn.init.zeros_(self.blocks[-1][-1].bias)
+        # What stands beside a residual starts at zero, so D_theta is "identity mapping at initialization" (Section 2.2).
+        for block in self.blocks if residual_blocks else self.blocks[-1:] if residual_denoiser else ():
+            nn.init.zeros_(block[-1].weight)
+            nn.init.zeros_(block[-1].bias)
 
     def alpha(self) -> Tensor:
-        """(T,) the clipped schedule of Eq. 4."""
-        return self.schedule.clamp(*self.clip)
+        """(T,) the schedule of Eq. 4, within its range."""
+        low, high = self.clip
+        return self.schedule.clamp(low, high) if self.form == "clamp" else low + (high - low) * self.schedule.sigmoid()
+
+    def _schedule(self, alpha: Tensor) -> Tensor:
+        """The parameter that gives ``alpha`` (T,) before training; a sigmoid never reaches its ends, so 1 % stays to each."""
+        if self.form == "clamp":
+            return alpha
+        low, high = self.clip
+        return ((alpha - low) / (high - low)).clamp(0.01, 0.99).logit()
 
     def time_embedding(self, t: Tensor) -> Tensor:
         """Eq. 5: t (b,) in 1..T -> e_t (b, d)."""
@@ -175,7 +202,10 @@ class DGFR(nn.Module):
 
     def denoise(self, z_t: Tensor) -> Tensor:
         """Eq. 7: the residual denoiser D; z_t (b, n, d) already carries its time embedding (Eq. 6)."""
-        return z_t + self.blocks(z_t)
+        z = z_t
+        for block in self.blocks:
+            z = z + block(z) if self.residual_blocks else block(z)
+        return z_t + z if self.residual_denoiser else z
 
     def forward(self, z: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Tensor:
         """Refine Z (b, n, d) into Z_final (b, n, d), Eq. 8.
@@ -265,9 +295,12 @@ class ContextualMasking(nn.Module):
         """z (b, n, d) and attention (b, h, n, n) -> Z_m (b, n, d) and M_b (b, n)."""
         mean = attention.mean(1)  # Eq. 12: (b, n, n), row = from, column = to
         importance = mean.mean(1)  # Eq. 13: attention received, (b, n)
-        gamma = torch.sigmoid(self.scale * mean.amax(2).mean(1))  # Eq. 14: (b,)
-        mask = torch.sigmoid(self.beta * (gamma[:, None] - importance))  # Eq. 15
-        return (1 - mask[..., None]) * z + mask[..., None] * self.mask_token, mask  # Eq. 16
+        mask = torch.sigmoid(self.beta * (self.gamma(mean)[:, None] - importance))  # Eq. 15
+        return masked(z, mask, self.mask_token), mask
+
+    def gamma(self, mean: Tensor) -> Tensor:
+        """Eq. 14: attention, the mean over heads (b, n, n) -> (b,)."""
+        return torch.sigmoid(self.scale * mean.amax(2).mean(1))
 
 
 class StaticMasking(nn.Module):
@@ -288,7 +321,12 @@ class StaticMasking(nn.Module):
         mask = torch.full(z.shape[:2], self.probability, dtype=z.dtype, device=z.device)
         if self.training:
             mask = mask.bernoulli(generator=generator)
-        return (1 - mask[..., None]) * z + mask[..., None] * self.mask_token, mask  # Eq. 16
+        return masked(z, mask, self.mask_token), mask
+
+
+def masked(z: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    """Eq. 16: tokens z (b, n, d) give way to the mask token (1, d) by M_b (b, n)."""
+    return (1 - mask[..., None]) * z + mask[..., None] * mask_token
 
 
 METHODS = {

@@ -68,6 +68,9 @@ SIZES = (
     "static_masking",
     "alpha_range",
     "alpha_clip",
+    "alpha_form",
+    "residual_blocks",
+    "residual_denoiser",
     "refinement",
     "draws",
     "mask_at_inference",
@@ -168,6 +171,9 @@ class Study:
     refined_after_norm: bool = True
     alpha_range: tuple[float, float] = (0.99, 0.5)
     alpha_clip: tuple[float, float] = (0.01, 0.99)
+    alpha_form: str = "clamp"
+    residual_blocks: bool = False
+    residual_denoiser: bool = True
     refinement: str = "identity"
     draws: int = 8
     mask_at_inference: bool = True
@@ -190,6 +196,7 @@ class Study:
             "split": ("random", "block", "validation"),
             "pca": ("scene", "pool"),
             "masked_above": ("mean", "half"),
+            "alpha_form": ("clamp", "sigmoid"),
             "refinement": ("identity", "last", "average"),
             "pooling": ("mean", "centre"),
         }
@@ -352,6 +359,7 @@ class Record:
     entropy: np.ndarray  # (cycles, 10) what is left of the pool by predictive entropy / log k, in equal bins of 0..1
     calibration: pd.DataFrame  # reliability diagram at the end: count, confidence, accuracy
     provenance: dict  # versions, machine, start, end, seconds of each cycle
+    diagnostics: pd.DataFrame = field(default_factory=pd.DataFrame)  # by cycle: what DGFR and CM do; empty where unknown
     path: Path | None = field(default=None, repr=False)  # where it was read from
 
     @property
@@ -370,6 +378,7 @@ class Record:
             "queried": _columns(self.queried),
             "entropy": self.entropy.tolist(),
             "calibration": _columns(self.calibration),
+            **({"diagnostics": _columns(self.diagnostics)} if self.diagnostics.size else {}),
         }
 
     def to_json(self) -> str:
@@ -397,6 +406,7 @@ class Record:
                 np.array(content["entropy"]),
                 pd.DataFrame(content["calibration"]).astype({"confidence": float, "accuracy": float}),
                 content["provenance"],
+                pd.DataFrame(content.get("diagnostics", {}), dtype=float),
                 path,
             )
         except OSError as error:
@@ -448,8 +458,8 @@ class Record:
         return predict(self.network(scene), batches).argmax(1).reshape(scene.labels.shape).numpy() + 1, split
 
     def differences(self, other: "Record") -> list[str]:
-        """The parts in which the results of two records differ; empty when they are the same to the bit."""
-        return [part for part, value in self.results.items() if value != other.results[part]]
+        """The parts that two records have and in which their results differ; empty when they are the same to the bit."""
+        return [part for part, value in self.results.items() if value != other.results.get(part, value)]
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list]:
@@ -712,7 +722,7 @@ def _checksum(study: Study) -> str:
 def _run(study: Study, store: Store, device: str, weights: bool, progress: bool, stop: Event) -> Record:
     """Run a study, or go on with it, and save its record."""
     threads, made_with = torch.get_num_threads(), {**versions(device), "checksum": study.checksum}
-    log = {"versions": made_with, "start": _now(), "resumed": 0, "cycles": [], "entropy": [], "seconds": []}
+    log = {"versions": made_with, "start": _now(), "resumed": 0, "cycles": [], "entropy": [], "diagnostics": [], "seconds": []}
     state = None
     if kept := store.load_checkpoint(study):
         if kept[1]["versions"] == made_with:
@@ -783,6 +793,7 @@ def _note(log: dict, cycle: Cycle, scene: Scene, split: Split) -> None:
         log["confusion"] = confusion_matrix(truth, predicted, labels=np.arange(scene.classes)).tolist()
     log["cycles"].append({name: None if value != value else value for name, value in row.items()})
     log["entropy"].append(entropy_histogram(cycle.candidates).tolist())
+    log["diagnostics"].append(cycle.diagnostics)
     log["seconds"].append(round(cycle.seconds, 3))
 
 
@@ -813,7 +824,15 @@ def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log:
     }
     calibration = pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float})
     return Record(
-        study, cycles, classes, np.array(log["confusion"]), queried, np.array(log["entropy"]), calibration, provenance
+        study,
+        cycles,
+        classes,
+        np.array(log["confusion"]),
+        queried,
+        np.array(log["entropy"]),
+        calibration,
+        provenance,
+        diagnostics=pd.DataFrame(log["diagnostics"], dtype=float),
     )
 
 

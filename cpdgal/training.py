@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
 from .losses import cw_mse
-from .model import CPDGAL
+from .model import CPDGAL, ContextualMasking, masked
 
 # What the learning rate does within a training: by name, for `fit`.
 DECAYS = {
@@ -259,6 +259,71 @@ def predict_draws(model: nn.Module, batches: Iterable[Tensor], draws: int, gener
             z = model.embedding(x)
             drawn.append(torch.stack([model(x, *model.dgfr.draw(z, generator)).logits.softmax(1) for _ in range(draws)]))
         return torch.cat(drawn, 1).cpu()
+
+
+def diagnose(
+    model: nn.Module, batches: Callable[[], Iterable[Tensor]], answers: Tensor, generator: torch.Generator
+) -> dict[str, float]:
+    """What DGFR and contextual masking do in a trained network, on windows whose `answers` (n,) are known.
+
+    Parameters
+    ----------
+    batches
+        gives the windows, n in all, as often as it is called.
+    generator
+        steps t and noise come from it.
+
+    Returns
+    -------
+    Of the schedule alpha_t: `alpha_mean`, `alpha_min`, and `alpha_clipped`, the share of the steps on an end of the range,
+    where a clamp has no gradient. `noise_share`: the norm of (1 - alpha_t) times the noise over that of its token, the mean.
+    Of M_b: `mask_mean`, its deviation between the tokens of a window, `mask_within`, and between windows, `mask_between`.
+    `gamma` (Eq. 14, the mean) and its `gamma_scale`. The share of the answers that change when every token is masked by the
+    mean of M_b, `changed_by_constant_mask`, and when DGFR acts as in training, `changed_by_dgfr`. Without the module, or where
+    it does not act in evaluation, its entries are missing.
+    """
+    dgfr, masking = getattr(model, "dgfr", None), getattr(model, "masking", None)
+    found = {}
+    if dgfr is not None:
+        with torch.no_grad():
+            alpha, (low, high) = dgfr.alpha(), dgfr.clip
+            found |= {"alpha_mean": alpha.mean(), "alpha_min": alpha.min()}
+            found |= {"alpha_clipped": ((alpha <= low) | (alpha >= high)).float().mean()}
+            found |= {"noise_share": torch.cat([_noise_share(model, x, generator) for x in batches()]).mean()}
+        again = predict_draws(model, batches(), 1, generator)[0].argmax(1)
+        found |= {"changed_by_dgfr": (again != answers).float().mean()}
+    if isinstance(masking, ContextualMasking) and model.mask_at_inference:
+        with _evaluation(model):
+            masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x) for x in batches()), strict=True))
+        found |= {"mask_mean": masks.mean(), "mask_within": masks.std(1, correction=0).mean()}
+        found |= {
+            "mask_between": masks.mean(1).std(correction=0),
+            "gamma": gammas.mean(),
+            "gamma_scale": masking.scale.detach(),
+        }
+
+        def constant(module, inputs, output):
+            return masked(inputs[0], torch.full_like(output[1], masks.mean()), module.mask_token), output[1]
+
+        with masking.register_forward_hook(constant):
+            again = predict(model, batches()).argmax(1)
+        found |= {"changed_by_constant_mask": (again != answers).float().mean()}
+    return {name: float(value) for name, value in found.items()}
+
+
+def _noise_share(model: CPDGAL, x: Tensor, generator: torch.Generator) -> Tensor:
+    """(b, n) the norm of the noise that DGFR adds in training over that of its token, for windows x."""
+    z = model.embedding(x)
+    t, noise = model.dgfr.draw(z, generator)
+    return ((1 - model.dgfr.alpha()[t - 1])[:, None] * noise.norm(dim=2)) / z.norm(dim=2)
+
+
+def _mask_and_gamma(model: CPDGAL, x: Tensor) -> tuple[Tensor, Tensor]:
+    """M_b (b, n) and gamma (b,) for windows x, as in evaluation."""
+    z = model.embedding(x)
+    z = z if model.dgfr is None else model.dgfr(z)
+    attention = model.blocks[0].attention_weights(z)
+    return model.masking(z, attention)[1], model.masking.gamma(attention.mean(1))
 
 
 @contextmanager

@@ -54,7 +54,13 @@ SHORT = {"acquired": 0.06, "cycles": 8, "epochs": 40}
 NAMES = {
     "window = 5": "1: window 5",
     "window = 9": "1: window 9",
+    "residual_blocks = True": "1: residual denoising blocks",
+    "residual_denoiser = False": "1: denoiser without its residual",
+    "residual_blocks = True, residual_denoiser = False": "1: residual blocks alone",
     "cw_mse_weight = 0.0": "2: CW-MSE weight 0",
+    "cw_mse_weight = 0.003": "2: CW-MSE weight 0.003",
+    "cw_mse_weight = 0.01": "2: CW-MSE weight 0.01",
+    "cw_mse_weight = 0.03": "2: CW-MSE weight 0.03",
     "cw_mse_weight = 1.0": "2: CW-MSE weight 1",
     "detach_target = True": "2: CW-MSE target detached",
     "masked_above = half": "3: masked where above one half",
@@ -63,6 +69,7 @@ NAMES = {
     "alpha_range = [0.99, 0.01]": "5: schedule down to 0.01",
     "alpha_range = [0.99, 0.9]": "5: schedule down to 0.9",
     "alpha_clip = [0.2, 0.8]": "5: clipped to 0.2..0.8",
+    "alpha_form = sigmoid": "5: sigmoid schedule",
     "mask_at_inference = False": "6: no mask at inference",
     "warm_start = False": "7: each training from scratch",
     "keep_optimizer = True": "7: Adam's state kept",
@@ -78,6 +85,7 @@ validated = [
     record
     for record in cpdgal.Store(store).records()
     if record.study.split == "validation"
+    and record.study.method == "cpdgal"
     and SHORT.items() <= record.study.changes.items()
 ]
 

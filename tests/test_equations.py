@@ -66,13 +66,14 @@ def paper_embedding(x, p, patch):  # Eq. 1-3
     return z
 
 
-def paper_denoiser(z_t, p):  # Eq. 7
-    residual = z_t
+def paper_denoiser(z_t, p, residual_blocks=False, residual_denoiser=True):  # Eq. 7
+    f = z_t
     for block in "01":
-        residual = layer_norm(residual, p[f"blocks.{block}.0.weight"], p[f"blocks.{block}.0.bias"])
-        residual = gelu(residual @ p[f"blocks.{block}.1.weight"].T + p[f"blocks.{block}.1.bias"])
-        residual = residual @ p[f"blocks.{block}.3.weight"].T + p[f"blocks.{block}.3.bias"]
-    return z_t + residual
+        hidden = layer_norm(f, p[f"blocks.{block}.0.weight"], p[f"blocks.{block}.0.bias"])
+        hidden = gelu(hidden @ p[f"blocks.{block}.1.weight"].T + p[f"blocks.{block}.1.bias"])
+        hidden = hidden @ p[f"blocks.{block}.3.weight"].T + p[f"blocks.{block}.3.bias"]
+        f = f + hidden if residual_blocks else hidden
+    return z_t + f if residual_denoiser else f
 
 
 def paper_dgfr(z, t, noise, p, steps, clip=(0.01, 0.99)):  # Eq. 4-8
@@ -155,6 +156,21 @@ def test_schedule_is_clipped_and_one_entry_a_step():
     assert ((dgfr.alpha() > 0) & (dgfr.alpha() < 1)).all()
 
 
+def test_a_sigmoid_schedule_stays_within_its_range_and_keeps_its_gradient_at_the_ends():
+    dgfr = DGFR(D, W * W, T, alpha_range=(0.9, 0.3), alpha_clip=(0.2, 0.95), alpha_form="sigmoid").double()
+    agree(dgfr.alpha(), 0.2 + 0.75 * sigmoid(numbers(dgfr)["schedule"]))
+    np.testing.assert_allclose(dgfr.alpha().detach(), np.linspace(0.9, 0.3, T), atol=1e-6)  # float32 before training
+    at_the_clip = [DGFR(D, W * W, T, alpha_range=(0.99, 0.99), alpha_form=form) for form in ("sigmoid", "clamp")]
+    with torch.no_grad():
+        at_the_clip[1].schedule += 0.1  # where training had taken it
+    for dgfr in at_the_clip:
+        dgfr.alpha().sum().backward()
+    assert (at_the_clip[0].schedule.grad > 0).all()
+    assert (at_the_clip[1].schedule.grad == 0).all()
+    with pytest.raises(ValueError, match=r"^alpha_form is 'clamp' or 'sigmoid', not 'tanh'$"):
+        DGFR(D, W * W, T, alpha_form="tanh")
+
+
 def test_time_embedding_is_equation_5():
     dgfr = randomised(DGFR(D, W * W, T))
     t = torch.tensor([1, 5, T])
@@ -162,10 +178,26 @@ def test_time_embedding_is_equation_5():
     agree(dgfr.time_embedding(t), np.array([1, 5, T])[:, None] / T * p["phi.weight"][:, 0] + p["phi.bias"])
 
 
-def test_denoiser_is_equation_7():
-    dgfr = randomised(DGFR(D, W * W, T))
+@pytest.mark.parametrize("residual_denoiser", [True, False])
+@pytest.mark.parametrize("residual_blocks", [True, False])
+def test_denoiser_is_equation_7(residual_blocks, residual_denoiser):
+    readings = {"residual_blocks": residual_blocks, "residual_denoiser": residual_denoiser}
+    dgfr = randomised(DGFR(D, W * W, T, **readings))
     z_t = tensor(B, W * W, D)
-    agree(dgfr.denoise(z_t), paper_denoiser(z_t.numpy(), numbers(dgfr)))
+    agree(dgfr.denoise(z_t), paper_denoiser(z_t.numpy(), numbers(dgfr), **readings))
+
+
+def test_the_denoiser_starts_as_the_identity_where_a_residual_lets_it():
+    z_t = tensor(B, W * W, D)
+    starts = {
+        (blocks, denoiser): DGFR(D, W * W, T, residual_blocks=blocks, residual_denoiser=denoiser).double().denoise(z_t)
+        for blocks in (False, True)
+        for denoiser in (False, True)
+    }
+    agree(starts[False, True], z_t.numpy())
+    agree(starts[True, False], z_t.numpy())
+    agree(starts[True, True], 2 * z_t.numpy())
+    assert starts[False, False].std() > 0.01  # neither zero nor the tokens: nothing to start from
 
 
 @pytest.mark.parametrize("t", [[1, 4, 10], [10, 10, 2]])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import cpdgal
+from cpdgal import Windows, training
 from cpdgal.active import PAPER
 
 SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1, score_every=1)
@@ -238,3 +239,73 @@ def test_predict_leaves_the_mode_and_gives_probabilities(windows):
     assert model.training
     assert probabilities.shape == (30 * 32, 4)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(30 * 32))
+
+
+# What the modules do
+
+
+def small_network(scene, **options):
+    windows = Windows(scene, 3, 4)
+    model = cpdgal.build("cpdgal", bands=4, window=3, classes=scene.classes, dim=8, heads=2, layers=1, steps=20, **options)
+    return model, windows, lambda: windows.batches(np.arange(200))
+
+
+def looked_at(model, batches, seed=0):
+    answers = cpdgal.predict(model, batches()).argmax(1)
+    return training.diagnose(model, batches, answers, torch.Generator().manual_seed(seed))
+
+
+def test_what_the_modules_do_is_what_a_plain_reading_of_them_gives(scene):
+    model, windows, batches = small_network(scene, alpha_range=(1.2, 0.4))
+    with torch.no_grad():
+        model.masking.scale.fill_(-3.0)
+    found = looked_at(model, batches)
+    alpha = np.clip(np.linspace(1.2, 0.4, 20), 0.01, 0.99)
+    assert found["alpha_mean"] == pytest.approx(alpha.mean())
+    assert found["alpha_min"] == pytest.approx(0.4)
+    assert found["alpha_clipped"] == pytest.approx(np.mean(alpha == 0.99))
+    z = model.embedding(windows[np.arange(200)])
+    attention = model.blocks[0].attention_weights(z).detach().numpy()
+    mean = attention.mean(1)
+    gamma = 1 / (1 + np.exp(3 * mean.max(2).mean(1)))
+    mask = 1 / (1 + np.exp(-2 * (gamma[:, None] - mean.mean(1))))
+    assert found["gamma"] == pytest.approx(gamma.mean(), rel=1e-5)
+    assert found["gamma_scale"] == -3.0
+    assert found["mask_mean"] == pytest.approx(mask.mean(), rel=1e-5)
+    assert found["mask_within"] == pytest.approx(mask.std(1).mean(), rel=1e-3)
+    assert found["mask_between"] == pytest.approx(mask.mean(1).std(), rel=1e-3)
+    expected = (1 - alpha).mean() * np.sqrt(8) * (1 / z.detach().norm(dim=2)).mean().item()  # chi with 8 degrees, roughly
+    assert found["noise_share"] == pytest.approx(expected, rel=0.15)
+
+
+def test_modules_that_do_nothing_are_found_out_and_so_are_those_that_do(scene):
+    model, _, batches = small_network(scene, alpha_range=(1.0, 1.0), alpha_clip=(0.01, 1.0))
+    inert = looked_at(model, batches)  # no noise, a denoiser that is the identity but for the time embedding, an even mask
+    assert inert["noise_share"] == 0
+    assert inert["alpha_clipped"] == 1
+    assert inert["changed_by_constant_mask"] <= 0.02
+    with torch.no_grad():
+        model.dgfr.schedule.fill_(0.01)
+        model.masking.beta = 200.0
+        model.blocks[0].qkv.weight.mul_(30)
+        model.masking.mask_token.fill_(3.0)
+    active = looked_at(model, batches)
+    assert active["changed_by_dgfr"] > 0.05 >= inert["changed_by_dgfr"]
+    assert active["changed_by_constant_mask"] > 0.05 > inert["changed_by_constant_mask"]
+    assert active["mask_within"] > 10 * inert["mask_within"]
+    assert looked_at(model, batches) == active  # a function of its generator, and the network is left as it was
+
+
+def test_what_a_network_lacks_is_not_looked_at(scene):
+    names = {}
+    for name in ("cpdgal", "cpdgal-no-dgfr", "cpdgal-no-masking", "vit"):
+        windows = Windows(scene, 3, 4)
+        model = cpdgal.build(name, bands=4, window=3, classes=scene.classes, dim=8, heads=2, layers=1)
+        names[name] = set(looked_at(model, lambda windows=windows: windows.batches(np.arange(50))))
+    assert names["vit"] == set()
+    assert names["cpdgal-no-dgfr"] & names["cpdgal-no-masking"] == set()
+    assert names["cpdgal"] == names["cpdgal-no-dgfr"] | names["cpdgal-no-masking"]
+    model, _, batches = small_network(scene, mask_at_inference=False)
+    assert set(looked_at(model, batches)) == names["cpdgal-no-masking"]
+    model, _, batches = small_network(scene, static_masking=0.3)
+    assert set(looked_at(model, batches)) == names["cpdgal-no-masking"]

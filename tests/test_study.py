@@ -61,6 +61,9 @@ OTHER = {
     "refined_after_norm": False,
     "alpha_range": (0.99, 0.6),
     "alpha_clip": (0.02, 0.99),
+    "alpha_form": "sigmoid",
+    "residual_blocks": True,
+    "residual_denoiser": False,
     "refinement": "last",
     "draws": 9,
     "mask_at_inference": False,
@@ -125,7 +128,7 @@ def values(field):
         type(None): st.none() | st.integers(0, 99),
     }
     choices = {"method", "split", "query", "profile", "decay", "optimizer", "scaling", "padding", "masked_above", "refinement"}
-    choices |= {"pooling", "pca"}
+    choices |= {"pooling", "pca", "alpha_form"}
     default = getattr(Study(), field)
     if field in choices:
         return st.sampled_from([default, OTHER[field]])
@@ -307,6 +310,17 @@ def test_a_record_is_what_the_loop_gives(record, synthetic):
     assert [cycle.scores for cycle in cycles] == record.cycles[["OA", "AA", "kappa"]].to_dict("records")
     assert cycles[-1].labelled.tolist() == record.queried.position.tolist()
     assert all(torch.equal(value, record.network(synthetic).state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_a_record_says_what_the_modules_did_and_to_look_changes_no_number(record, tmp_path, monkeypatch):
+    assert len(record.diagnostics) == SMALL.cycles + 1
+    assert record.diagnostics.notna().all(axis=None)
+    pd.testing.assert_frame_equal(Record.read(record.path).diagnostics, record.diagnostics)
+    monkeypatch.setattr(cpdgal.active, "diagnose", lambda *args: {})
+    blind = run(SMALL, tmp_path)
+    assert blind.diagnostics.empty
+    assert "diagnostics" not in json.loads(blind.path.read_text())
+    assert blind.differences(record) == record.differences(blind) == []
 
 
 def test_provenance_says_where_and_when(record):

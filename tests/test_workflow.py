@@ -128,7 +128,7 @@ def planned(folder: Path, *seeds: int, store="store") -> set[str]:
     sweeps = write_sweeps(folder / "planned.yml", right=[SMALL | {"seed": list(seeds)}])
     done = finished(snakemake(sweeps, "--cores", "1", "--dry-run", store=store), folder)
     assert done.returncode == 0, done.stdout
-    return set(re.findall(r"wildcards: name=(\S+)", done.stdout))
+    return {Path(path).stem for path in re.findall(r"output: (\S+)", done.stdout)}
 
 
 @needs_snakemake
@@ -140,6 +140,18 @@ def test_a_batch_leaves_a_record_and_an_executed_notebook_for_every_study(batch)
         record = Record.read(folder / "store" / f"{name}.json")
         assert record.study == Study(**SMALL, seed=seed, checksum=record.study.checksum)
         assert "What it reached" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
+@needs_snakemake
+def test_studies_are_run_in_the_order_of_the_list(tmp_path):
+    folder = workplace(tmp_path)
+    floor = {"scene": "synthetic", "profile": "smoke", "method": "coordinates", "query": "random", "cycles": 0}
+    seeds = [5, 3, 8, 1, 9, 2]
+    sweeps = write_sweeps(folder / "order.yml", second=[floor | {"seed": seeds[:3]}], first=[floor | {"seed": seeds[3:]}])
+    done = finished(snakemake(sweeps, "--cores", "1"), folder)
+    assert done.returncode == 0, done.stdout
+    started = [Path(path).stem for path in re.findall(r"output: (\S+)", done.stdout)]
+    assert started == names(sweeps)
 
 
 @needs_snakemake
@@ -209,7 +221,7 @@ def test_a_study_that_slurm_cuts_off_goes_on_and_ends_in_the_same_record(slurm, 
                 time.sleep(0.2)
             listed = ["squeue", "--noheader", "--states=RUNNING", "--format=%i %k"]
             running = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
-            (job,) = (line.split()[0] for line in running if long.name in line)
+            (job,) = (line.split()[0] for line in running if "study_6" in line)
             subprocess.run(["scancel", job], check=True)
             assert process.wait() not in (0, 124, 137), output.read_text()
         finally:
@@ -220,7 +232,7 @@ def test_a_study_that_slurm_cuts_off_goes_on_and_ends_in_the_same_record(slurm, 
     with output.open("w") as file:
         again = subprocess.run(command, stdout=file, check=False, **together)
     assert again.returncode == 0, output.read_text()
-    assert re.search(r"^study +1$", output.read_text(), re.M)
+    assert re.findall(r"^(study_\d+) +1$", output.read_text(), re.M) == ["study_6"]
     assert records() == set(names(sweeps)) == {path.stem for path in (folder / "runs" / "studies").glob("*.ipynb")}
     resumed = Record.read(store / f"{long.name}.json")
     assert resumed.provenance["resumed"] >= 1
