@@ -26,7 +26,7 @@ def ahead(windows: cpdgal.Windows) -> int:
     """As most public code does: scores padded with zeros, and a loop that copies a window for every pixel."""
     scene, margin = windows.scene, WINDOW // 2
     height, width, bands = scene.cube.shape
-    scores = windows.reduction.transform(scene.cube.reshape(-1, bands)).reshape(height, width, COMPONENTS)
+    scores = windows.projection.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, COMPONENTS)
     padded = np.zeros((height + 2 * margin, width + 2 * margin, COMPONENTS))
     padded[margin:-margin, margin:-margin] = scores
     copies = np.zeros((height * width, WINDOW, WINDOW, COMPONENTS))

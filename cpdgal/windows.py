@@ -1,14 +1,15 @@
-"""Windows: a scene scaled, reduced and padded, and cut out around pixels only when asked for."""
+"""Windows: a scene projected and padded, and cut out around pixels only when asked for."""
 
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
 
 from .scenes import Scene
@@ -24,11 +25,96 @@ SCALINGS = {
 PADDINGS = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
 
 
+class Projection:
+    """Scaling and PCA, fitted on the spectra of one scene, kept with a network, and applied to any scene of as many bands.
+
+    Parameters
+    ----------
+    components
+        number of principal components; 0 keeps the bands.
+    whiten
+        scale the scores to unit variance.
+    scaling
+        a name of `SCALINGS`, for the bands before the PCA.
+
+    Raises
+    ------
+    ValueError
+        For an unknown scaling, and for spectra of another number of bands than it was fitted on.
+    """
+
+    def __init__(self, components: int = 15, *, whiten: bool = True, scaling: str = "band standard"):
+        if scaling not in SCALINGS:
+            raise ValueError(f"{scaling!r} is none of {', '.join(SCALINGS)}")
+        pca = [PCA(components, whiten=whiten, svd_solver="covariance_eigh")] if components else []
+        self.pipeline = make_pipeline(*(step() for step in _SCALERS[scaling]), *pca)
+
+    @property
+    def bands(self) -> int:
+        """The number of bands that it was fitted on."""
+        return self.pipeline.n_features_in_
+
+    def fit(self, spectra: np.ndarray) -> "Projection":
+        """Fit on spectra (n, bands)."""
+        self.pipeline.fit(spectra)
+        return self
+
+    def scores(self, scene: Scene) -> np.ndarray:
+        """float32 (height, width, components), or all bands scaled."""
+        height, width, bands = scene.cube.shape
+        if bands != self.bands:
+            raise ValueError(f"{scene.name} has {bands} bands, and the scaling was fitted on {self.bands}")
+        return self.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1).astype(np.float32)
+
+    def state(self) -> dict[str, Tensor]:
+        """What was fitted, by step and name."""
+        return {
+            f"{number}.{name}": torch.as_tensor(value)
+            for number, (_, step) in enumerate(self.pipeline.steps)
+            for name, value in vars(step).items()
+            if name.endswith("_") and isinstance(value, (int, float, np.number, np.ndarray))
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> "Projection":
+        """Take a `state` in place of fitting; the projection is then the one that was fitted, to the bit."""
+        for name, value in state.items():
+            number, attribute = name.split(".")
+            setattr(self.pipeline[int(number)], attribute, value.numpy() if value.ndim else value.item())
+        return self
+
+
+class _WholeRange(TransformerMixin, BaseEstimator):
+    """The range of all values together, to [0, 1]."""
+
+    def fit(self, x: np.ndarray, y=None) -> "_WholeRange":
+        self.low_, self.high_, self.n_features_in_ = float(x.min()), float(x.max()), x.shape[1]
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.low_) / (self.high_ - self.low_ or 1.0)
+
+
+class _AsTheyCome(_WholeRange):
+    """The bands as they are."""
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+
+_SCALERS = {
+    "band standard": (StandardScaler,),
+    "band min-max": (MinMaxScaler,),
+    "min-max": (_WholeRange,),
+    "min-max minus band means": (_WholeRange, partial(StandardScaler, with_std=False)),
+    "none": (_AsTheyCome,),
+}
+
+
 class Windows:
     """Square windows of principal-component scores, or of bands, around the labelled pixels of a scene.
 
-    Bands are scaled, reduced by PCA, and the image is padded. Only this one image is kept; a window is copied out of it when
-    it is asked for, so memory does not grow with the number of windows.
+    The scene is projected and padded. Only this one image is kept; a window is copied out of it when it is asked for, so memory
+    does not grow with the number of windows.
 
     Parameters
     ----------
@@ -38,17 +124,15 @@ class Windows:
         side in pixels. The window of the pixel (r, c) covers rows r - window // 2 up to, not including,
         r - window // 2 + window, and columns likewise: its pixel stands at [window // 2, window // 2], so an even
         window reaches one pixel further up and left than down and right.
-    components
-        number of principal components; 0 keeps the bands.
-    whiten
-        scale the scores to unit variance.
-    scaling
-        a name of `SCALINGS`, for the bands before the PCA.
+    components, whiten, scaling
+        as for `Projection`.
     padding
         "zero", "reflect" at the edge pixel, or "symmetric", which repeats it.
     fit_on
         labelled pixels (positions as in ``windows[...]``) that the scaling and the PCA are fitted on;
         None fits on every pixel of the scene, as the paper's preprocessing reads (open decision 10).
+    projection
+        one that is fitted already; the four before it are then not asked for.
     device
         where windows are delivered.
 
@@ -61,51 +145,42 @@ class Windows:
     def __init__(
         self,
         scene: Scene,
-        window=7,
-        components=15,
+        window: int = 7,
+        components: int = 15,
         *,
-        whiten=True,
-        scaling="band standard",
-        padding="zero",
+        whiten: bool = True,
+        scaling: str = "band standard",
+        padding: str = "zero",
         fit_on=None,
-        device="cpu",
+        projection: Projection | None = None,
+        device: str = "cpu",
     ):
-        for value, known in ((scaling, SCALINGS), (padding, PADDINGS)):
-            if value not in known:
-                raise ValueError(f"{value!r} is none of {', '.join(known)}")
-        if window < 1:
-            raise ValueError(f"a window has a side of at least 1 pixel, not {window}")
-        bands = scene.bands
-        fitted_on = scene.cube.reshape(-1, bands) if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
-        if not 0 <= components <= min(fitted_on.shape):
-            raise ValueError(
-                f"{scene.name}: {components} components from {bands} bands and {len(fitted_on)} pixels; "
-                f"choose 1 to {min(fitted_on.shape)}, or 0 for the bands themselves"
-            )
-        self.scene, self.window, self.device, self._padding = scene, window, device, PADDINGS[padding]
-        self.channels = components or bands
-        pca = [PCA(components, whiten=whiten, svd_solver="covariance_eigh")] if components else []
-        self.reduction = make_pipeline(*_scalers(scaling, fitted_on), *pca).fit(fitted_on)
-        self._rows = self._padded(scene)
+        if padding not in PADDINGS:
+            raise ValueError(f"{padding!r} is none of {', '.join(PADDINGS)}")
+        reach = max(64, 2 * max(scene.labels.shape) - 1)
+        if not 1 <= window <= reach:
+            raise ValueError(f"{scene.name}: a window has a side of 1 to {reach} pixels, not {window}")
+        if projection is None:
+            spectra = scene.cube.reshape(-1, scene.bands) if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
+            if not 0 <= components <= min(spectra.shape):
+                raise ValueError(
+                    f"{scene.name}: {components} components from {scene.bands} bands and {len(spectra)} pixels; "
+                    f"choose 1 to {min(spectra.shape)}, or 0 for the bands themselves"
+                )
+            projection = Projection(components, whiten=whiten, scaling=scaling).fit(spectra)
+        self.scene, self.window, self.projection, self.padding, self.device = scene, window, projection, padding, device
+        scores = projection.scores(scene)
+        self.channels = scores.shape[2]
+        before, after = window // 2, (window - 1) // 2
+        padded = np.pad(scores, ((before, after), (before, after), (0, 0)), mode=PADDINGS[padding])
+        self._rows = padded.reshape(len(padded), -1)  # bands innermost: a row of a window is one run of numbers
 
     def on(self, scene: Scene) -> "Windows":
-        """The windows of another scene through this one's scaling and PCA.
+        """The windows of another scene through this one's projection.
 
         Raises ``ValueError`` when the scene has another number of bands.
         """
-        if scene.bands != self.scene.bands:
-            raise ValueError(f"{scene.name} has {scene.bands} bands, and the scaling was fitted on {self.scene.bands}")
-        other = copy(self)
-        other.scene, other._rows = scene, self._padded(scene)
-        return other
-
-    def _padded(self, scene: Scene) -> np.ndarray:
-        """The scores of the scene, padded; bands innermost: a row of a window is one run of numbers."""
-        height, width, bands = scene.cube.shape
-        scores = self.reduction.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1)
-        before, after = self.window // 2, (self.window - 1) // 2
-        padded = np.pad(scores.astype(np.float32), ((before, after), (before, after), (0, 0)), mode=self._padding)
-        return padded.reshape(len(padded), -1)
+        return Windows(scene, self.window, padding=self.padding, projection=self.projection, device=self.device)
 
     def __len__(self) -> int:
         return len(self.scene.pixels)
@@ -132,23 +207,6 @@ class Windows:
         height, width = self.scene.labels.shape
         for part in _parts(height * width, size):
             yield self.at(*np.divmod(np.arange(part.start, min(part.stop, height * width)), width))
-
-
-def _scalers(scaling: str, fitted_on: np.ndarray) -> list:
-    """The steps before the PCA. Whole-scene ranges are a function of two numbers, the lowest and the highest."""
-    if scaling == "band standard":
-        return [StandardScaler()]
-    if scaling == "band min-max":
-        return [MinMaxScaler()]
-    if scaling == "none":
-        return [FunctionTransformer()]
-    low, high = float(fitted_on.min()), float(fitted_on.max())
-    whole = FunctionTransformer(_ranged, kw_args={"low": low, "high": high})
-    return [whole] if scaling == "min-max" else [whole, StandardScaler(with_std=False)]
-
-
-def _ranged(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    return (x - low) / (high - low or 1.0)
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

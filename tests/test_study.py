@@ -465,10 +465,10 @@ def test_a_validation_run_judges_by_that_split(synthetic, tmp_path):
 def test_the_pca_can_be_fitted_on_the_pool_alone(synthetic):
     study = replace(SMALL, pca="pool")
     split = study.make_split(synthetic)
-    on_pool = study.make_windows(synthetic, split).reduction
-    by_hand = cpdgal.Windows(synthetic, 3, 4, fit_on=split.pool).reduction
+    on_pool = study.make_windows(synthetic, split).projection.pipeline
+    by_hand = cpdgal.Windows(synthetic, 3, 4, fit_on=split.pool).projection.pipeline
     np.testing.assert_array_equal(on_pool[-1].components_, by_hand[-1].components_)
-    assert not np.array_equal(on_pool[-1].components_, SMALL.make_windows(synthetic, split).reduction[-1].components_)
+    assert not np.array_equal(on_pool[-1].components_, SMALL.make_windows(synthetic, split).projection.pipeline[-1].components_)
 
 
 @pytest.mark.parametrize("method", ["coordinates", "spectra"])

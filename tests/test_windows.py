@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ def brute_force(windows: Windows, row: int, column: int) -> np.ndarray:
     """The window around a pixel, cut from the scores padded on every side by more than is needed."""
     scene, side = windows.scene, windows.window
     height, width, bands = scene.cube.shape
-    scores = windows.reduction.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1)
+    scores = windows.projection.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1)
     padded = np.pad(scores, ((side, side), (side, side), (0, 0)))
     top, left = row - side // 2 + side, column - side // 2 + side
     return padded[top : top + side, left : left + side].transpose(2, 0, 1)
@@ -49,7 +50,7 @@ def test_any_window_is_the_padded_slice(height, width, side, components, seed):
 def test_the_pixel_stands_where_the_convention_says(scene, side):
     windows = Windows(scene, side, 3)
     row, column = scene.pixels[100]
-    scores = windows.reduction.transform(scene.cube[row, column][None])[0]
+    scores = windows.projection.pipeline.transform(scene.cube[row, column][None])[0]
     np.testing.assert_allclose(windows[[100]][0, :, side // 2, side // 2], scores, rtol=1e-5, atol=1e-6)
 
 
@@ -98,7 +99,8 @@ def test_no_copy_of_all_windows_is_made(scene):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"window": 0}, "a window has a side of at least 1 pixel, not 0"),
+        ({"window": 0}, "synthetic: a window has a side of 1 to 64 pixels, not 0"),
+        ({"window": 999}, "synthetic: a window has a side of 1 to 64 pixels, not 999"),
         ({"components": 21}, "synthetic: 21 components from 20 bands and 960 pixels; choose 1 to 20"),
         ({"components": -1}, "choose 1 to 20"),
         ({"components": 10, "fit_on": [1, 2, 3]}, "10 components from 20 bands and 3 pixels; choose 1 to 3"),
@@ -114,7 +116,9 @@ def test_another_cube_is_seen_through_the_fitted_reduction(scene):
     brighter = Scene(scene.cube * 1.5, scene.labels, name="brighter")
     seen, at = windows.on(brighter), [0, 100, 500]
     for window, (row, column) in zip(seen[at], scene.pixels[at], strict=True):
-        np.testing.assert_allclose(window[:, 1, 1], windows.reduction.transform(brighter.cube[row, column][None])[0], atol=1e-5)
+        np.testing.assert_allclose(
+            window[:, 1, 1], windows.projection.pipeline.transform(brighter.cube[row, column][None])[0], atol=1e-5
+        )
         np.testing.assert_allclose(window, brute_force(seen, row, column), rtol=1e-5, atol=1e-6)
     assert not torch.allclose(seen[at], Windows(brighter, 3, 5)[at], atol=1e-2)
     torch.testing.assert_close(windows.on(scene)[at], windows[at], rtol=0, atol=0)
@@ -167,3 +171,14 @@ def test_the_edge_is_padded_as_the_name_says(scene, padding, mode):
 def test_an_unknown_scaling_or_padding_lists_the_known(scene, wrong):
     with pytest.raises(ValueError, match="is none of"):
         cpdgal.Windows(scene, **wrong)
+
+
+@pytest.mark.parametrize("components", [0, 3])
+@pytest.mark.parametrize("scaling", cpdgal.windows.SCALINGS)
+def test_a_projection_comes_back_from_its_state_to_the_bit(scene, scaling, components):
+    fitted = cpdgal.Windows(scene, 1, components, scaling=scaling).projection
+    content = safetensors.torch.save(fitted.state())
+    again = cpdgal.windows.Projection(components, scaling=scaling).restore(safetensors.torch.load(content))
+    elsewhere = cpdgal.load_scene("synthetic", height=12, width=14, bands=20, classes=3, seed=4)
+    assert again.scores(elsewhere).tobytes() == fitted.scores(elsewhere).tobytes()
+    assert fitted.bands == again.bands == 20
