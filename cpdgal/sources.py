@@ -147,9 +147,10 @@ def _verified_file(entry: dict) -> Path:
                 try:
                     return _download(url, entry, Path(temporary) / name).replace(cache / name)
                 except (requests.RequestException, TimeoutError, ValueError) as error:
-                    reasons.append(f"{urlsplit(url).netloc} ({type(error).__name__})")
+                    reason = type(error).__name__ if isinstance(error, requests.RequestException) else error
+                    reasons.append(f"{urlsplit(url).netloc} ({reason})")
     except OSError as error:
-        raise SceneError(f"{name} cannot be written to {cache} ({error.strerror}); {by_hand}") from error
+        raise SceneError(f"{name} cannot be written to {cache} ({error.strerror or error}); {by_hand}") from error
     raise SceneError(f"{name} could not be downloaded from {' or '.join(reasons)}, and {missing}; {by_hand}")
 
 
@@ -189,7 +190,7 @@ def _download(url: str, entry: dict, path: Path) -> Path:
         arrived = 0
         while not wait([done], PATIENCE).done:
             if file.tell() - arrived < PATIENCE * SLOWEST:
-                raise TimeoutError
+                raise TimeoutError("too slow")
             arrived = file.tell()
         done.result()
     if not _is_verified(path, entry):
