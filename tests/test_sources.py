@@ -4,7 +4,7 @@ import http.server
 import json
 import socketserver
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import numpy as np
@@ -186,11 +186,9 @@ def test_a_mirror_that_trickles_is_given_up(mirror, monkeypatch, tmp_path, befor
     class Trickle(socketserver.BaseRequestHandler):
         def handle(self):
             self.request.sendall(before)
-            while not stopped.wait(0.02):
-                try:
+            with suppress(OSError):
+                while not stopped.wait(0.02):
                     self.request.sendall(b"x")
-                except OSError:
-                    return
 
     monkeypatch.setattr(sources, "PATIENCE", 0.4)
     file = sources.SCENES["botswana"]["cube"]
@@ -203,6 +201,24 @@ def test_a_mirror_that_trickles_is_given_up(mirror, monkeypatch, tmp_path, befor
         monkeypatch.setitem(file, "mirrors", [f"{base}/Botswana.mat", good])
         assert load_scene("botswana").classes == 14
         stopped.set()
+
+
+def test_a_mirror_that_never_ends_is_left_after_the_file_s_size(mirror, monkeypatch):
+    sent = []
+
+    class Endless(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with suppress(OSError):
+                while len(sent) < 100:
+                    self.request.sendall(bytes(2**20))
+                    sent.append(2**20)
+
+    with serving(Endless) as base:
+        monkeypatch.setitem(sources.SCENES["botswana"]["cube"], "mirrors", [f"{base}/Botswana.mat"])
+        with pytest.raises(SceneError, match=r"could not be downloaded from 127.0.0.1:\d+ \(another file\), and"):
+            load_scene("botswana")
+    assert len(sent) < 100
 
 
 def test_a_slow_mirror_that_sends_enough_is_waited_for(mirror, monkeypatch):
