@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
+from .sources import SCENES
 from .splits import Split, draw, draw_each, portion
 from .training import diagnose, features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
 from .windows import Windows
@@ -62,21 +63,14 @@ class Protocol:
         return portion(self.acquired, remaining) if self.acquired else 0
 
 
-# The paper's values for each scene (Section 3); a scene that the paper does not have follows Indian Pines.
-PAPER = {
-    "indian_pines": Protocol(),
-    "botswana": Protocol(batch=64),
-    "salinas": Protocol(pool=0.02, initial=0.10, acquired=0.10, cycles=10, epochs=50),
-}
-
-
 def protocol(scene: str, profile: str = "paper") -> Protocol:
     """The protocol of a scene at a profile.
 
-    "paper" as published; "ablation" with half the cycles of twice the size and shorter trainings, for comparisons of many
-    settings; "quick" for minutes on two cores; "smoke" for seconds.
+    "paper" as published (Section 3; a scene that the paper does not have follows Indian Pines); "ablation" with half the
+    cycles of twice the size and shorter trainings, for comparisons of many settings; "quick" for minutes on two cores;
+    "smoke" for seconds.
     """
-    published = PAPER.get(scene, PAPER["indian_pines"])
+    published = Protocol(**SCENES.get(scene, {}).get("protocol", {}))
     profiles = {
         "paper": published,
         "ablation": replace(published, acquired=0.04, cycles=15, epochs=60),

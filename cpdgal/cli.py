@@ -15,7 +15,7 @@ import typer
 from .figures import painted
 from .model import METHODS
 from .peers import PEERS, size
-from .scenes import PUBLIC_SCENES, load_scene
+from .sources import SCENES, load_scene
 from .study import Record, RecordError, Store, Study, run, versions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -25,10 +25,12 @@ StoreOption = Annotated[Path, typer.Option("--store", help="the folder of record
 @app.command()
 def scenes() -> None:
     """List the scenes that are known by name."""
-    typer.echo("indian_pines  comes with the package tensorly")
     typer.echo("synthetic     made up, for trying things out")
-    for name, entry in PUBLIC_SCENES.items():
-        typer.echo(f"{name:13} {entry['cube'][0]} and {entry['labels'][0]}, from CPDGAL_DATA_DIR or downloaded")
+    for name, entry in SCENES.items():
+        if "package" in entry:
+            typer.echo(f"{name:13} comes with the package {entry['package']}")
+        else:
+            typer.echo(f"{name:13} {entry['cube']['file']} and {entry['labels']['file']}, from CPDGAL_DATA_DIR or downloaded")
 
 
 @app.command()

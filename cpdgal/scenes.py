@@ -1,18 +1,14 @@
-"""Scenes: a hyperspectral cube with its ground truth, from a name, from files, from arrays, or made up."""
+"""Scenes: a hyperspectral cube with its ground truth, from arrays or from files."""
 
 import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat, whosmat
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
-from scipy.spatial import cKDTree
+from scipy.ndimage import gaussian_filter
 
 
 class SceneError(ValueError):
@@ -34,6 +30,9 @@ class Scene:
         K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
     band_centers_nm
         (bands,) wavelengths in nm, where known.
+    palette
+        (K, 3) RGB in 0..1, a colour for each class; by default Paul Tol's discrete rainbow, made to be told apart by
+        colour-blind readers.
     name
         for titles and messages.
 
@@ -48,6 +47,7 @@ class Scene:
     class_names: Sequence[str] | Mapping[int, str] | None = None
     band_centers_nm: np.ndarray | None = None
     name: str = "scene"
+    palette: np.ndarray | None = None
     label_values: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
@@ -68,6 +68,9 @@ class Scene:
                 raise SceneError(
                     f"{self.name}: {self.band_centers_nm.size} band centres for {self.bands} bands; give one for each band"
                 )
+        set_(self, "palette", _rainbow(self.classes) if self.palette is None else np.asarray(self.palette, dtype=float))
+        if self.palette.shape != (self.classes, 3) or not ((self.palette >= 0) & (self.palette <= 1)).all():
+            raise SceneError(f"{self.name}: the palette is not {self.classes} x 3 RGB values in 0..1, a colour for each class")
         for array in (self.cube, self.labels):
             array.setflags(write=False)
 
@@ -81,7 +84,7 @@ class Scene:
         cube_path = Path(cube_path)
         labels_path = cube_path if labels_path is None else Path(labels_path)
         cube = _read(cube_path, cube_key, dimensions=3)
-        if labels_path == cube_path and cube_path.suffix == ".npy":
+        if labels_path == cube_path and cube_path.suffix.lower() == ".npy":
             raise SceneError(f"{cube_path} holds one array; give the ground truth as a second file")
         labels = _read(labels_path, labels_key, dimensions=2)
         return cls(cube, labels, **{"name": cube_path.stem, **options})
@@ -107,17 +110,6 @@ class Scene:
         return self.labels[self.labels > 0] - 1
 
     @cached_property
-    def palette(self) -> np.ndarray:
-        """(K, 3) RGB in 0..1, from Paul Tol's discrete rainbow, made to be told apart by colour-blind readers."""
-        rainbow = (
-            "D1BBD7 CAACCB BA8DB4 AE76A3 AA6F9E 994F88 882E72 1965B0 437DBF 5289C7 6195CF 7BAFDE 4EB265 90C987 CAE0AB "
-            "F7F056 F7CB45 F6C141 F4A736 F1932D EE8026 E8601C E65518 DC050C A5170E 72190E 42150A"
-        )
-        colours = np.array([list(bytes.fromhex(code)) for code in rainbow.split()]) / 255
-        at = np.linspace(0, len(colours) - 1, self.classes)
-        return np.stack([np.interp(at, np.arange(len(colours)), channel) for channel in colours.T], axis=1)
-
-    @cached_property
     def checksum(self) -> str:
         """SHA-256 of shape, cube and ground truth; two scenes with the same checksum hold the same data."""
         digest = hashlib.sha256(repr(self.cube.shape).encode())
@@ -130,76 +122,19 @@ class Scene:
         return f"Scene({self.name}: {height} x {width} x {bands}, {len(self.pixels)} labelled pixels, {self.classes} classes)"
 
 
-def load_scene(name, labels_path=None, **options) -> Scene:
-    """A scene by name, or from the path of a cube.
-
-    ``"indian_pines"`` comes with the ``tensorly`` package and needs no network. ``"synthetic"`` is made up; its options
-    are those of `synthetic_scene`. ``"salinas"``, ``"salinas_a"`` and ``"botswana"`` are looked for in the folder that
-    the environment variable ``CPDGAL_DATA_DIR`` names and downloaded otherwise, checksums verified both times. Anything
-    else is a path for `Scene.from_files`.
-
-    Raises `SceneError` for a name that is neither, and for data that cannot be had or used.
-    """
-    if name == "synthetic" and labels_path is None:
-        return synthetic_scene(**options)
-    if name in ("indian_pines", "synthetic", *PUBLIC_SCENES) and (labels_path is not None or options):
-        raise SceneError(f"{name} brings its own ground truth and names; load it by its name alone")
-    if name == "indian_pines":
-        return _indian_pines()
-    if name in PUBLIC_SCENES:
-        entry = PUBLIC_SCENES[name]
-        cube, labels = (_public_file(file) for file in (entry["cube"][0], entry["labels"][0]))
-        return Scene.from_files(
-            cube,
-            labels,
-            cube_key=entry["cube"][1],
-            labels_key=entry["labels"][1],
-            name=name,
-            class_names=entry["classes"],
-            band_centers_nm=_band_centers(name),
-        )
-    if Path(name).suffix or Path(name).exists():
-        return Scene.from_files(name, labels_path, **options)
-    known = ", ".join(["indian_pines", "synthetic", *PUBLIC_SCENES])
-    raise SceneError(f"no scene is called {name!r}; known are {known}, or give the path of a .mat or .npy file")
+def rgb(codes: Iterable[str]) -> np.ndarray:
+    """(n, 3) RGB in 0..1 of n hexadecimal codes such as "D1BBD7"."""
+    return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
 
 
-def synthetic_scene(height=60, width=60, bands=40, classes=6, *, noise=0.05, mixing=1.0, seed=0) -> Scene:
-    """A made-up scene of fields, deterministic in its arguments: for tests and smoke runs, not for conclusions.
-
-    Fields are Voronoi cells, several to a class; each class has a smooth spectrum; pixels mix their neighbours'
-    spectra over ``mixing`` pixels (the most mixed stay unlabelled), a smooth illumination varies over the scene, and
-    ``noise`` is the standard deviation of white noise beside spectra of order 1.
-    """
-    if min(height, width) < 8 or bands < 2 or classes < 2 or height * width < 40 * classes:
-        raise SceneError(
-            f"a synthetic scene of {height} x {width} x {bands} with {classes} classes is too small; it needs 8 x 8 pixels, "
-            "2 bands, 2 classes, and 40 pixels for each class"
-        )
-    rng = np.random.default_rng(seed)
-    fields = 3 * classes
-    field_of = cKDTree(rng.uniform((0, 0), (height, width), (fields, 2))).query(np.indices((height, width)).reshape(2, -1).T)[1]
-    class_of = rng.permutation(np.arange(fields) % classes)[field_of].reshape(height, width)
-
-    spectra = gaussian_filter1d(rng.standard_normal((classes, bands)), bands / 12, axis=1, mode="nearest")
-    spectra = 1 + 0.5 * spectra / spectra.std()
-    abundance = gaussian_filter(np.eye(classes)[class_of], (mixing, mixing, 0))
-    light = (
-        1 + 0.1 * gaussian_filter(rng.standard_normal((height, width, 1)), (height / 6, width / 6, 0), mode="wrap") * height / 6
+def _rainbow(classes: int) -> np.ndarray:
+    codes = (
+        "D1BBD7 CAACCB BA8DB4 AE76A3 AA6F9E 994F88 882E72 1965B0 437DBF 5289C7 6195CF 7BAFDE 4EB265 90C987 CAE0AB "
+        "F7F056 F7CB45 F6C141 F4A736 F1932D EE8026 E8601C E65518 DC050C A5170E 72190E 42150A"
     )
-    cube = light * (abundance @ spectra) + noise * rng.standard_normal((height, width, bands))
-
-    pure = np.take_along_axis(abundance, class_of[..., None], 2)[..., 0]
-    labels = np.where(pure >= np.minimum(0.6, _nth_purest(pure, class_of, 8)), class_of + 1, 0)
-    return Scene(
-        cube, labels, [f"crop {letter}" for letter in range(1, classes + 1)], np.linspace(400, 2500, bands), "synthetic"
-    )
-
-
-def _nth_purest(pure: np.ndarray, class_of: np.ndarray, n: int) -> np.ndarray:
-    """For each pixel the n-th highest purity in its class: a threshold that leaves every class n pixels."""
-    thresholds = [np.sort(pure[class_of == k])[-n:][0] if (class_of == k).any() else 1.0 for k in range(class_of.max() + 1)]
-    return np.array(thresholds)[class_of]
+    colours = rgb(codes.split())
+    at = np.linspace(0, len(colours) - 1, classes)
+    return np.stack([np.interp(at, np.arange(len(colours)), channel) for channel in colours.T], axis=1)
 
 
 def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:
@@ -241,154 +176,15 @@ def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator
     return replace(scene, cube=cube, labels=np.array([0, *scene.label_values])[scene.labels])
 
 
-_INDIAN_PINES_CLASSES = (
-    "Alfalfa",
-    "Corn-notill",
-    "Corn-mintill",
-    "Corn",
-    "Grass-pasture",
-    "Grass-trees",
-    "Grass-pasture-mowed",
-    "Hay-windrowed",
-    "Oats",
-    "Soybean-notill",
-    "Soybean-mintill",
-    "Soybean-clean",
-    "Wheat",
-    "Woods",
-    "Buildings-Grass-Trees-Drives",
-    "Stone-Steel-Towers",
-)
-_SALINAS_CLASSES = (
-    "Brocoli_green_weeds_1",
-    "Brocoli_green_weeds_2",
-    "Fallow",
-    "Fallow_rough_plow",
-    "Fallow_smooth",
-    "Stubble",
-    "Celery",
-    "Grapes_untrained",
-    "Soil_vinyard_develop",
-    "Corn_senesced_green_weeds",
-    "Lettuce_romaine_4wk",
-    "Lettuce_romaine_5wk",
-    "Lettuce_romaine_6wk",
-    "Lettuce_romaine_7wk",
-    "Vinyard_untrained",
-    "Vinyard_vertical_trellis",
-)
-_BOTSWANA_CLASSES = (
-    "Water",
-    "Hippo grass",
-    "Floodplain grasses 1",
-    "Floodplain grasses 2",
-    "Reeds",
-    "Riparian",
-    "Firescar",
-    "Island interior",
-    "Acacia woodlands",
-    "Acacia shrublands",
-    "Acacia grasslands",
-    "Short mopane",
-    "Mixed mopane",
-    "Exposed soils",
-)
-
-# File and variable names of the scenes that the public record holds as .mat files.
-PUBLIC_SCENES = {
-    "salinas": {
-        "cube": ("Salinas_corrected.mat", "salinas_corrected"),
-        "labels": ("Salinas_gt.mat", "salinas_gt"),
-        "classes": _SALINAS_CLASSES,
-    },
-    "salinas_a": {
-        "cube": ("SalinasA_corrected.mat", "salinasA_corrected"),
-        "labels": ("SalinasA_gt.mat", "salinasA_gt"),
-        "classes": dict(enumerate(_SALINAS_CLASSES, 1)),
-    },
-    "botswana": {
-        "cube": ("Botswana.mat", "Botswana"),
-        "labels": ("Botswana_gt.mat", "Botswana_gt"),
-        "classes": _BOTSWANA_CLASSES,
-    },
-}
-
-_EHU = "https://www.ehu.eus/ccwintco/uploads"
-_ZENODO = "https://zenodo.org/records/15771735/files"
-_HYBRIDSN = "https://raw.githubusercontent.com/gokriznastic/HybridSN/master/data"
-# SHA-256, then the mirrors in the order they are tried.
-PUBLIC_FILES = {
-    "Salinas_corrected.mat": (
-        "5ec1c0d22f56d18ecd336f8e35735863c0f160682e04e0c18ef3f89a3334d87d",
-        (
-            f"{_EHU}/a/a3/Salinas_corrected.mat",
-            f"{_ZENODO}/Salinas_corrected.mat?download=1",
-            f"{_HYBRIDSN}/Salinas_corrected.mat",
-        ),
-    ),
-    "Salinas_gt.mat": (
-        "ecfab4d31ef5553f097943235d8ea502038eb4a2067b2ad10b33e37c949955e2",
-        (f"{_EHU}/f/fa/Salinas_gt.mat", f"{_ZENODO}/Salinas_gt.mat?download=1", f"{_HYBRIDSN}/Salinas_gt.mat"),
-    ),
-    "SalinasA_corrected.mat": (
-        "d75684ed3ab71a1024cee0f9db9061f50a3523a92ff5edfbbb1eed976b9f1721",
-        (f"{_EHU}/1/1a/SalinasA_corrected.mat",),
-    ),
-    "SalinasA_gt.mat": ("17814c1d3296c0e29b27f320f2c4174d2a68adb87e376abe78f02923e2c2e454", (f"{_EHU}/a/aa/SalinasA_gt.mat",)),
-    "Botswana.mat": ("f1603903c844cdc2980550b0180688e8e1a72d4292595d1120e1dec2a80a91c7", (f"{_EHU}/7/72/Botswana.mat",)),
-    "Botswana_gt.mat": ("668394905e10e629c16584bfd02b0f533b96d6ba18a63274a94ff3a77126a887", (f"{_EHU}/5/58/Botswana_gt.mat",)),
-}
-
-
-def _indian_pines() -> Scene:
-    from tensorly.datasets import load_indian_pines  # imports slowly, and only this scene needs it
-
-    data = load_indian_pines()
-    scene = Scene(data.tensor, data.ticks[0], _INDIAN_PINES_CLASSES, _band_centers("indian_pines"), "indian_pines")
-    if scene.checksum != INDIAN_PINES_CHECKSUM:
-        raise SceneError("the Indian Pines scene of the installed tensorly differs from the one checked; install tensorly 0.10")
-    return scene
-
-
-INDIAN_PINES_CHECKSUM = "00e209f294260d835258ef8542ab84497223a3c96ac298dcf5f501eee354ede8"
-
-
-def _band_centers(name: str) -> list[float] | None:
-    return json.loads(files("cpdgal").joinpath("band_centers_nm.json").read_text()).get(name)
-
-
-def _public_file(name: str) -> Path:
-    """The verified path of a public file: the user's own copy, the cached one, or a download."""
-    import pooch
-
-    checksum, mirrors = PUBLIC_FILES[name]
-    own = Path(os.environ.get("CPDGAL_DATA_DIR") or ".") / name
-    if os.environ.get("CPDGAL_DATA_DIR") and own.is_file():
-        if pooch.file_hash(str(own)) != checksum:
-            raise SceneError(f"{own} is not the canonical file (its SHA-256 differs from {checksum}); replace or remove it")
-        return own
-    cache = pooch.os_cache("cpdgal")
-    reasons = []
-    for url in mirrors:
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
-        try:
-            return Path(pooch.retrieve(url, f"sha256:{checksum}", fname=name, path=cache, downloader=downloader))
-        except (OSError, ValueError) as error:  # network and disk; a checksum that differs
-            reasons.append(f"{url} ({type(error).__name__})")
-    raise SceneError(
-        f"{name} could not be downloaded from {' or '.join(reasons)}; download it by hand into a folder and set "
-        f"CPDGAL_DATA_DIR to that folder"
-    )
-
-
 def _read(path: Path, key: str | None, dimensions: int) -> np.ndarray:
     """The array of a .npy file, or the variable `key` (or the only one with so many dimensions) of a .mat file."""
-    if path.suffix not in (".mat", ".npy"):
+    suffix = path.suffix.lower()
+    if suffix not in (".mat", ".npy"):
         raise SceneError(f"{path} is neither a .mat nor a .npy file; save the array as one of these")
     if not path.is_file():
         raise SceneError(f"{path} does not exist or is not a file; check the path")
     try:
-        if path.suffix == ".npy":
+        if suffix == ".npy":
             return np.load(path, allow_pickle=False)
         shapes = {name: shape for name, shape, _ in whosmat(path)}
         if key is None:

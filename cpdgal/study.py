@@ -48,7 +48,8 @@ from .metrics import (
 from .model import METHODS
 from .peers import PEERS, build
 from .queries import strategy
-from .scenes import INDIAN_PINES_CHECKSUM, PUBLIC_FILES, PUBLIC_SCENES, Scene, load_scene
+from .scenes import Scene, SceneError
+from .sources import known_checksum, load_scene
 from .splits import Split, block_split, draw, random_split
 from .training import DECAYS, OPTIMIZERS, predict
 from .windows import PADDINGS, SCALINGS, Windows
@@ -244,8 +245,7 @@ class Study:
     @property
     def name(self) -> str:
         """The name of the record's file without its ending: readable, and safe whatever the scene's path."""
-        scene = Path(self.scene).stem if self.scene not in PUBLIC_SCENES else self.scene
-        words = (scene, self.method, self.split, self.query, self.profile, str(self.seed), self.key)
+        words = (Path(self.scene).stem, self.method, self.split, self.query, self.profile, str(self.seed), self.key)
         return "-".join(re.sub(r"[^a-z0-9]+", "_", word.lower())[:40] for word in words)
 
     @property
@@ -254,8 +254,11 @@ class Study:
         return Protocol(**{name: getattr(self, name) for name in PROTOCOL})
 
     def load_scene(self) -> Scene:
-        """The scene; `SceneError` when its data are not those that `checksum` names."""
-        return load_scene(self.scene, self.labels_path or None)
+        """The scene; `SceneError` where all its labelled pixels are of one class: there is nothing to learn."""
+        scene = load_scene(self.scene, self.labels_path or None)
+        if scene.classes < 2:
+            raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
+        return scene
 
     def make_split(self, scene: Scene) -> Split:
         """The pool and what judges."""
@@ -706,14 +709,7 @@ def gather(
 
 def _checksum(study: Study) -> str:
     """The checksum of the scene's data: known for published scenes, whose files are verified when they are read."""
-    known = {"indian_pines": INDIAN_PINES_CHECKSUM}
-    if study.scene in known:
-        actual = known[study.scene]
-    elif study.scene in PUBLIC_SCENES:
-        files = (PUBLIC_FILES[PUBLIC_SCENES[study.scene][part][0]][0] for part in ("cube", "labels"))
-        actual = hashlib.sha256("".join(files).encode()).hexdigest()
-    else:
-        actual = study.load_scene().checksum
+    actual = known_checksum(study.scene) or study.load_scene().checksum
     if study.checksum not in ("", actual):
         raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
     return actual

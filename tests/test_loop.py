@@ -9,7 +9,6 @@ import torch
 
 import cpdgal
 from cpdgal import Windows, training
-from cpdgal.active import PAPER
 
 SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1, score_every=1)
 
@@ -36,16 +35,17 @@ def run(windows, split, protocol=SMALL, query="margin", seed=0, **options):
 
 
 def test_the_paper_s_budgets():
-    assert len(PAPER["indian_pines"].label_counts(10_249)) == 31
-    assert PAPER["indian_pines"].label_counts(10_249)[0] == 51
-    assert PAPER["indian_pines"].label_counts(10_249)[-1] == 482  # 4.70 %; the paper: about 4.7 %
-    assert PAPER["botswana"].label_counts(3_248)[-1] == 144  # 4.43 %; about 4.3 %
-    assert PAPER["salinas"].label_counts(54_129)[-1] == 740  # 1.37 %; about 1 %
+    assert len(cpdgal.protocol("indian_pines").label_counts(10_249)) == 31
+    assert cpdgal.protocol("indian_pines").label_counts(10_249)[0] == 51
+    assert cpdgal.protocol("indian_pines").label_counts(10_249)[-1] == 482  # 4.70 %; the paper: about 4.7 %
+    assert cpdgal.protocol("botswana").label_counts(3_248)[-1] == 144  # 4.43 %; about 4.3 %
+    assert cpdgal.protocol("salinas").label_counts(54_129)[-1] == 740  # 1.37 %; about 1 %
 
 
 def test_profiles():
-    assert cpdgal.protocol("salinas") == PAPER["salinas"]
-    assert cpdgal.protocol("my own scene") == PAPER["indian_pines"]
+    assert cpdgal.protocol("salinas") == cpdgal.Protocol(pool=0.02, initial=0.10, acquired=0.10, cycles=10, epochs=50)
+    assert cpdgal.protocol("botswana") == cpdgal.Protocol(batch=64)
+    assert cpdgal.protocol("my own scene") == cpdgal.protocol("indian_pines") == cpdgal.Protocol()
     assert cpdgal.protocol("indian_pines", "quick").label_counts(10_249)[-1] <= 250
     with pytest.raises(ValueError, match="no profile is called 'fast'; known are paper, ablation, quick, smoke"):
         cpdgal.protocol("indian_pines", "fast")

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cpdgal.peers import PEERS
 from cpdgal.peers.datn import SpectralAttention
 from cpdgal.peers.morphformer import Dilation
-from cpdgal.scenes import PUBLIC_SCENES
+from cpdgal.sources import SCENES
 from cpdgal.training import DECAYS
 from cpdgal.windows import SCALINGS
 
@@ -588,7 +588,7 @@ def test_recipes_use_known_words(name):
     assert peer.padding in ("zero", "reflect", "symmetric")
     assert peer.optimizer in ("adam", "adamw", "sgd")
     assert (peer.scaling == "none") == (peer.bands > 0)  # principal components are of bands as they come
-    assert set(peer.options) <= {"indian_pines", *PUBLIC_SCENES}
+    assert set(peer.options) <= set(SCENES)
     for options in peer.options.values():
         peer.network(**options)
 

@@ -40,6 +40,7 @@ def test_every_notebook_links_to_itself_on_colab():
 def test_a_file_imports_only_from_files_above_it():
     floors = [
         "scenes",
+        "sources",
         "windows",
         "splits",
         "model",

@@ -574,3 +574,14 @@ def test_records_are_selected_by_what_their_studies_say(tmp_path):
     assert [found.study for found in store.select(**named, cycles=1)] == [found.study for found in store.select(cycles=1)]
     assert len(store.select(**named)) == 3
     assert store.select(method="vit") == []
+
+
+def test_a_ground_truth_of_one_class_is_refused_before_training(tmp_path):
+    scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=8, classes=3)
+    np.save(tmp_path / "cube.npy", scene.cube)
+    np.save(tmp_path / "truth.npy", 4 * (scene.labels == 2))
+    study = replace(SMALL, scene=str(tmp_path / "cube.npy"), labels_path=str(tmp_path / "truth.npy"))
+    with pytest.raises(cpdgal.SceneError, match=r"^cube: all labelled pixels are class 4; a study needs two classes or more$"):
+        cpdgal.run(study, cpdgal.Store(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+    assert cpdgal.load_scene(study.scene, study.labels_path).classes == 1  # a scene itself may have one, to be mapped
