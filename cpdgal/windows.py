@@ -69,7 +69,7 @@ class Projection:
     def state(self) -> dict[str, Tensor]:
         """What was fitted, by step and name."""
         return {
-            f"{number}.{name}": torch.as_tensor(value)
+            f"{number}.{name}": torch.as_tensor(value).contiguous()
             for number, (_, step) in enumerate(self.pipeline.steps)
             for name, value in vars(step).items()
             if name.endswith("_") and isinstance(value, (int, float, np.number, np.ndarray))
