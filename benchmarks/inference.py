@@ -25,7 +25,8 @@ import torch
 import cpdgal
 from cpdgal.model import METHODS
 from cpdgal.peers import PEERS, size
-from cpdgal.study import Study, versions
+from cpdgal.runner import versions
+from cpdgal.study import Study
 from cpdgal.training import predict
 
 RESULTS = Path(__file__).parents[1] / "results" / "inference.csv"

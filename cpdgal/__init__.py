@@ -6,10 +6,12 @@ from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
 from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding
 from .peers import build
 from .queries import margin
+from .records import Record, RecordError, Store
+from .runner import run, side_by_side
 from .scenes import Scene, SceneError
 from .sources import load_scene
 from .splits import Split, block_split, random_split
-from .study import Record, RecordError, Store, Study, run, side_by_side
+from .study import Study
 from .training import fit, predict
 from .windows import Windows
 

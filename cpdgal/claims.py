@@ -23,7 +23,8 @@ from scipy.integrate import trapezoid
 
 from .metrics import mean_entropy
 from .peers import PEERS, size
-from .study import Record, Store, Study
+from .records import Record, Store
+from .study import Study
 
 # What the paper reports for CPDGAL, in percent (Table 1).
 PUBLISHED = {

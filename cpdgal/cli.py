@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +10,34 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import typer
+from typer.core import TyperGroup
 
 from .figures import painted
 from .model import METHODS
 from .peers import PEERS, size
+from .records import Record, RecordError, Store, write
+from .records import migrate as migrated
+from .runner import run, versions
 from .sources import SCENES, load_scene
-from .study import Record, RecordError, Store, Study, run, versions
+from .study import NAMES, Study
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+class Sentences(TyperGroup):
+    """Commands that end with one sentence and a non-zero exit on what a user can mend."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except MemoryError:
+            sys.exit("there is not enough memory for this scene; take a part of it, or a machine with more")
+        except (ValueError, RecordError) as error:
+            sys.exit(" ".join(str(error).split()))
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from a minute ago at most", file=sys.stderr)
+            sys.exit(130)
+
+
+app = typer.Typer(cls=Sentences, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
 
 
@@ -63,11 +82,10 @@ def methods(
 @app.command()
 def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "") -> None:
     """Get a scene, verify it, and say what it holds."""
-    with _told():
-        loaded = load_scene(scene, labels or None)
-        typer.echo(f"{loaded}\nchecksum {loaded.checksum}")
-        for name, count in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
-            typer.echo(f"{count:7}  {name}")
+    loaded = load_scene(scene, labels or None)
+    typer.echo(f"{loaded}\nchecksum {loaded.checksum}")
+    for name, count in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
+        typer.echo(f"{count:7}  {name}")
 
 
 @app.command("run")
@@ -92,61 +110,72 @@ def run_(
     With --again a study is run once more, into the folder "again" of the store, and held against its record: the same
     to the bit, or else which versions differ.
     """
-    with _told():
-        values = dict(_parsed(each) for each in changes or ())
-        study = Study(
-            scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
-        )
-        if not again:
-            found = Store(store).get(study)
-            record = run(study, Store(store), device=device, weights=weights)
-            if found and found.provenance == record.provenance:
-                differ = _differing(record.provenance, versions(device))
-                typer.echo(f"found: {record.path}, made with {differ or 'the same versions as here'}; --again runs it here")
-            else:
-                typer.echo(f"written: {record.path}")
-            _show(record)
-            return
-        kept = Store(store).get(study)
-        if kept is None:
+    values = dict(_parsed(each) for each in changes or ())
+    study = Study(
+        scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
+    )
+    found = Store(store).get(study)
+    if again:
+        if found is None:
             raise RecordError(f"there is no record of {study.name} to compare with; leave --again out")
-        _compare(kept, run(study, Store(store / "again", packaged=False), device=device, weights=weights))
+        _compare(found, run(study, Store(store / "again", packaged=False), device=device, weights=weights))
+        return
+    record = run(study, Store(store), device=device, weights=weights)
+    if found and found.provenance == record.provenance:
+        differ = _differing(record.provenance, versions(device))
+        typer.echo(f"found: {record.path}, made with {differ or 'the same versions as here'}; --again runs it here")
+    else:
+        typer.echo(f"written: {record.path}")
+    _show(record)
 
 
 @app.command("map")
 def map_(
     record: Annotated[Path, typer.Argument(help="the file of a record with weights")],
     out: Annotated[Path, typer.Argument(help="where the map goes: .npy (class values as in the ground truth) or .png")],
+    scene: Annotated[
+        str, typer.Option(help="another scene of the same bands, on purpose: classes 1, 2, ... of the record")
+    ] = "",
+    labels: Annotated[str, typer.Option(help="the ground truth of that scene")] = "",
 ) -> None:
-    """Classify every pixel of a record's scene."""
-    with _told():
-        if out.suffix not in (".npy", ".png"):
-            raise RecordError(f"a map is written to a .npy or a .png file, not to {out}")
-        kept = Record.read(record)
-        scene = kept.study.load_scene()
-        predicted, _ = kept.map(scene)
-        if out.suffix == ".npy":
-            np.save(out, np.array(scene.label_values)[predicted - 1])
-        else:
-            plt.imsave(out, painted(scene, predicted))
-        typer.echo(f"written: {out}")
+    """Classify every pixel of a record's scene, or of another one."""
+    if out.suffix not in ((".npy",) if scene else (".npy", ".png")):
+        raise RecordError(f"a map is written to a .npy{'' if scene else ' or a .png'} file, not to {out}")
+    if not out.parent.is_dir():
+        raise RecordError(f"{out.parent} is no folder; make it first")
+    trained, content = Record.read(record), BytesIO()
+    mapped = load_scene(scene, labels or None) if scene else trained.study.load_scene()
+    predicted = trained.map(mapped, elsewhere=bool(scene))
+    if out.suffix == ".npy":
+        np.save(content, predicted if scene else np.array(mapped.label_values)[predicted - 1])
+    else:
+        plt.imsave(content, painted(mapped, predicted), format="png")
+    write(out, content.getvalue())
+    typer.echo(f"written: {out}")
 
 
 @app.command()
 def records(
-    store: StoreOption = Path("results"), csv: Annotated[bool, typer.Option("--csv", help="as CSV, every column")] = False
+    store: StoreOption = Path("results"),
+    csv: Annotated[bool, typer.Option("--csv", help="as CSV, every column")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="bring records of an older cpdgal up to date first")] = False,
 ) -> None:
     """List the records of the folder and of the package."""
-    with _told():
-        table = Store(store).table()
-        typer.echo(table.to_csv(index=False) if csv else table.round(2).to_string(index=False))
+    if not store.is_dir() and (migrate or store != Path("results")):
+        raise RecordError(f"{store} is no folder of records; check --store")
+    if migrate:
+        typer.echo("".join(f"brought up to date: {name}\n" for name in migrated(store)), nl=False)
+    table = Store(store).table()
+    typer.echo(table.to_csv(index=False) if csv else table.round(2).to_string(index=False))
 
 
 def _parsed(change: str) -> tuple[str, object]:
     """A name and its value from "name=value"; what is not JSON is text."""
     name, equals, value = change.partition("=")
     if not equals or name not in Study.__dataclass_fields__:
-        raise ValueError(f"--set takes name=value with a value of a Study, not {change!r}; see `help(cpdgal.Study)`")
+        raise ValueError(f"--set takes name=value with a value of a Study, not {change[:80]!r}; see `help(cpdgal.Study)`")
+    if name in (*NAMES, "labels_path"):
+        raise ValueError(f"--set takes no {name}: it has an option of its own, --{name.removesuffix('_path')}")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
@@ -177,14 +206,3 @@ def _compare(kept: Record, fresh: Record) -> None:
 def _differing(there: dict, here: dict) -> str:
     names = ("cpdgal", "python", "torch", "numpy", "scipy", "scikit-learn", "system", "processor", "device")
     return ", ".join(f"{name} ({there[name]} there, {here[name]} here)" for name in names if there[name] != here[name])
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End with one sentence and a non-zero exit on what a user can mend."""
-    try:
-        yield
-    except (ValueError, RecordError) as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on where this one was kept: a minute ago at most")

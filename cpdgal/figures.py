@@ -21,9 +21,9 @@ from torch import Tensor
 
 from .landscape import Spectrum, Surface
 from .model import DGFR
+from .records import Record
 from .scenes import Scene
 from .splits import Split
-from .study import Record
 
 # A palette for colour-blind readers; a curve has the same colour wherever it is drawn.
 _PALETTE = sns.color_palette("colorblind")

@@ -79,7 +79,8 @@ class Projection:
         """Take a `state` in place of fitting; the projection is then the one that was fitted, to the bit."""
         for name, value in state.items():
             number, attribute = name.split(".")
-            setattr(self.pipeline[int(number)], attribute, value.numpy() if value.ndim else value.item())
+            fitted = np.asfortranarray(value.numpy()) if value.ndim else value.item()  # in the order of PCA: sums round alike
+            setattr(self.pipeline[int(number)], attribute, fitted)
         return self
 
 

@@ -94,11 +94,10 @@ print(f"labels after each cycle: {study.protocol.label_counts(len(scene.pixels))
 # Every run leaves a record. Where there is one already, it is shown instead of run again; a run that was cut off goes on.
 
 # %% tags=["nbval-ignore-output"]
-from dataclasses import replace
 
 records = cpdgal.Store(store, packaged=not fresh)
 queries = ("margin", "random")
-studies = [replace(study, query=query) for query in queries]
+studies = [study.but(query=query) for query in queries]
 found = cpdgal.side_by_side(*studies, store=records, weights=True)
 runs = dict(zip(queries, found, strict=True))
 
@@ -172,7 +171,7 @@ where = figures.queried_pixels(scene, asked.queried)
 # ## The map
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
-predicted, _ = asked.map(scene)
+predicted = asked.map(scene)
 map_figure = figures.classification_map(scene, predicted, split)
 
 # %%
@@ -197,13 +196,8 @@ table.round(1)
 from cpdgal.splits import portion
 
 pool = portion(study.pool, len(scene.pixels))
-once = replace(
-    study,
-    split="block",
-    query="random",
-    initial=spent / pool,
-    cycles=0,
-    stratified=True,
+once = study.but(
+    split="block", query="random", initial=spent / pool, cycles=0, stratified=True
 )
 blocks = once.make_split(scene)
 for warning in blocks.warnings(scene):

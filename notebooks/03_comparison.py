@@ -72,7 +72,7 @@ from cpdgal.claims import (
     whole,
 )
 from cpdgal.figures import glue
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 records = cpdgal.Store(store)
 
@@ -162,7 +162,7 @@ kept = {
     for name in ("CPDGAL", "ViT")
     if any(record.weights for record in pines.get(name, []))
 }
-predicted = {name: record.map(scene)[0] for name, record in kept.items()}
+predicted = {name: record.map(scene) for name, record in kept.items()}
 if kept:
     drawn = figures.maps(scene, predicted)
 else:

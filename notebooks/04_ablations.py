@@ -68,7 +68,7 @@ from cpdgal.claims import (
     together,
 )
 from cpdgal.figures import glue
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 # %% [markdown]
 # ## The runs

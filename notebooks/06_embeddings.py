@@ -60,7 +60,7 @@ from cpdgal import Study, figures
 from cpdgal.claims import more_separated, on_record, spread
 from cpdgal.figures import glue
 from cpdgal.metrics import separation
-from cpdgal.study import gather
+from cpdgal.runner import gather
 from cpdgal.training import features
 
 

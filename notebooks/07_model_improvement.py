@@ -59,7 +59,7 @@ import cpdgal
 from cpdgal import claims, figures
 from cpdgal.claims import FIRST_EMI, ends, on_record, spread
 from cpdgal.figures import glue
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 
 def told(key, verdict):

@@ -59,7 +59,7 @@ from cpdgal import claims, figures
 from cpdgal.claims import in_bins, on_record, spread
 from cpdgal.figures import glue
 from cpdgal.metrics import accuracy_by_entropy, mean_entropy
-from cpdgal.study import gather
+from cpdgal.runner import gather
 from cpdgal.training import predict
 
 

@@ -75,7 +75,7 @@ from cpdgal.claims import (
 )
 from cpdgal.figures import glue
 from cpdgal.scenes import disturbed
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 # %% tags=["hide-input"]
 records = cpdgal.Store(store)

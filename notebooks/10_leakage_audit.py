@@ -52,7 +52,7 @@ from cpdgal.claims import compared, ends, spread
 from cpdgal.figures import glue
 from cpdgal.metrics import accuracy_over_distance
 from cpdgal.splits import touched
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 SPLITS = {
     "random pixels": {"split": "random"},

@@ -58,7 +58,7 @@ from cpdgal.claims import best, better, on_record, spread
 from cpdgal.figures import glue
 from cpdgal.metrics import area_under_curve, class_balance
 from cpdgal.queries import STRATEGIES
-from cpdgal.study import gather
+from cpdgal.runner import gather
 
 # %% [markdown]
 # ## The strategies

@@ -93,7 +93,9 @@ asked = figures.queried_pixels(scene, record.queried)
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the pixels that judge."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 if record.weights:
-    classes = figures.classification_map(scene, *record.map(scene))
+    classes = figures.classification_map(
+        scene, record.map(scene), study.make_split(scene)
+    )
 else:
     print(
         "no map: the weights of this run were not kept; weights = True keeps them"

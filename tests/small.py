@@ -1,7 +1,6 @@
 """A study of seconds on a made-up scene, for the tests of studies and of what may befall them."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 
@@ -46,4 +45,4 @@ def own_scene(folder, seed=0):
     scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=8, classes=3, seed=seed)
     np.save(folder / "cube.npy", scene.cube)
     np.save(folder / "truth.npy", scene.labels)
-    return replace(SMALL, scene=str(folder / "cube.npy"), labels_path=str(folder / "truth.npy"), pool=0.4, initial=0.2)
+    return SMALL.but(scene=str(folder / "cube.npy"), labels_path=str(folder / "truth.npy"), pool=0.4, initial=0.2)

@@ -73,7 +73,7 @@ def test_map_paints_every_pixel(store, tmp_path):
     classes = np.load(tmp_path / "map.npy")
     assert classes.shape == scene.labels.shape
     assert set(np.unique(classes)) <= set(scene.label_values)
-    expected, _ = cpdgal.Record.read(the_record(store)).map(scene)
+    expected = cpdgal.Record.read(the_record(store)).map(scene)
     np.testing.assert_array_equal(classes, np.array(scene.label_values)[expected - 1])
     np.testing.assert_allclose(imread(tmp_path / "map.png")[..., :3], scene.palette[expected - 1], atol=1 / 255)
 
@@ -101,6 +101,7 @@ def test_scenes_and_fetch():
         (("run", "--set", "epochs=many"), "epochs takes a whole number, not 'many'"),
         (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
         (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file"),
+        (("map", "nothing.json", "nowhere/map.npy"), "nowhere is no folder; make it first"),
         (("fetch", "nothing.mat"), "nothing.mat does not exist"),
     ],
 )

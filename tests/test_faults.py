@@ -10,7 +10,6 @@ import shutil
 import signal
 import time
 from contextlib import redirect_stderr, suppress
-from dataclasses import replace
 from functools import partial
 from threading import Event
 
@@ -22,21 +21,21 @@ from hypothesis import strategies as st
 from safetensors.torch import load
 from small import SMALL, contents, one_sentence, own_scene, run
 
-from cpdgal import Record, RecordError, Store, Study
-from cpdgal import study as module
+from cpdgal import Record, RecordError, Store, Study, records, runner
+from cpdgal.runner import Checkpoints
 
 # Runs that are killed. Children come from a server that has imported everything, so that each starts at once.
 
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["cpdgal", "hypothesis", "pytest", "skactiveml.pool", "torch._dynamo"])
 
-SELDOM = replace(SMALL, score_every=3)
+SELDOM = SMALL.but(score_every=3)
 KILLED = {
     "margin": SELDOM,
-    "keep_optimizer": replace(SELDOM, keep_optimizer=True),
-    "bald": replace(SELDOM, query="bald"),
-    "random": replace(SELDOM, query="random"),
-    "cold start, keep_optimizer": replace(SELDOM, warm_start=False, keep_optimizer=True, query="badge"),
+    "keep_optimizer": SELDOM.but(keep_optimizer=True),
+    "bald": SELDOM.but(query="bald"),
+    "random": SELDOM.but(query="random"),
+    "cold start, keep_optimizer": SELDOM.but(warm_start=False, keep_optimizer=True, query="badge"),
 }
 
 
@@ -112,14 +111,14 @@ def halve(descriptor):
 # When a child stops and waits to be killed: before which function is called, and when.
 MOMENTS = {
     "in the middle of the first file": (os, "fsync", nth(1)),
-    "between the two renames of a checkpoint": (module, "_write", is_current),
+    "between the two renames of a checkpoint": (runner, "write", is_current),
     "in the middle of the previous checkpoint": (os, "fsync", nth(4)),
     "in the middle of the current checkpoint": (os, "fsync", nth(5)),
     "before the record": (Store, "save", nth(1)),
     "in the middle of the weights": (os, "fsync", nth(8)),
-    "between the weights and the record": (module, "_write", lambda path, content: path.suffix == ".json"),
+    "between the weights and the record": (records, "write", lambda path, content: path.suffix == ".json"),
     "in the middle of the record": (os, "fsync", nth(9)),
-    "before the checkpoint is removed": (Store, "drop_checkpoint", nth(1)),
+    "before the checkpoint is removed": (Checkpoints, "drop", nth(1)),
 }
 
 
@@ -209,8 +208,8 @@ def test_a_run_may_be_killed_again_and_again(tmp_path, undisturbed):
 def runs_beside(telling, study, folder, together):
     """In a child: run a study that another process asks for at the same time; how often it trained, and what it said."""
     trained, said = [], io.StringIO()
-    before(module, "active_learning", lambda *args: trained.append(1))
-    before(Store, "claim", lambda *args: together.wait(300))  # neither has found a record
+    before(runner, "active_learning", lambda *args: trained.append(1))
+    before(Checkpoints, "claim", lambda *args: together.wait(300))  # neither has found a record
     with redirect_stderr(said):
         record = run(study, folder)
     telling.send((len(trained), said.getvalue(), record.to_json()))
@@ -250,16 +249,16 @@ PEER = Study(scene="synthetic", profile="smoke", method="vit_hong", epochs=4, ju
 @pytest.mark.parametrize("study", [SMALL, PEER], ids=["CPDGAL", "a peer"])
 def test_a_run_interrupted_within_a_training_goes_on_behind_its_last_epoch(tmp_path, monkeypatch, study):
     expected = run(study, tmp_path / "expected")
-    folder, original, trained = tmp_path / "interrupted", Store.save_checkpoint, []
+    folder, original, trained = tmp_path / "interrupted", Checkpoints.save, []
 
-    def save(store, study, state, log):
-        original(store, study, state, log)
+    def save(checkpoints, state, log):
+        original(checkpoints, state, log)
         if "training.losses" in state:
             trained.append((int(state.get("cycle", -1)), len(state["training.losses"])))
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", -1)
-    monkeypatch.setattr(Store, "save_checkpoint", save)
+    monkeypatch.setattr(runner, "CHECKPOINT_EVERY", -1)
+    monkeypatch.setattr(Checkpoints, "save", save)
     epochs = [(cycle - 1, epoch) for cycle in range(study.cycles + 1) for epoch in range(1, study.epochs + 1)]
     for _ in epochs:
         with pytest.raises(KeyboardInterrupt):
@@ -276,7 +275,7 @@ def test_a_run_that_is_told_to_stop_ends_behind_its_epoch(tmp_path):
     stop.set()
     with pytest.raises(KeyboardInterrupt):
         run(PEER, tmp_path, stop=stop)
-    state, log = Store(tmp_path, packaged=False).load_checkpoint(PEER)
+    state, log = Checkpoints(tmp_path, PEER).load()
     assert len(state["training.losses"]) == 1
     assert log["cycles"] == []
 
@@ -288,15 +287,15 @@ def test_a_run_that_is_told_to_stop_ends_behind_its_epoch(tmp_path):
 def stopped(tmp_path_factory):
     """A folder with the checkpoints of a run that was interrupted behind its cycle 1. Only for copying."""
     folder = tmp_path_factory.mktemp("stopped")
-    original = Store.save_checkpoint
+    original = Checkpoints.save
 
-    def save(store, study, state, log):
-        original(store, study, state, log)
+    def save(checkpoints, state, log):
+        original(checkpoints, state, log)
         if state["cycle"] == 1:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "save_checkpoint", save)
+        patch.setattr(Checkpoints, "save", save)
         with pytest.raises(KeyboardInterrupt):
             run(SMALL, folder)
     return folder
@@ -328,8 +327,8 @@ DAMAGES = {
 
 
 def test_an_interrupted_run_goes_on_behind_its_last_cycle(halfway, record, monkeypatch):
-    noted, original = [], module._note
-    monkeypatch.setattr(module, "_note", lambda log, cycle, *rest: noted.append(cycle.cycle) or original(log, cycle, *rest))
+    noted, original = [], runner._note
+    monkeypatch.setattr(runner, "_note", lambda log, cycle, *rest: noted.append(cycle.cycle) or original(log, cycle, *rest))
     resumed = run(SMALL, halfway[0])
     assert noted == [2, 3]
     assert resumed.differences(record) == []
@@ -342,7 +341,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_is_used(halfway, dam
     folder, current, _ = halfway
     current.write_bytes(DAMAGES[damage](current.read_bytes()))
     with pytest.warns(UserWarning, match=rf"^{re.escape(str(current))} is damaged \(.*\); going back to the") as told:
-        state, log = Store(folder, packaged=False).load_checkpoint(SMALL)
+        state, log = Checkpoints(folder, SMALL).load()
     assert len(told) == 1
     assert state["cycle"] == 0
     assert [row["cycle"] for row in log["cycles"]] == [0]
@@ -384,14 +383,14 @@ def test_a_damaged_checkpoint_does_not_take_the_place_of_the_good_one(halfway, r
     folder, current, previous = halfway
     current.write_bytes(current.read_bytes()[:-1])
     good = previous.read_bytes()
-    original = module._write
+    original = runner.write
 
     def write(path, content):
         if path == current:
             raise KeyboardInterrupt
         original(path, content)
 
-    monkeypatch.setattr(module, "_write", write)
+    monkeypatch.setattr(runner, "write", write)
     with pytest.warns(UserWarning, match="is damaged"), pytest.raises(KeyboardInterrupt):
         run(SMALL, folder)
     monkeypatch.undo()
@@ -405,19 +404,19 @@ def test_a_damaged_checkpoint_does_not_take_the_place_of_the_good_one(halfway, r
 @given(data=st.data())
 def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(stopped, tmp_path_factory, data):
     whole = stopped / f"checkpoints/{SMALL.name}.safetensors"
-    content, store = whole.read_bytes(), Store(tmp_path_factory.mktemp("flipped"), packaged=False)
+    content, checkpoints = whole.read_bytes(), Checkpoints(tmp_path_factory.mktemp("flipped"), SMALL)
     size = int.from_bytes(content[:8], "little") + 8
     at = data.draw(st.one_of(st.integers(0, size - 1), st.integers(size, len(content) - 1)))  # the header as often as the rest
-    damaged = store.folder / "checkpoints" / whole.name
+    damaged = checkpoints.folder / whole.name
     damaged.parent.mkdir()
     damaged.write_bytes(content[:at] + bytes([content[at] ^ 1 << data.draw(st.integers(0, 7))]) + content[at + 1 :])
     with pytest.warns(UserWarning, match="is damaged"):
-        assert store.load_checkpoint(SMALL) is None
+        assert checkpoints.load() is None
 
 
 def test_a_checkpoint_of_other_versions_is_told_and_not_used(halfway, record, monkeypatch):
-    here = module.versions("cpu")
-    monkeypatch.setattr(module, "versions", lambda device: {**here, "torch": "1.0", "processor": "another"})
+    here = runner.versions("cpu")
+    monkeypatch.setattr(runner, "versions", lambda device: {**here, "torch": "1.0", "processor": "another"})
     with pytest.warns(UserWarning, match="was begun with another") as told:
         anew = run(SMALL, halfway[0])
     assert str(told[0].message) == f"{SMALL.name} was begun with another torch, processor; it starts anew"
@@ -429,7 +428,7 @@ def test_a_checkpoint_of_other_versions_is_told_and_not_used(halfway, record, mo
 def test_a_checkpoint_of_other_data_is_told_and_not_used(tmp_path):
     study = own_scene(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "drop_checkpoint", lambda store, study: None)
+        patch.setattr(Checkpoints, "drop", lambda checkpoints: None)
         first = run(study, tmp_path / "results")
     first.path.unlink()
     own_scene(tmp_path, seed=1)
@@ -443,7 +442,7 @@ def test_a_checkpoint_of_other_data_is_told_and_not_used(tmp_path):
 
 
 def newer(content):
-    return content | {"format": module.FORMAT + 1}
+    return content | {"format": records.FORMAT + 1}
 
 
 def other_data(content):
@@ -462,7 +461,7 @@ FAULTS = {
     "a newer format": (newer, "was written by a newer cpdgal; update cpdgal to read it"),
     "other data": (other_data, r"was made from other data \(checksum f00df00df00d\) than synthetic holds now \([0-9a-f]{12}\)"),
     "another study": (other_value, "holds the study .*, not the one it is named after"),
-    "a field that is not known": (unknown_field, "is not a whole record .*this version of cpdgal has no scheduler"),
+    "a field that is not known": (unknown_field, "is not a whole record .*a study has no 'scheduler'"),
     "a part that is missing": (lambda content: {k: v for k, v in content.items() if k != "queried"}, "is not a whole record"),
     "no object": (lambda content: [1, 2], "is not a whole record"),
     "another form": (lambda content: content | {"study": "SMALL"}, "is not a whole record"),
@@ -491,13 +490,14 @@ def test_a_record_that_was_cut_off_is_told_and_left_alone(record, folder, tmp_pa
     kept = contents(results)
     with pytest.raises(RecordError, match=r"is not a whole record .*; move it away to run its study again$"):
         run(SMALL, results)
-    with pytest.raises(RecordError, match="is not a whole record"):
-        Store(results, packaged=False).records()
+    with pytest.warns(UserWarning, match="^skipped: .* is not a whole record") as warned:
+        assert Store(results, packaged=False).records() == []
+    assert len(warned) == 1
     assert contents(results) == kept
 
 
 def test_a_record_under_another_study_s_name_is_told_and_left_alone(record, tmp_path):
-    other = replace(SMALL, seed=1)
+    other = SMALL.but(seed=1)
     shutil.copy(record.path, tmp_path / f"{other.name}.json")
     kept = contents(tmp_path)
     with pytest.raises(RecordError, match=f"holds the study {SMALL.name}, not the one it is named after") as error:
@@ -514,13 +514,13 @@ def test_a_record_that_is_a_folder_is_told(record, tmp_path):
 
 def test_a_study_of_other_data_than_the_scene_has_is_refused(tmp_path):
     with pytest.raises(RecordError, match=r"^the study is of synthetic with checksum 12345, and its data have \w{12}$"):
-        run(replace(SMALL, checksum="12345"), tmp_path)
+        run(SMALL.but(checksum="12345"), tmp_path)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/cpdgal"])
 def test_a_store_that_cannot_be_written_is_told(tmp_path, monkeypatch, place):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(module, "active_learning", None)  # it is told before anything is trained
+    monkeypatch.setattr(runner, "active_learning", None)  # it is told before anything is trained
     with pytest.raises(RecordError, match=r"\.lock cannot be written \(.+\); choose a folder that can be$") as error:
         run(SMALL, tmp_path / place)
     one_sentence(error)
@@ -531,7 +531,7 @@ def runs_short_of_room(telling, study, folder, n):
     """In a child: run a study, and let no file be larger than a kilobyte from its n-th checkpoint on."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, hard))
-    before(Store, "save_checkpoint", lambda *args: limit(), nth(n))
+    before(Checkpoints, "save", lambda *args: limit(), nth(n))
     try:
         run(study, folder, weights=True)
     except RecordError as error:
@@ -545,7 +545,7 @@ def test_a_run_that_has_no_room_left_is_told_and_goes_on_when_there_is(tmp_path,
         assert child.wait() == 0
     assert re.fullmatch(
         r"/\S+\.safetensors could not be written \(File too large\); make room or choose another folder, and run the study "
-        r"again: it goes on behind the last cycle that was kept",
+        r"again: it goes on after the last cycle that was saved",
         said,
     )
     assert not list(tmp_path.rglob("*.part"))
@@ -567,7 +567,7 @@ def test_a_full_disk_at_the_end_keeps_what_was_done(tmp_path, record):
 
 def test_a_study_is_free_again_after_an_error_that_is_still_looked_at(tmp_path, monkeypatch):
     """As in a notebook, which keeps the last error and with it everything that was alive when it happened."""
-    monkeypatch.setattr(module, "active_learning", None)
+    monkeypatch.setattr(runner, "active_learning", None)
     with pytest.raises(TypeError) as kept:
         run(SMALL, tmp_path)
     with FileLock(tmp_path / f"checkpoints/{SMALL.name}.lock", timeout=0):

@@ -153,7 +153,7 @@ def show(script: Path, store: Path, folder: Path) -> dict[str, str]:
     """What a page of records glues when a store holds all the records there are."""
     notebook = jupytext.read(script)
     (parameters,) = tagged(notebook, "parameters")
-    parameters.source += "\nimport cpdgal.study\ncpdgal.study._packaged = list"
+    parameters.source += "\nimport cpdgal.records\ncpdgal.records._packaged = list"
     jupytext.write(notebook, folder / f"{script.stem}.ipynb")
     done = run_papermill(folder, f"{script.stem}.ipynb", "x.ipynb", "-p", "store", store)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -189,7 +189,7 @@ def swapped(tmp_path_factory):
         method, query = (other.get(study.method, study.method), study.query)
         if study.profile == "ablation":
             method, query = study.method, other.get(study.query, study.query)
-        store.save(replace(record, study=replace(study, method=method, query=query)))
+        store.save(replace(record, study=study.but(method=method, query=query)))
     return store.folder
 
 
@@ -217,7 +217,7 @@ def test_verdicts_turn_when_two_methods_swap_their_records(page, claims, swapped
 def test_a_wrong_scene_ends_with_one_sentence_and_a_non_zero_exit(tmp_path):
     done = run_papermill(tmp_path, SCRIPTS[0].with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "pavia")
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].startswith("SceneError: no scene is called 'pavia'; known are indian_pines")
+    assert done.stderr.strip().splitlines()[-1].startswith("SceneError: no scene is called 'pavia'; known are synthetic, indian_pines")
 
 
 def test_nbval_collects_every_notebook():

@@ -51,6 +51,8 @@ def test_a_file_imports_only_from_files_above_it():
         "active",
         "peers",
         "study",
+        "records",
+        "runner",
         "claims",
         "landscape",
         "figures",

@@ -200,7 +200,7 @@ def test_a_peer_comes_with_its_own_input_and_recipe():
 
 
 def test_a_size_of_cpdgal_is_refused_for_a_peer():
-    with pytest.raises(ValueError, match="dim is a size of CPDGAL; ssftt has none of that name"):
+    with pytest.raises(ValueError, match="ssftt takes no dim: a size of CPDGAL; leave it out"):
         Study(method="ssftt", dim=64)
 
 
@@ -222,7 +222,7 @@ def test_a_peer_s_study_shares_pool_and_holdout_with_cpdgal_and_runs_to_the_bit(
     half = Study(**base, cycles=0, initial=0.5, stratified=True)
     same = cpdgal.run(half, cpdgal.Store(tmp_path / "c", packaged=False), progress=False)
     assert set(same.labelled()) == set(records[0].labelled())
-    predicted, _ = records[0].map(scene)
+    predicted = records[0].map(scene)
     right = predicted[tuple(scene.pixels[split.holdout].T)] - 1 == scene.targets[split.holdout]
     assert 100 * right.mean() == pytest.approx(records[0].final.OA)
 

@@ -1,0 +1,387 @@
+"""Records: what a run of a study gave, bound to the data and the weights it came from, and the store that keeps them."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import fastjsonschema
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from .scenes import Scene, SceneError
+from .sources import SCENES, known_checksum
+from .study import FLOORS, Study, other_data
+from .training import part, predict, under
+from .windows import Projection, Windows
+
+FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
+TABLES = ("cycles", "classes", "queried", "calibration", "diagnostics")
+
+
+class RecordError(RuntimeError):
+    """A record or a store that cannot be used; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What a run of a study gave, and where it was run."""
+
+    study: Study
+    cycles: pd.DataFrame  # cycle, labels, share, OA, AA, kappa, ECE, EMI, EMI per label (percent, but EMI), loss, seconds
+    classes: pd.DataFrame  # by class name: pixels in the pool and judged, labels used, accuracy in percent
+    confusion: np.ndarray  # (k, k) test pixels at the end, row = true class, column = predicted
+    queried: pd.DataFrame  # cycle, position in the list of labelled pixels, row, column, in the order they were asked for
+    entropy: np.ndarray  # (cycles, 10) what is left of the pool by predictive entropy / log k, in equal bins of 0..1
+    calibration: pd.DataFrame  # reliability diagram at the end: count, confidence, accuracy
+    provenance: dict  # versions, machine, start, end, seconds of each cycle
+    diagnostics: pd.DataFrame = field(default_factory=pd.DataFrame)  # by cycle: what DGFR and CM do; empty where unknown
+    digest: str | None = None  # SHA-256 of the file of the trained weights; None where none were stored
+    path: Path | None = field(default=None, repr=False)  # where it was read from
+
+    @property
+    def final(self) -> pd.Series:
+        """The last cycle."""
+        return self.cycles.iloc[-1]
+
+    @property
+    def results(self) -> dict:
+        """Everything that the study decides, ready for JSON: equal, to the bit, for equal runs."""
+        return {
+            "study": self.study.form,
+            "cycles": columns(self.cycles.drop(columns="seconds")),
+            "classes": columns(self.classes.reset_index()),
+            "confusion": self.confusion.tolist(),
+            "queried": columns(self.queried),
+            "entropy": self.entropy.tolist(),
+            "calibration": columns(self.calibration),
+            **({"diagnostics": columns(self.diagnostics)} if self.diagnostics.size else {}),
+        }
+
+    def to_json(self) -> str:
+        """The record as a file holds it: one line for each part."""
+        bound = {"weights": self.digest, "provenance": self.provenance}
+        return _as_lines({"format": FORMAT, "key": self.study.key, **self.results, **bound})
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """The record of a file; `RecordError` when it cannot be read, is damaged, or of another format."""
+        path = Path(path)
+        content = _content(path)
+        if content["format"] != FORMAT:
+            newer = content["format"] > FORMAT
+            advice = "update cpdgal to read it" if newer else "`cpdgal records --migrate` brings its folder up to date"
+            raise RecordError(f"{path} was written by {'a newer' if newer else 'an older'} cpdgal; {advice}")
+        try:
+            _schema()(content)
+            study = Study.from_form(content["study"])
+            table = {name: pd.DataFrame(content.get(name, {})) for name in TABLES}
+        except (ValueError, RecursionError) as error:
+            raise RecordError(_not_whole(path, str(error))) from error
+        if content["key"] != study.key or path.stem != study.name:
+            raise RecordError(
+                f"{path} holds the study {study.name}, not the one it is named after; its values or their defaults were "
+                "changed: move it away to run its study again"
+            )
+        measured = {"confidence": float, "accuracy": float}
+        return cls(
+            study,
+            table["cycles"]
+            .astype(float)
+            .astype({"cycle": int, "labels": int})
+            .assign(seconds=content["provenance"]["seconds"]),
+            table["classes"].astype({"accuracy": float}).set_index("class"),
+            np.array(content["confusion"]),
+            table["queried"],
+            np.array(content["entropy"]),
+            table["calibration"].astype(measured),
+            content["provenance"],
+            table["diagnostics"].astype(float),
+            content["weights"],
+            path,
+        )
+
+    def labelled(self, cycle: int | None = None) -> np.ndarray:
+        """Positions of the labelled pixels in the order they were asked for; at the end, or after a cycle."""
+        asked = self.queried if cycle is None else self.queried[self.queried.cycle <= cycle]
+        return asked.position.to_numpy()
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of the trained weights, where they were stored and are at hand."""
+        path = self.path and self.path.with_suffix(".safetensors")
+        return path if path and self.digest and path.is_file() else None
+
+    def check(self, scene: Scene) -> None:
+        """Raise `SceneError` for a scene with other data than the record was made from."""
+        if scene.checksum != self.study.checksum:
+            raise SceneError(other_data(scene, self.study.checksum, f"the record {self.study.name} was made from data"))
+
+    def network(self, scene: Scene) -> torch.nn.Module:
+        """The trained network. `RecordError` when its weights were not stored or are not those of the record, `SceneError`
+        for a scene with other data."""
+        self.check(scene)
+        return self._trained()[0]
+
+    def _trained(self) -> tuple[torch.nn.Module, Projection]:
+        """The trained network and the projection that goes with it."""
+        if self.weights is None:
+            raise RecordError(f"the record {self.study.name} has no weights; run its study again with weights=True")
+        try:
+            content = self.weights.read_bytes()
+        except OSError as error:
+            raise RecordError(f"{self.weights} cannot be read ({error.strerror})") from error
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise RecordError(
+                f"{self.weights} does not hold the weights of its record (SHA-256 {self.digest[:12]}); it was changed or "
+                "belongs to another: move both away to run the study again"
+            )
+        with safe_open(self.weights, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            classes = json.loads(file.metadata()["about"])["classes"]
+        study = self.study
+        projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
+        projection.restore(part(tensors, "projection"))
+        network = study.network(study.components or projection.bands, len(classes))
+        network.load_state_dict(part(tensors, "network"))
+        return network.eval(), projection
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether it can be asked about any pixel: a floor always, a network where its weights were stored."""
+        return self.study.method in FLOORS or self.weights is not None
+
+    def answers(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
+        """The classes (n,), counted from 0, that it gives labelled pixels of its scene; errors as for `network`."""
+        self.check(scene)
+        if self.study.method in FLOORS:
+            return FLOORS[self.study.method](scene, self.labelled(), positions)
+        network, projection = self._trained()
+        return predict(network, self._windows(scene, projection).batches(positions)).argmax(1).numpy()
+
+    def map(self, scene: Scene, *, elsewhere: bool = False) -> np.ndarray:
+        """The class predicted for every pixel, (height, width) with 1..K in the order of the record's classes.
+
+        With ``elsewhere`` the network is applied on purpose to another scene, through the projection that was fitted on its
+        own: the bands have to be the same ones. Errors as for `network`.
+        """
+        if not elsewhere:
+            self.check(scene)
+        network, projection = self._trained()
+        batches = self._windows(scene, projection).scene_batches()
+        return predict(network, batches).argmax(1).reshape(scene.labels.shape).numpy() + 1
+
+    def _windows(self, scene: Scene, projection: Projection) -> Windows:
+        return Windows(scene, self.study.window, padding=self.study.padding, projection=projection)
+
+    def differences(self, other: "Record") -> list[str]:
+        """The parts that two records have and in which their results differ; empty when they are the same to the bit."""
+        return [name for name, value in self.results.items() if value != other.results.get(name, value)]
+
+
+class Store:
+    """A folder of records, backed by those that come with the package.
+
+    A record of the package is found when the folder has none for its study; new ones go to the folder. Beside them
+    stand the weights that were stored, and in ``checkpoints`` what unfinished runs need to go on.
+    """
+
+    def __init__(self, folder="results", *, packaged: bool = True):
+        self.folder = Path(folder)
+        self._read_before: dict = {}
+        self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
+
+    def get(self, study: Study) -> Record | None:
+        """The record of a study, or None; `RecordError` when it is damaged or was made from other data.
+
+        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data.
+        """
+        for folder in self.folders:
+            path = folder / f"{study.name}.json"
+            if path.exists():
+                record = self._read(path)
+                if study.checksum and record.study.checksum != study.checksum:
+                    raise RecordError(
+                        f"{path} was made from other data (checksum {record.study.checksum[:12]}) than {study.scene} holds now "
+                        f"({study.checksum[:12]}); bring the data back, or move the record away to run its study on these"
+                    )
+                return record
+        if not study.checksum or study.scene in ("synthetic", *SCENES):
+            return None
+        moved = {"scene": study.scene, "labels_path": study.labels_path}
+        return next(
+            (r for r in self.records() if r.study.checksum == study.checksum and r.study.but(**moved).key == study.key), None
+        )
+
+    def records(self) -> list[Record]:
+        """All records, by name; one in the folder comes before the package's of the same study.
+
+        A file that is no record is skipped with a warning.
+        """
+        found = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
+        return [record for name in sorted(found) if (record := self._read_or_warn(found[name]))]
+
+    def _read_or_warn(self, path: Path) -> Record | None:
+        try:
+            return self._read(path)
+        except RecordError as error:
+            warnings.warn(f"skipped: {error}", stacklevel=3)
+            return None
+
+    def _read(self, path: Path) -> Record:
+        """The record of a file, read again only when the file changed: a page asks for the same ones many times."""
+        state = path.stat()
+        stamp = (state.st_mtime_ns, state.st_size)
+        if self._read_before.get(path, (None,))[0] != stamp:
+            self._read_before[path] = (stamp, Record.read(path))
+        return self._read_before[path][1]
+
+    def select(self, **values) -> list[Record]:
+        """The records, by seed, whose study has these values and changes no other of its profile."""
+        found = [
+            record
+            for record in self.records()
+            if all(getattr(record.study, name) == value for name, value in values.items())
+            and set(record.study.changes) <= set(values)
+        ]
+        return sorted(found, key=lambda record: record.study.seed)
+
+    def table(self) -> pd.DataFrame:
+        """One row a record: its key, what names it, what it changes, and how it ended (OA, AA, kappa in percent)."""
+        names = ("key", "scene", "method", "split", "query", "profile", "seed")
+        ends = ("labels", "share", "OA", "AA", "kappa")
+        rows = [
+            {name: getattr(record.study, name) for name in names}
+            | {"changes": json.dumps(record.study.changes) if record.study.changes else ""}
+            | {name: record.final[name] for name in ends}
+            | {"seconds": sum(record.provenance["seconds"])}
+            for record in self.records()
+        ]
+        return pd.DataFrame(rows, columns=[*names, "changes", *ends, "seconds"]).astype({"labels": int})
+
+    def save(
+        self, record: Record, network: Mapping[str, torch.Tensor] | None = None, projection: Projection | None = None
+    ) -> Record:
+        """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
+        path = self.folder / f"{record.study.name}.json"
+        if network is not None:
+            content = trained_file(record.study, record.classes.index, network, projection)
+            write(path.with_suffix(".safetensors"), content)
+            record = replace(record, digest=hashlib.sha256(content).hexdigest())
+        write(path, record.to_json().encode())
+        return replace(record, path=path)
+
+
+def trained_file(study: Study, classes: Iterable[str], network: Mapping[str, torch.Tensor], projection: Projection) -> bytes:
+    """A trained network as one file that can be applied: weights, projection, class names, and the study they came from."""
+    about = json.dumps(
+        {"study": study.form, "classes": list(classes)}
+    )  # one entry: the file's bytes depend on the order of several
+    return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; `RecordError` says why not."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RecordError(
+            f"{path} could not be written ({error.strerror}); make room or choose another folder, and run the study again: "
+            "it goes on after the last cycle that was saved"
+        ) from error
+
+
+def migrate(folder: Path) -> list[str]:
+    """Bring the records and weights of a folder to this format, and say which; those that have it are left alone.
+
+    Numbers stay. A record of format 1 gets the checksum of its data as read, where its scene is at hand, and stored weights the
+    projection that goes with them and their digest.
+    """
+    changed = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = _content(path)
+        except RecordError:
+            continue  # what is no record is none of ours; a listing says so
+        if content["format"] != 1:
+            continue
+        study = Study.from_form({**content["study"], "checksum": ""})
+        if study.scene in SCENES:  # it was the checksum of the scene's files
+            checksum = known_checksum(study.scene) or study.load_scene().checksum
+            content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
+        content |= {"format": FORMAT, "study": study.but(checksum=content["study"]["checksum"]).form, "weights": None}
+        weights = path.with_suffix(".safetensors")
+        if weights.is_file():
+            with safe_open(weights, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            scene = study.load_scene()
+            projection = study.make_windows(scene, study.make_split(scene)).projection
+            trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
+            write(weights, trained)
+            content["weights"] = hashlib.sha256(trained).hexdigest()
+        write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode())
+        changed.append(path.name)
+    return changed
+
+
+def columns(table: pd.DataFrame) -> dict[str, list]:
+    """The columns of a table, ready for JSON: what is not a number becomes null."""
+    return {name: table[name].astype(object).where(table[name].notna(), None).tolist() for name in table}
+
+
+def _as_lines(content: Mapping) -> str:
+    lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in content.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _content(path: Path) -> dict:
+    """What a file holds that may be a record: an object with its format; `RecordError` for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror}); check the file and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(_not_whole(path, "it is not text")) from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError(_not_whole(path, str(error))) from error
+    if not isinstance(content, dict) or type(content.get("format")) is not int:
+        raise RecordError(_not_whole(path, "it has no format"))
+    return content
+
+
+def _no_number(constant: str):
+    raise ValueError(f"it holds {constant}")
+
+
+def _not_whole(path: Path, reason: str) -> str:
+    return f"{path} is not a whole record ({' '.join(reason.split())[:120]}); move it away to run its study again"
+
+
+@cache
+def _schema():
+    """The check of a record's content against the schema, compiled once."""
+    return fastjsonschema.compile(json.loads(files("cpdgal").joinpath("record_schema.json").read_text(encoding="utf-8")))
+
+
+def _packaged() -> list[Path]:
+    """The folder of records that comes with the package: inside a wheel, beside the package in a checkout."""
+    package = Path(__file__).parent
+    candidates = (package / "results", package.parent / "results")
+    return [folder for folder in candidates if folder.is_dir()][:1]

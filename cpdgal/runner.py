@@ -1,0 +1,375 @@
+"""Runs: the record of a study is loaded when the store has it, resumed where its run was cut off, or made."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event, Lock
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from sklearn.metrics import confusion_matrix
+from threadpoolctl import threadpool_limits
+
+from .active import Cycle, active_learning
+from .metrics import calibration_error, class_accuracies, entropy_histogram, model_improvement, reliability
+from .peers import PEERS
+from .records import Record, RecordError, Store, columns, write
+from .scenes import Scene
+from .sources import known_checksum
+from .splits import Split
+from .study import FLOORS, Study
+from .training import part
+from .windows import Windows
+
+CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
+# A checkpoint is used only by the same code: these files decide numbers, and the peer's own.
+DECIDING = ("windows", "splits", "metrics", "model", "losses", "training", "queries", "active")
+_SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
+
+
+def run(
+    study: Study,
+    store: Store | None = None,
+    *,
+    device: str = "cpu",
+    weights: bool = False,
+    progress: bool = True,
+    stop: Event | None = None,
+) -> Record:
+    """The record of a study: loaded when the store has it, else resumed where it was cut off, else run from the start.
+
+    A run uses one core, so that its numbers do not depend on how many there are. Interrupted or killed at any moment,
+    it ends in the same record when it is called again. Two processes that want the same study do the work once.
+
+    Parameters
+    ----------
+    store
+        where records are looked for and kept; the folder "results" by default.
+    device
+        "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
+    weights
+        keep the trained weights beside the record; a record without them does not count as found.
+    stop
+        once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
+
+    Raises
+    ------
+    RecordError
+        For a record or store that cannot be used. `SceneError` for data that cannot be had, ``ValueError`` for a device that
+        is not there and for a training whose loss is no longer a number.
+    """
+    store = store or Store()
+    _check_device(device)
+    actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
+    if study.checksum not in ("", actual):
+        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
+    study = study.but(checksum=actual)
+    weights = weights and study.method not in FLOORS  # a floor has none
+
+    def found() -> Record | None:
+        record = store.get(study)
+        return None if record is None or (weights and not record.weights) else record
+
+    if record := found():
+        return record
+    checkpoints = Checkpoints(store.folder, study)
+    with checkpoints.claim():
+        return found() or _run(study, store, checkpoints, device, weights, progress, stop or Event())
+
+
+def side_by_side(*studies: Study, store: Store | None = None, jobs: int | None = None, **options) -> list[Record]:
+    """The records of several studies, run at once, or so many `jobs` at a time; `options` go to `run`.
+
+    Every study has a thread and one core of its own: so small a network gains nothing from two cores. An interrupt stops
+    the studies after their current epochs, and another call goes on after them.
+    """
+    stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies))
+    try:
+        running = [pool.submit(run, study, store, stop=stop, **options) for study in studies]
+        return [each.result() for each in running]
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def gather(
+    groups: Mapping[str, Sequence[Study]], store: Store, *, train: bool = False, weights: bool = False, device: str = "cpu"
+) -> dict[str, list[Record]]:
+    """The records of groups of studies by the groups' names: those that are on record, in the order of the studies.
+
+    With ``train`` what the store lacks is run first, a study a core, and with ``weights`` a record without weights counts as
+    lacking.
+    """
+    wanted = {study: None for studies in groups.values() for study in studies}
+
+    def there(study: Study) -> Record | None:
+        record = store.get(study)
+        return record if record and (record.weights or not weights or study.method in FLOORS) else None
+
+    missing = [study for study in wanted if train and not there(study)]
+    if missing:
+        side_by_side(*missing, store=store, jobs=os.cpu_count(), weights=weights, device=device)
+    return {name: [record for study in studies if (record := there(study))] for name, studies in groups.items()}
+
+
+class Checkpoints:
+    """What the run of a study needs to go on, in the folder "checkpoints" of its store: the state after a cycle or within one,
+    and the one before it in case that file is damaged."""
+
+    def __init__(self, folder: Path, study: Study):
+        self.study, self.folder = study, folder / "checkpoints"
+        self.files = tuple(self.folder / f"{study.name}{ending}.safetensors" for ending in ("", ".previous"))
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Hold the study for this process; another that asks for it waits here."""
+        path = self.folder / f"{self.study.name}.lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                print(f"{self.study.name} is being run by another process; waiting for its record", file=sys.stderr)
+                lock.acquire(timeout=-1)
+        except OSError as error:
+            raise RecordError(f"{path} cannot be written ({error.strerror}); choose a folder that can be") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save(self, state: Mapping[str, torch.Tensor], log: dict) -> None:
+        """Keep a state and the log that goes with it."""
+        current, previous = self.files
+        tensors, text = dict(state), json.dumps(log)
+        content = save(tensors, {"log": text, "digest": _digest(tensors, text)})
+        if current.exists():
+            write(previous, current.read_bytes())
+        write(current, content)
+
+    def load(self) -> tuple[dict[str, torch.Tensor], dict] | None:
+        """State and log as last saved; a warning for every file that is damaged."""
+        for path in self.files:
+            if not path.exists():
+                continue
+            if path.is_dir():
+                raise RecordError(f"{path} is a folder in the place of a checkpoint; move it away")
+            try:
+                with safe_open(path, framework="pt") as file:
+                    metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+                if metadata["digest"] != _digest(tensors, metadata["log"]):
+                    raise ValueError("its contents were changed")
+                return tensors, json.loads(metadata["log"])
+            except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+                warnings.warn(f"{path} is damaged ({error}); going back to the checkpoint before it", stacklevel=3)
+                path.unlink(missing_ok=True)  # lest it be kept in the place of the one before it
+        return None
+
+    def drop(self) -> None:
+        """Remove what an ended run no longer needs."""
+        for path in self.files:
+            path.unlink(missing_ok=True)
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    return hashlib.sha256(save(dict(tensors), {"text": text})).hexdigest()
+
+
+def _check_device(name: str) -> None:
+    """Raise ``ValueError`` for a device that a run cannot use here."""
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise ValueError(f"a device is cpu, cuda or cuda:0, not {name[:40]!r}")
+    if kind == "cuda" and (count := torch.cuda.device_count()) <= int(index or 0):
+        raise ValueError(f"this machine has no device {name}: torch sees {count} CUDA devices; use cpu")
+
+
+def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[dict[str, torch.Tensor] | None, dict]:
+    """State and log of a run that goes on from its checkpoint, or begins; a warning where a checkpoint is of no use here."""
+    own = {**study.form, "checksum": ""}  # other data are told among the versions
+    made_with = {**versions(device), "code": code_digest(study), "checksum": study.checksum}
+    if loaded := checkpoints.load():
+        state, log = loaded
+        if log.get("study") == own and log["versions"] == made_with:
+            log["resumed"] += 1
+            return state, log
+        changed = [name for name in made_with if made_with[name] != log["versions"].get(name)]
+        because = f"with another {', '.join(changed)}" if log.get("study") == own else "by another study"
+        warnings.warn(f"{study.name} was begun {because}; it starts anew", stacklevel=4)
+    lists = ("cycles", "entropy", "diagnostics", "seconds")
+    return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **{name: [] for name in lists}}
+
+
+def code_digest(study: Study) -> str:
+    """A digest of the files that decide the numbers of a study, in short."""
+    sources = [Path(__file__).with_name(f"{name}.py") for name in DECIDING]
+    if study.method in PEERS:
+        sources.append(Path(sys.modules[PEERS[study.method].network.__module__].__file__))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
+def _run(
+    study: Study, store: Store, checkpoints: Checkpoints, device: str, weights: bool, progress: bool, stop: Event
+) -> Record:
+    """Run a study, or go on with it, and save its record."""
+    threads = torch.get_num_threads()
+    state, log = _begin(study, checkpoints, device)
+    last = time.monotonic()
+
+    def checkpoint(now: Callable[[], dict[str, torch.Tensor]]) -> None:
+        nonlocal last
+        if stop.is_set() or time.monotonic() - last > CHECKPOINT_EVERY:
+            checkpoints.save(now(), log)
+            last = time.monotonic()
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    try:
+        torch.set_num_threads(1)
+        scene = study.load_scene()
+        split = study.make_split(scene)
+        with _SET_UP, threadpool_limits(1):
+            if study.method in FLOORS:  # it looks at the scene itself
+                windows, model = Windows(scene, 1, 0, scaling="none", device=device), FLOORS[study.method]
+            else:
+                windows, model = study.make_windows(scene, split, device), study.make_network(scene).to(device)
+        loop = active_learning(
+            model,
+            windows,
+            split,
+            study.protocol,
+            query=study.query,
+            seed=study.seed,
+            warm_start=study.warm_start,
+            keep_optimizer=study.keep_optimizer,
+            cw_mse_weight=study.cw_mse_weight,
+            detach_target=study.detach_target,
+            masked_above=study.masked_above,
+            draws=study.draws,
+            resume=state,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        for cycle in loop:
+            _note(log, cycle, scene, split)
+            state = cycle.state
+            checkpoints.save(state, log)
+            last = time.monotonic()
+            if stop.is_set():
+                raise KeyboardInterrupt
+    finally:
+        torch.set_num_threads(threads)
+    network = part(state, "model")
+    record = _record(study, scene, split, state["labelled"].numpy(), log)
+    record = store.save(record, network, windows.projection) if weights else store.save(record)
+    checkpoints.drop()
+    return record
+
+
+def _note(log: dict, cycle: Cycle, scene: Scene, split: Split) -> None:
+    """Add a cycle to the log of a run; what is of interest at the end alone is overwritten each time."""
+    row = {name: value for name, value in cycle.row.items() if name != "seconds"}
+    if cycle.probabilities is not None:
+        truth, predicted = scene.targets[split.holdout], cycle.probabilities.argmax(1)
+        bins = reliability(truth, cycle.probabilities)
+        row["ECE"] = calibration_error(bins)
+        log["calibration"] = columns(bins)
+        log["accuracy"] = columns(pd.DataFrame({"accuracy": class_accuracies(truth, predicted, scene.classes)}))["accuracy"]
+        log["confusion"] = confusion_matrix(truth, predicted, labels=np.arange(scene.classes)).tolist()
+    log["cycles"].append({name: None if value != value else value for name, value in row.items()})
+    log["entropy"].append(entropy_histogram(cycle.candidates).tolist())
+    log["diagnostics"].append(cycle.diagnostics)
+    log["seconds"].append(round(cycle.seconds, 3))
+
+
+def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log: dict) -> Record:
+    measured = ("cycle", "labels", "OA", "AA", "kappa", "loss", "ECE")
+    cycles = pd.DataFrame(log["cycles"], columns=measured).astype(float).astype({"cycle": int, "labels": int})
+    cycles.insert(2, "share", 100 * cycles["labels"] / len(scene.pixels))
+    scored = cycles.OA.notna()
+    gains = model_improvement(cycles.OA[scored], cycles["labels"][scored])
+    for name, values in zip(("EMI", "EMI per label"), gains, strict=True):
+        cycles[name] = pd.Series(values, cycles.index[scored])
+    cycles["seconds"] = log["seconds"]
+    parts = {"pool": split.pool, "judged": split.holdout, "labels": labelled}
+    counts = {name: np.bincount(scene.targets[positions], minlength=scene.classes) for name, positions in parts.items()}
+    classes = pd.DataFrame(
+        {**counts, "accuracy": np.array(log["accuracy"], dtype=float)}, pd.Index(scene.class_names, name="class")
+    )
+    asked_in = np.repeat(cycles["cycle"], np.diff(cycles["labels"], prepend=0)).to_numpy()
+    rows, columns = scene.pixels[labelled].T
+    queried = pd.DataFrame({"cycle": asked_in, "position": labelled, "row": rows, "column": columns})
+    provenance = {
+        **log["versions"],
+        "commit": _commit(),
+        "start": log["start"],
+        "end": _now(),
+        "resumed": log["resumed"],
+        "seconds": log["seconds"],
+    }
+    calibration = pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float})
+    return Record(
+        study,
+        cycles,
+        classes,
+        np.array(log["confusion"]),
+        queried,
+        np.array(log["entropy"]),
+        calibration,
+        provenance,
+        pd.DataFrame(log["diagnostics"], dtype=float),
+    )
+
+
+def versions(device: str) -> dict[str, str]:
+    """What the rounding of a run's numbers may depend on."""
+    return {
+        "cpdgal": version("cpdgal"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}",
+        "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(device),
+        "threads": "1",
+    }
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        if named := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+            return named[1]
+    return platform.processor() or "unknown"
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from, with a plus where it was changed; None from a wheel."""
+    root, git = Path(__file__).parents[1], shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return None
+    said = [
+        subprocess.run([git, "-C", str(root), *command], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "cpdgal"))
+    ]
+    return said[0] + ("+" if said[1] else "") if said[0] else None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
