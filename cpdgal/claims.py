@@ -381,7 +381,7 @@ def capped_at(records: Sequence[Record]) -> str:
         return ""
     study, peer = records[0].study, PEERS[records[0].study.method]
     epochs = [f"{study.epochs} of {peer.epochs} epochs"] if study.epochs < peer.epochs else []
-    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.bands else []
+    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.components else []
     return ", ".join(epochs + bands)
 
 
@@ -415,7 +415,7 @@ def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> p
     for title, records in groups.items():
         name = names.get(title, title.split(",")[0].lower())
         peer = PEERS.get(name)
-        shape = {"bands": peer.bands or 200, "window": peer.window, "classes": 16} if peer else {}
+        shape = {"bands": peer.components or 200, "window": peer.window, "classes": 16} if peer else {}
         weight = size(name, **shape)
         minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
         rows[title] = {

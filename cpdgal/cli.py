@@ -42,7 +42,7 @@ def methods(
     rows = []
     for name in (*METHODS, *PEERS):
         peer = PEERS.get(name)
-        native = {"bands": peer.bands or bands, "window": peer.window} if peer else {"bands": 15, "window": 7}
+        native = {"bands": peer.components or bands, "window": peer.window} if peer else {"bands": 15, "window": 7}
         weighed = size(name, classes=classes, **native)
         rows.append(
             {

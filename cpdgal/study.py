@@ -309,26 +309,10 @@ def _own_values(study: Study) -> dict:
     }
     if study.method not in PEERS:
         return values
-    peer = PEERS[study.method]
+    recipe = PEERS[study.method]
+    own = {name: getattr(recipe, name) for name in values if hasattr(recipe, name)}
     small = {"pool": 0.01, "epochs": 1, "judged": 100} if study.profile == "smoke" else {}  # some take seconds a window
-    return values | {
-        "window": peer.window,
-        "components": peer.bands,
-        "scaling": peer.scaling,
-        "padding": peer.padding,
-        "epochs": peer.epochs,
-        "batch": peer.batch,
-        "learning_rate": peer.learning_rate,
-        "decay": peer.schedule,
-        "optimizer": peer.optimizer,
-        "weight_decay": peer.weight_decay,
-        "augment": peer.augment,
-        "validated": 0.1,
-        "initial": 0.5,
-        "stratified": True,
-        "cycles": 0,
-        **small,
-    }
+    return values | own | {"validated": 0.1, "initial": 0.5, "stratified": True, "cycles": 0} | small
 
 
 def _typed(declared: Field, value):

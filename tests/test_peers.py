@@ -11,8 +11,8 @@ from cpdgal.peers import PEERS
 from cpdgal.peers.datn import SpectralAttention
 from cpdgal.peers.morphformer import Dilation
 from cpdgal.sources import SCENES
-from cpdgal.training import DECAYS
-from cpdgal.windows import SCALINGS
+from cpdgal.training import DECAYS, OPTIMIZERS
+from cpdgal.windows import PADDINGS, SCALINGS
 
 # (bands, window, classes), options: parameters, multiply-adds of one sample (None where not known)
 SIZES = {
@@ -537,7 +537,7 @@ def native(name, bands=None):
     peer = PEERS[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return peer.network(bands or peer.bands or (30 if name == "ssan" else 200), peer.window, 16)
+        return peer.network(bands or peer.components or (30 if name == "ssan" else 200), peer.window, 16)
 
 
 @pytest.mark.parametrize("bands", [None, 15])
@@ -584,10 +584,10 @@ def test_a_peer_refuses_what_it_cannot_take(name, size, options):
 def test_recipes_use_known_words(name):
     peer = PEERS[name]
     assert peer.scaling in SCALINGS
-    assert peer.schedule in DECAYS
-    assert peer.padding in ("zero", "reflect", "symmetric")
-    assert peer.optimizer in ("adam", "adamw", "sgd")
-    assert (peer.scaling == "none") == (peer.bands > 0)  # principal components are of bands as they come
+    assert peer.decay in DECAYS
+    assert peer.padding in PADDINGS
+    assert peer.optimizer in OPTIMIZERS
+    assert (peer.scaling == "none") == (peer.components > 0)  # principal components are of bands as they come
     assert set(peer.options) <= set(SCENES)
     for options in peer.options.values():
         peer.network(**options)

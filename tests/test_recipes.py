@@ -140,7 +140,7 @@ def test_decays_follow_their_names():
     assert [_factor("tenth at 100 and 200", e, 300) for e in (0, 99, 100, 199, 200)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
     assert [_factor("tenth at 100 and 250", e, 300) for e in (99, 100, 249, 250)] == pytest.approx([1, 0.1, 0.1, 0.01])
     assert [_factor("0.9 every tenth", e, 100) for e in (0, 9, 10, 99)] == pytest.approx([1, 1, 0.9, 0.9**9])
-    assert {peer.schedule for peer in PEERS.values()} <= set(DECAYS)
+    assert {peer.decay for peer in PEERS.values()} <= set(DECAYS)
 
 
 def test_on_a_plateau_the_rate_falls_to_a_tenth(data):

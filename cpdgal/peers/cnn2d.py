@@ -6,6 +6,8 @@ other layers.
 
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class CNN2D(nn.Module):
     """Two 3 x 3 convolutions with max pooling, then two linear layers; no ReLU behind the second pooling.
@@ -50,3 +52,23 @@ class CNN2D(nn.Module):
         x = self.pool(self.conv1(x)).relu()  # (b, 256, (w - 2) // 2, (w - 2) // 2)
         x = self.last_pool(self.conv2(x)).flatten(1)  # (b, 512)
         return self.head(self.hidden(x).relu())
+
+
+RECIPE = Recipe(
+    network=CNN2D,
+    title="2DCNN",
+    citation="Zhao et al., IEEE TGRS 62, 2024, after Lee and Kwon, IGARSS 2016",
+    evidence="reference run",
+    rank=1,
+    published=1.71,
+    window=10,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    decay="tenth at 100 and 200",
+    epochs=200,
+    batch=128,
+    augment=True,
+)

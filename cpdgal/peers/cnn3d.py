@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class CNN3D(nn.Module):
     """Convolutions over band, row and column, alternating with learned reductions of the spectral axis by two.
@@ -58,3 +60,23 @@ class CNN3D(nn.Module):
         x = self.conv3(self.reduce2(x)).relu()  # (b, 35, c / 4, w - 4, w - 4)
         x = self.conv4(x).relu()  # (b, 35, c / 8, w - 4, w - 4)
         return self.head(self.dropout(x.flatten(1)))
+
+
+RECIPE = Recipe(
+    network=CNN3D,
+    title="3DCNN",
+    citation="Ben Hamida et al., IEEE TGRS 56(8), 2018",
+    evidence="reference run",
+    rank=2,
+    published=0.16,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="sgd",
+    learning_rate=1e-3,
+    weight_decay=5e-4,
+    decay="tenth at 100 and 200",
+    epochs=200,
+    batch=128,
+    augment=True,
+)

@@ -7,6 +7,8 @@ Axes: ``b`` samples, ``c`` channels, ``n`` pixels as tokens, ``d`` features, ``h
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class DATN(nn.Module):
     """Four stages of channel gate, spectral and spatial transformer block, beside local spectral convolutions.
@@ -151,3 +153,22 @@ class WindowAttention(nn.Module):
 
 def _conv(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+
+RECIPE = Recipe(
+    network=DATN,
+    title="DATN",
+    citation="Shu et al., Eng. Appl. Artif. Intell. 127, 2024",
+    evidence="reference run; scaling, padding and schedule chosen",
+    rank=12,
+    published=3.31,
+    window=11,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=0.008,
+    weight_decay=1e-4,
+    decay="cosine",
+    epochs=100,
+    batch=64,
+)

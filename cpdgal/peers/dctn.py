@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 WIDTH = 512  # of the last two stages and of what the head reads
 
 
@@ -196,3 +198,21 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
+
+
+RECIPE = Recipe(
+    network=DCTN,
+    title="DCTN",
+    citation="Zhou et al., IEEE TGRS 62, 2024",
+    evidence="reference run; padding chosen",
+    rank=13,
+    published=45.32,
+    window=15,
+    scaling="min-max",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=1e-4,
+    decay="tenth on plateau",
+    epochs=200,
+    batch=100,
+)

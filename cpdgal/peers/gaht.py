@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class GAHT(nn.Module):
     """Three stages, each a grouped 3 x 3 convolution and transformer blocks over all pixels of the window.
@@ -80,3 +82,23 @@ class Block(nn.Module):
         attention = (q @ k.mT * self.scale).softmax(-1)  # (b, h, n, n)
         z = z + self.out((attention @ v).transpose(1, 2).flatten(2))
         return z + self.ffn(self.norm_ffn(z))
+
+
+RECIPE = Recipe(
+    network=GAHT,
+    title="GAHT",
+    citation="Mei et al., IEEE TGRS 60, 2022",
+    evidence="reference run",
+    rank=7,
+    published=0.97,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="sgd",
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    epochs=300,
+    batch=64,
+    augment=True,
+    options={"salinas": {"groups": 16, "depths": (2, 1, 1)}},
+)

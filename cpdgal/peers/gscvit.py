@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 HEAD_WIDTH = 16
 
 
@@ -124,3 +126,23 @@ class GroupwiseAttention(nn.Module):
 
     def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         return F.dropout((q * HEAD_WIDTH**-0.5 @ k.mT).softmax(-1), 0.1, self.training)
+
+
+RECIPE = Recipe(
+    network=GSCViT,
+    title="GSC-ViT",
+    citation="Zhao et al., IEEE TGRS 62, 2024",
+    evidence="reference run",
+    rank=11,
+    published=0.10,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.05,
+    epochs=200,
+    batch=128,
+    augment=True,
+    options={"salinas": {"heads": 1, "groups": 16}, "botswana": {"heads": 1, "groups": 8}},
+)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class IMAE(nn.Module):
     """IMAE-style, not a reproduction: a masked autoencoder with an instruction token, and a classifier of all its tokens.
@@ -131,3 +133,20 @@ class Decoder(nn.Module):
         tokens = self.mask_token.expand(len(encoded), self.position.shape[1], -1)
         tokens = tokens.scatter(1, visible[..., None].expand(-1, -1, 32), self.enter(encoded))
         return self.spectrum(self.blocks(tokens + self.position))[:, 1:]
+
+
+RECIPE = Recipe(
+    network=IMAE,
+    title="IMAE-style",
+    citation="after Kong et al., IEEE JSTARS, 2024",
+    evidence="abstracts only: not a reproduction, without pretraining, recipe chosen",
+    rank=17,
+    window=9,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adamw",
+    learning_rate=5e-4,
+    weight_decay=0.05,
+    epochs=100,
+    batch=64,
+)

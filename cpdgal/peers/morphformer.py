@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 TOKENS, DIM, SIDE = 32, 64, 8  # a token's 64 features are also a map of 8 x 8
 
 
@@ -135,3 +137,22 @@ class ClassAttention(nn.Module):
         weights = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1)  # (b, h, 1, n)
         mixed = F.dropout(weights, 0.1, self.training) @ v  # (b, h, 1, d / h)
         return F.dropout(self.out(mixed.transpose(1, 2).flatten(2)), 0.1, self.training)
+
+
+RECIPE = Recipe(
+    network=MorphFormer,
+    title="MorphFormer",
+    citation="Roy et al., IEEE TGRS 61, 2023",
+    evidence="reference run",
+    rank=10,
+    published=0.19,
+    window=11,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=5e-4,
+    weight_decay=5e-3,
+    decay="0.9 every tenth",
+    epochs=500,
+    batch=64,
+)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class SpectralFormer(nn.Module):
     """A token for each band and its neighbours, and a transformer whose blocks are fused with those two before them.
@@ -86,3 +88,22 @@ class Block(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v)  # scaled by 1 / 4, (b, h, n, 16)
         z = z + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         return z + self.ffn(self.norm_ffn(z))
+
+
+RECIPE = Recipe(
+    network=SpectralFormer,
+    title="SpectralFormer",
+    citation="Hong et al., IEEE TGRS 60, 2022",
+    evidence="reference run",
+    rank=5,
+    published=0.34,
+    window=7,
+    scaling="band min-max",
+    padding="symmetric",
+    optimizer="adam",
+    learning_rate=5e-4,
+    weight_decay=5e-3,
+    decay="0.9 every tenth",
+    epochs=300,
+    batch=64,
+)

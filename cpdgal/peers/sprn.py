@@ -5,6 +5,8 @@ Classification", IEEE TGRS, 2021.
 import torch
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class SPRN(nn.Module):
     """Groups of neighbouring bands, two residual blocks, and a mean over the window.
@@ -54,3 +56,22 @@ class Block(nn.Module):
 
 def _convolution(bands_in: int, bands_out: int, groups: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(bands_in, bands_out, 1, groups=groups), nn.BatchNorm2d(bands_out))
+
+
+RECIPE = Recipe(
+    network=SPRN,
+    title="SPRN",
+    citation="Zhang et al., IEEE TGRS, 2021, doi:10.1109/TGRS.2021.3074196",
+    evidence="reference run",
+    rank=4,
+    published=0.18,
+    window=7,
+    scaling="min-max",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=1e-3,
+    decay="tenth at 100 and 250",
+    epochs=300,
+    batch=64,
+    augment=True,
+)

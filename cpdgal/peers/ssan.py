@@ -6,6 +6,8 @@ Axes: ``b`` samples, ``c`` channels, ``n`` pixels of a map, ``k`` classes.
 
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class SSAN(nn.Module):
     """Spectral convolutions, then spatial convolutions between non-local attention blocks.
@@ -86,3 +88,19 @@ class NonLocal(nn.Module):
         q, k, v = (project(x).flatten(2) for project in (self.query, self.key, self.value))  # each (b, inner, n)
         y = v @ (q.mT @ k).softmax(-1).mT  # not scaled: (b, inner, n)
         return self.out(y.unflatten(2, x.shape[2:])) + x
+
+
+RECIPE = Recipe(
+    network=SSAN,
+    title="SSAN",
+    citation="Sun et al., IEEE TGRS 58(5), 2020",
+    evidence="reference run of a port",
+    rank=14,
+    window=9,
+    scaling="band standard",
+    padding="zero",
+    optimizer="adam",
+    learning_rate=1e-3,
+    epochs=100,
+    batch=32,
+)

@@ -5,6 +5,8 @@ IEEE TGRS 60, 2022.
 import torch
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class SSFTT(nn.Module):
     """Two convolutions, four tokens gathered from all pixels, and one transformer block with a class token.
@@ -74,3 +76,21 @@ class Block(nn.Module):
         attention = (q @ k.mT * self.scale).softmax(-1)  # (b, h, n, n)
         z = z + self.dropout(self.out((attention @ v).transpose(1, 2).flatten(2)))
         return z + self.ffn(self.norm_ffn(z))
+
+
+RECIPE = Recipe(
+    network=SSFTT,
+    title="SSFTT",
+    citation="Sun et al., IEEE TGRS 60, 2022",
+    evidence="reference run",
+    rank=6,
+    published=0.95,
+    components=30,
+    window=13,
+    scaling="none",
+    padding="zero",
+    optimizer="adam",
+    learning_rate=1e-3,
+    epochs=100,
+    batch=64,
+)

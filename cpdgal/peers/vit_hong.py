@@ -5,6 +5,7 @@ is Worth 16x16 Words: Transformers for Image Recognition at Scale", ICLR 2021.
 import torch
 from torch import Tensor, nn
 
+from .recipe import Recipe
 from .spectralformer import Block
 
 
@@ -46,3 +47,20 @@ class PixelViT(nn.Module):
         z = self.embed(x.flatten(2))  # (b, c, 64)
         z = torch.cat([self.class_token.expand(len(z), -1, -1), z], 1) + self.position  # (b, c + 1, 64)
         return self.head(self.blocks(self.dropout(z))[:, 0])
+
+
+RECIPE = Recipe(
+    network=PixelViT,
+    title="ViT (Hong et al.)",
+    citation="Hong et al., IEEE TGRS 60, 2022, after Dosovitskiy et al., ICLR 2021",
+    evidence="reference run",
+    rank=8,
+    window=1,
+    scaling="band min-max",
+    padding="symmetric",
+    optimizer="adam",
+    learning_rate=5e-4,
+    decay="0.9 every tenth",
+    epochs=1400,
+    batch=64,
+)
