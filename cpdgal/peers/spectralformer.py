@@ -12,7 +12,8 @@ from .recipe import Recipe
 class SpectralFormer(nn.Module):
     """A token for each band and its two neighbours, and a transformer whose blocks are fused with those two before them.
 
-    The first band and the last are neighbours too. This is the paper's CAF mode (cross-layer adaptive fusion) with group-wise spectral embedding.
+    This is the paper's CAF mode (cross-layer adaptive fusion) with group-wise spectral embedding. The first band and the
+    last are neighbours.
 
     Parameters
     ----------
