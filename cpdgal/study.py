@@ -36,17 +36,8 @@ from sklearn.metrics import confusion_matrix
 from threadpoolctl import threadpool_limits
 
 from .active import Cycle, Protocol, active_learning, protocol
-from .metrics import (
-    calibration_error,
-    class_accuracies,
-    coordinates_floor,
-    entropy_histogram,
-    model_improvement,
-    reliability,
-    spectra_floor,
-)
-from .model import METHODS
-from .peers import PEERS, build
+from .methods import METHODS, build
+from .metrics import calibration_error, class_accuracies, entropy_histogram, model_improvement, reliability
 from .queries import strategy
 from .scenes import Scene, SceneError
 from .sources import known_checksum, load_scene
@@ -56,29 +47,7 @@ from .windows import PADDINGS, SCALINGS, Windows
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint behind each cycle
 FORMAT = 1  # of records; one more when an older cpdgal could no longer read them
-FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 PROTOCOL = tuple(each.name for each in fields(Protocol))
-SIZES = (
-    "patch",
-    "dim",
-    "heads",
-    "layers",
-    "steps",
-    "ffn_ratio",
-    "beta",
-    "static_masking",
-    "alpha_range",
-    "alpha_clip",
-    "alpha_form",
-    "residual_blocks",
-    "residual_denoiser",
-    "refinement",
-    "draws",
-    "mask_at_inference",
-    "pooling",
-    "refined_after_norm",
-)
-
 
 _SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
 
@@ -193,7 +162,7 @@ class Study:
         for each in fields(self):
             object.__setattr__(self, each.name, _typed(each, getattr(self, each.name)))
         one_of = {
-            "method": (*METHODS, *PEERS, *FLOORS),
+            "method": tuple(METHODS),
             "split": ("random", "block", "validation"),
             "pca": ("scene", "pool"),
             "masked_above": ("mean", "half"),
@@ -211,8 +180,10 @@ class Study:
         for name, known in {"decay": DECAYS, "optimizer": OPTIMIZERS, "scaling": SCALINGS, "padding": PADDINGS}.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.method in PEERS and (foreign := [name for name in SIZES if getattr(self, name) != getattr(Study, name)]):
-            raise ValueError(f"{', '.join(foreign)} is a size of CPDGAL; {self.method} has none of that name")
+        method, ours = METHODS[self.method], METHODS["cpdgal"].takes
+        foreign = [name for name in ours if name not in method.takes and getattr(self, name) != getattr(Study, name)]
+        if foreign and method.kind == "network":
+            raise ValueError(f"{self.method} does not take {', '.join(foreign)}, which only CPDGAL and its ablations do")
         if self.seed < 0:
             raise ValueError(f"a seed is a number from 0 up, not {self.seed}")
 
@@ -293,24 +264,21 @@ class Study:
 
     def make_network(self, scene: Scene) -> torch.nn.Module:
         """The untrained network; ``ValueError`` for a floor."""
-        own = PEERS[self.method].options.get(self.scene, {}) if self.method in PEERS else {n: getattr(self, n) for n in SIZES}
+        method = METHODS[self.method]
+        own = {name: getattr(self, name) for name in method.takes}
+        own |= method.recipe.options.get(self.scene, {}) if method.recipe else {}
         bands = self.components or scene.bands
         return build(self.method, seed=self.seed, bands=bands, window=self.window, classes=scene.classes, **own)
 
 
 def _own_values(study: Study) -> dict:
     """What a study takes where it says nothing: the profile's protocol and the method's input and recipe."""
-    values = {
-        **asdict(protocol(study.scene, study.profile)),
-        "window": 7,
-        "components": 15,
-        "scaling": "band standard",
-        "padding": "zero",
-    }
-    if study.method not in PEERS:
+    method = METHODS[study.method]
+    values = asdict(protocol(study.scene, study.profile))
+    values |= {name: getattr(method, name) for name in ("window", "components", "scaling", "padding")}
+    if method.recipe is None:
         return values
-    recipe = PEERS[study.method]
-    own = {name: getattr(recipe, name) for name in values if hasattr(recipe, name)}
+    own = {name: getattr(method.recipe, name) for name in values if hasattr(method.recipe, name)}
     small = {"pool": 0.01, "epochs": 1, "judged": 100} if study.profile == "smoke" else {}  # some take seconds a window
     return values | own | {"validated": 0.1, "initial": 0.5, "stratified": True, "cycles": 0} | small
 
@@ -429,12 +397,13 @@ class Record:
     @property
     def can_answer(self) -> bool:
         """Whether it can be asked about any pixel: a floor always, a network where its weights were kept."""
-        return self.study.method in FLOORS or self.weights is not None
+        return METHODS[self.study.method].kind == "floor" or self.weights is not None
 
     def answers(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
         """The classes (n,), counted from 0, that it gives labelled pixels of the scene; `RecordError` without weights."""
-        if self.study.method in FLOORS:
-            return FLOORS[self.study.method](scene, self.labelled(), positions)
+        method = METHODS[self.study.method]
+        if method.kind == "floor":
+            return method.build(scene, self.labelled(), positions)
         batches = self.study.make_windows(scene, self.study.make_split(scene)).batches(positions)
         return predict(self.network(scene), batches).argmax(1).numpy()
 
@@ -644,11 +613,10 @@ def run(
     """
     store = store or Store()
     study = replace(study, checksum=_checksum(study))
-    weights = weights and study.method not in FLOORS  # a floor has none
 
     def found() -> Record | None:
         record = store.get(study)
-        return None if record is None or (weights and not record.weights) else record
+        return record if record and (record.can_answer or not weights) else None
 
     if record := found():
         return record
@@ -683,7 +651,7 @@ def gather(
 
     def there(study: Study) -> Record | None:
         record = store.get(study)
-        return record if record and (record.weights or not weights or study.method in FLOORS) else None
+        return record if record and (record.can_answer or not weights) else None
 
     missing = [study for study in wanted if train and not there(study)]
     if missing:
@@ -727,7 +695,8 @@ def _run(study: Study, store: Store, device: str, weights: bool, progress: bool,
         split = study.make_split(scene)
         with _SET_UP, threadpool_limits(1):
             windows = study.make_windows(scene, split, device)
-            model = FLOORS[study.method] if study.method in FLOORS else study.make_network(scene).to(device)
+            method = METHODS[study.method]
+            model = method.build if method.kind == "floor" else study.make_network(scene).to(device)
         loop = active_learning(
             model,
             windows,
@@ -737,9 +706,6 @@ def _run(study: Study, store: Store, device: str, weights: bool, progress: bool,
             seed=study.seed,
             warm_start=study.warm_start,
             keep_optimizer=study.keep_optimizer,
-            cw_mse_weight=study.cw_mse_weight,
-            detach_target=study.detach_target,
-            masked_above=study.masked_above,
             draws=study.draws,
             resume=state,
             checkpoint=checkpoint,

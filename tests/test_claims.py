@@ -13,7 +13,8 @@ from scipy import stats
 import cpdgal
 from cpdgal import claims
 from cpdgal.claims import TABLES, best, better, peak, rank_agreement, reached, spread, together
-from cpdgal.peers import PEERS, size
+from cpdgal.methods import size
+from cpdgal.peers import PEERS
 from cpdgal.study import Study
 
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 import cpdgal
 from cpdgal import Record, RecordError, Store, Study
 from cpdgal import study as module
+from cpdgal.methods import METHODS
 from cpdgal.metrics import scores
 
 # One other value for every field that decides numbers, in the order of the fields.
@@ -477,7 +478,7 @@ def test_floors_are_methods(synthetic, tmp_path, monkeypatch, method, query):
     study = replace(SMALL, method=method, query=query)
     record = run(study, tmp_path)
     split = study.make_split(synthetic)
-    predicted = module.FLOORS[method](synthetic, record.queried.position.to_numpy(), split.holdout)
+    predicted = METHODS[method].build(synthetic, record.queried.position.to_numpy(), split.holdout)
     assert record.final.OA == scores(synthetic.targets[split.holdout], predicted)["OA"]
     assert record.cycles.loss.isna().all()
     assert record.calibration["count"].tolist() == [0] * 14 + [len(split.holdout)]
