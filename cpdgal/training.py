@@ -281,7 +281,7 @@ def diagnose(
         found |= {"changed_by_dgfr": (again != answers).float().mean()}
     if isinstance(masking, ContextualMasking) and model.mask_at_inference:
         with _evaluation(model):
-            masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x) for x in batches()), strict=True))
+            masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x, generator) for x in batches()), strict=True))
         found |= {"mask_mean": masks.mean(), "mask_within": masks.std(1, correction=0).mean()}
         found |= {
             "mask_between": masks.mean(1).std(correction=0),
@@ -293,7 +293,7 @@ def diagnose(
             return masked(inputs[0], torch.full_like(output[1], masks.mean()), module.mask_token), output[1]
 
         with masking.register_forward_hook(constant):
-            again = predict(model, batches()).argmax(1)
+            again = predict(model, batches(), generator).argmax(1)
         found |= {"changed_by_constant_mask": (again != answers).float().mean()}
     return {name: float(value) for name, value in found.items()}
 
@@ -305,10 +305,10 @@ def _noise_share(model: CPDGAL, x: Tensor, generator: torch.Generator) -> Tensor
     return ((1 - model.dgfr.alpha()[t - 1])[:, None] * noise.norm(dim=2)) / z.norm(dim=2)
 
 
-def _mask_and_gamma(model: CPDGAL, x: Tensor) -> tuple[Tensor, Tensor]:
+def _mask_and_gamma(model: CPDGAL, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """M_b (b, n) and gamma (b,) for windows x, as in evaluation."""
     z = model.embedding(x)
-    z = z if model.dgfr is None else model.dgfr(z)
+    z = z if model.dgfr is None else model.dgfr(z, generator=generator)
     attention = model.blocks[0].attention_weights(z)
     return model.masking(z, attention)[1], model.masking.gamma(attention.mean(1))
 

@@ -298,6 +298,13 @@ def test_modules_that_do_nothing_are_found_out_and_so_are_those_that_do(scene):
     assert looked_at(model, batches) == active  # a function of its generator, and the network is left as it was
 
 
+def test_a_look_at_a_network_that_draws_in_evaluation_is_a_function_of_its_generator(scene):
+    model, _, batches = small_network(scene, refinement="average")
+    answers = cpdgal.predict(model, batches(), torch.Generator().manual_seed(0)).argmax(1)
+    first, again, other = (training.diagnose(model, batches, answers, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert first == again != other
+
+
 def test_what_a_network_lacks_is_not_looked_at(scene):
     names = {}
     for name in ("cpdgal", "cpdgal-no-dgfr", "cpdgal-no-masking", "vit"):
