@@ -421,7 +421,7 @@ def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> p
     names = {method.title: name for name, method in BY_NAME.items()}
     rows = {}
     for title, records in groups.items():
-        name = names[title.removesuffix(", no loop")]
+        name = names.get(title) or names[title.split(",")[0]]
         peer, weight = BY_NAME[name].recipe, size(name)
         minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
         rows[title] = {

@@ -5,7 +5,8 @@ Another package joins by an entry point of the group ``cpdgal.methods``: the met
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import entry_points
@@ -49,6 +50,10 @@ class Method:
     takes: tuple[str, ...] = ()  # the values of a study that the network is built with
     recipe: Recipe | None = None  # a peer's own training, without the loop; None trains by the study's profile
 
+    def __post_init__(self):
+        if self.kind not in ("network", "floor"):
+            raise ValueError(f"a method is a network or a floor, not {self.kind!r}")
+
     @classmethod
     def of(cls, recipe: Recipe) -> "Method":
         """The method of a peer."""
@@ -71,24 +76,15 @@ def spectra_floor(scene: Scene, labelled: np.ndarray, asked: np.ndarray) -> np.n
     return classifier.predict(spectra[asked])
 
 
-class _Methods(Mapping):
-    """Methods by name. Those of other packages are loaded at the first look, when these may import cpdgal."""
+class _Methods(UserDict):
+    """Methods by name. Those of other packages are loaded at the first look, when they can import cpdgal."""
 
     def __init__(self, own: dict[str, Method]):
         self._own = own
 
     @cached_property
-    def _all(self) -> dict[str, Method]:
+    def data(self) -> dict[str, Method]:  # type: ignore[override]  # computed once, where UserDict has it set
         return {**self._own, **_plugged_in(self._own)}
-
-    def __getitem__(self, name: str) -> Method:
-        return self._all[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
 
 
 def _plugged_in(taken: Mapping[str, Method]) -> dict[str, Method]:

@@ -68,8 +68,8 @@ class Study:
     scene, labels_path
         as for `load_scene`.
     method
-        a network of `cpdgal.build`, or a floor: "coordinates" or "spectra". A peer comes with its own input and training
-        recipe; it has 5 % of the labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
+        a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the labelled
+        pixels as labels (half of the pool, from every class) and no loop, unless said so.
     split
         "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
         split, dealt into halves of which one is asked and the other judges; the hold-out is never seen.

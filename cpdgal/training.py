@@ -145,7 +145,8 @@ def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def _loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-    return model.loss(x, y, generator) if hasattr(model, "loss") else F.cross_entropy(_logits(model, x, generator), y)
+    own = getattr(model, "loss", None)
+    return F.cross_entropy(_logits(model, x, generator), y) if own is None else own(x, y, generator)
 
 
 def _factor(decay: str, epoch: int, epochs: int) -> float:
@@ -242,10 +243,11 @@ def features(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
 
 def predict_draws(model: nn.Module, batches: Iterable[Tensor], draws: int, generator: torch.Generator) -> Tensor:
     """Class probabilities (draws, n, k), on the CPU, by the network's ``drawn_logits``; ``ValueError`` where it has none."""
-    if not hasattr(model, "drawn_logits"):
+    drawn = getattr(model, "drawn_logits", None)
+    if drawn is None:
         raise ValueError("this network draws nothing in evaluation; choose a query strategy that needs no repeated draws")
     with _evaluation(model):
-        return torch.cat([model.drawn_logits(x, draws, generator).softmax(2).cpu() for x in batches], 1)
+        return torch.cat([drawn(x, draws, generator).softmax(2).cpu() for x in batches], 1)
 
 
 def diagnose(

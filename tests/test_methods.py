@@ -39,7 +39,7 @@ def test_the_weights_are_a_function_of_the_seed_alone():
 @pytest.mark.parametrize("name", ["resnet", "coordinates"])
 def test_what_is_no_network_lists_the_networks(name):
     for what in (cpdgal.build, size):
-        with pytest.raises(ValueError, match=rf"no network is called '{name}'; known are cpdgal, vit, .*ssftt.*, imae$"):
+        with pytest.raises(ValueError, match=rf"no network is called '{name}'; known are cpdgal, vit, .*, {[*PEERS][-1]}$"):
             what(name)
 
 

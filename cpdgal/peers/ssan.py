@@ -68,11 +68,12 @@ class NonLocal(nn.Module):
     def __init__(self, channels: int, inner: int):
         super().__init__()
         self.value = nn.Conv2d(channels, inner, 1)
-        self.out = nn.Sequential(nn.Conv2d(inner, channels, 1), nn.BatchNorm2d(channels))
+        norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)
+        nn.init.zeros_(norm.bias)
+        self.out = nn.Sequential(nn.Conv2d(inner, channels, 1), norm)
         self.query = nn.Conv2d(channels, inner, 1)
         self.key = nn.Conv2d(channels, inner, 1)
-        nn.init.zeros_(self.out[1].weight)
-        nn.init.zeros_(self.out[1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (project(x).flatten(2) for project in (self.query, self.key, self.value))  # each (b, inner, n)
