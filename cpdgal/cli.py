@@ -34,8 +34,8 @@ def scenes() -> None:
 
 @app.command()
 def methods(
-    bands: Annotated[int, typer.Option(help="bands of the scene, for peers that take them all")] = 200,
-    classes: Annotated[int, typer.Option(help="classes of the scene")] = 16,
+    bands: Annotated[int, typer.Option(min=1, help="bands of the scene, for peers that take them all")] = 200,
+    classes: Annotated[int, typer.Option(min=1, help="classes of the scene")] = 16,
 ) -> None:
     """List the methods: what a network takes, its parameters (all, used, as commonly counted), and multiply-adds a window."""
     rows = []
@@ -45,9 +45,13 @@ def methods(
             continue
         published = method.recipe.published if method.recipe else None
         native = {"bands": method.components or bands, "window": method.window}
-        weighed = size(name, classes=classes, **native)
+        rows[-1] |= native
+        try:
+            weighed = size(name, classes=classes, **native)
+        except Exception as error:  # too few bands, or a network of another package that does not run without data
+            typer.echo(f"{name}: {error}", err=True)
+            continue
         rows[-1] |= {
-            **native,
             "parameters": weighed.parameters,
             "used": weighed.used,
             "counted": weighed.counted,
