@@ -23,8 +23,8 @@ import pandas as pd
 import torch
 
 import cpdgal
-from cpdgal.model import METHODS
-from cpdgal.peers import PEERS, size
+from cpdgal.methods import METHODS, size
+from cpdgal.peers import PEERS
 from cpdgal.runner import versions
 from cpdgal.study import Study
 from cpdgal.training import predict
@@ -40,8 +40,7 @@ def measure(name: str, ordinary: bool) -> dict[str, float]:
     scene = study.load_scene()
     windows = study.make_windows(scene, study.make_split(scene))
     network = study.make_network(scene)
-    sizes = {"bands": windows.channels, "window": study.window, "classes": scene.classes} if name in PEERS else {}
-    cost = 2 * size(name, **sizes).multiply_adds
+    cost = 2 * size(name, bands=windows.channels, window=study.window, classes=scene.classes).multiply_adds
     height, width = scene.labels.shape
     pixels = np.arange(int(np.clip(SECONDS * 30e9 / cost, 128, height * width)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -83,8 +82,9 @@ def main() -> None:
         print(json.dumps(measure(asked.measure, asked.ordinary)))
         return
     names = ["cpdgal", *(name for name in asked.methods or ["vit", *PEERS] if name != "cpdgal")]
-    if wrong := [name for name in names if name not in PEERS and name not in METHODS]:
-        sys.exit(f"no method is called {', '.join(wrong)}; known are {', '.join([*METHODS, *PEERS])}")
+    networks = [name for name, method in METHODS.items() if method.kind == "network"]
+    if wrong := [name for name in names if name not in networks]:
+        sys.exit(f"no network is called {', '.join(wrong)}; known are {', '.join(networks)}")
     made = versions("cpu")
     machine = f"torch {made['torch']}, {made['processor']}, one thread; cpdgal {cpdgal.__version__}"
     print(machine)

@@ -1,10 +1,9 @@
 """cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
 
 from .active import Cycle, Protocol, active_learning, protocol
-from .losses import cw_mse
-from .metrics import class_accuracies, coordinates_floor, scores, spectra_floor
-from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding
-from .peers import build
+from .methods import build, coordinates_floor, spectra_floor
+from .metrics import class_accuracies, scores
+from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, cw_mse
 from .queries import margin
 from .records import Record, RecordError, Store
 from .runner import run, side_by_side

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .methods import Floor
 from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
@@ -17,9 +18,6 @@ from .sources import SCENES
 from .splits import Split, draw, draw_each, portion
 from .training import diagnose, features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
 from .windows import Windows
-
-# Classes from (scene, labelled positions, asked positions) without a network, as `cpdgal.metrics` has two.
-Floor = Callable[[Scene, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -115,9 +113,6 @@ def active_learning(
     seed: int = 0,
     warm_start: bool = True,
     keep_optimizer: bool = False,
-    cw_mse_weight: float = 0.1,
-    detach_target: bool = False,
-    masked_above: str = "mean",
     draws: int = 8,
     resume: Mapping[str, Tensor] | None = None,
     checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
@@ -137,8 +132,6 @@ def active_learning(
         decides the initial labels, the order of batches, t and noise, and random queries, each independently.
     warm_start, keep_optimizer
         go on from the last cycle's weights, and Adam's state (open decision 7).
-    cw_mse_weight, detach_target, masked_above
-        see `fit` (open decisions 2 and 3).
     draws
         how often a strategy that needs it draws from DGFR.
     resume
@@ -150,9 +143,8 @@ def active_learning(
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
     generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
     targets, pixels = windows.scene.targets, windows.scene.pixels
-    options = {"cw_mse_weight": cw_mse_weight, "detach_target": detach_target, "masked_above": masked_above}
     learner = (
-        _Network(model, windows, protocol, warm_start, keep_optimizer, options)
+        _Network(model, windows, protocol, warm_start, keep_optimizer)
         if isinstance(model, nn.Module)
         else _FloorLearner(model, windows.scene)
     )
@@ -224,8 +216,8 @@ def _first_labels(protocol: Protocol, pool: np.ndarray, targets: np.ndarray, rng
 class _Network:
     """A network as the loop sees it: by positions of labelled pixels."""
 
-    def __init__(self, model, windows, protocol, warm_start, keep_optimizer, options):
-        self.model, self.windows, self.protocol, self.options = model, windows, protocol, options
+    def __init__(self, model, windows, protocol, warm_start, keep_optimizer):
+        self.model, self.windows, self.protocol = model, windows, protocol
         self.warm_start, self.keep_optimizer = warm_start, keep_optimizer
         self.optimizer = self._new_optimizer()
         self.at_start = self.state()
@@ -262,7 +254,6 @@ class _Network:
             progress=bar.update,
             resume=begun,
             checkpoint=checkpoint,
-            **self.options,
         )
 
     def predict(self, positions, generator) -> np.ndarray:

@@ -21,8 +21,10 @@ import pandas as pd
 from scipy import stats
 from scipy.integrate import trapezoid
 
+from .methods import METHODS as BY_NAME
+from .methods import size
 from .metrics import mean_entropy
-from .peers import PEERS, size
+from .peers import PEERS
 from .records import Record, Store
 from .study import Study
 
@@ -81,12 +83,17 @@ BLOCKS = {"split": "block", "gap": 14}
 
 
 def contenders(seeds: Sequence[int], *, capped: bool = True, **values) -> dict[str, list[Study]]:
-    """The studies of Table 1 that share their labels, by title, one a seed: all peers, CPDGAL and its twin without the loop.
+    """The studies of Table 1 that share their labels, by title, one a seed: all peers, networks that other packages bring,
+    CPDGAL and its twin without the loop.
 
     `values` name what they share; ``capped`` cuts long recipes as `CUT` says, where the profile has not cut them already.
     """
     cut = CUT if capped and values.get("profile") != "smoke" else {}
-    own = {peer.title: {"method": name, **cut.get(name, {})} for name, peer in PEERS.items()}
+    networks = {name: method for name, method in BY_NAME.items() if method.kind == "network" and not method.takes}
+    own = {
+        method.title: {"method": name, **cut.get(name, {}), **({} if method.recipe else NO_LOOP)}
+        for name, method in networks.items()
+    }
     own |= {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
     return {title: [Study(seed=seed, **{**values, **each}) for seed in seeds] for title, each in own.items()}
 
@@ -378,11 +385,12 @@ def table_1(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 def capped_at(records: Sequence[Record]) -> str:
     """What a peer's runs cut of its own recipe or input, in words; empty for none, and for what is no peer."""
-    if not records or records[0].study.method not in PEERS:
+    peer = BY_NAME[records[0].study.method].recipe if records else None
+    if peer is None:
         return ""
-    study, peer = records[0].study, PEERS[records[0].study.method]
+    study = records[0].study
     epochs = [f"{study.epochs} of {peer.epochs} epochs"] if study.epochs < peer.epochs else []
-    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.bands else []
+    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.components else []
     return ", ".join(epochs + bands)
 
 
@@ -411,13 +419,11 @@ def weighed(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> p
     Overall accuracy in percent, parameters (all, used, counted by common counters, and the paper's in millions),
     multiply-adds of one window in millions, minutes of a run, and what `inference` tells.
     """
-    names = {peer.title: name for name, peer in PEERS.items()}
+    names = {method.title: name for name, method in BY_NAME.items()}
     rows = {}
     for title, records in groups.items():
-        name = names.get(title, title.split(",")[0].lower())
-        peer = PEERS.get(name)
-        shape = {"bands": peer.bands or 200, "window": peer.window, "classes": 16} if peer else {}
-        weight = size(name, **shape)
+        name = names.get(title) or names[title.split(",")[0]]
+        peer, weight = BY_NAME[name].recipe, size(name)
         minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
         rows[title] = {
             "OA, %": average(ends(records)),

@@ -1,4 +1,4 @@
-"""How good a map is, and the floors below which an accuracy says nothing."""
+"""How good a map is."""
 
 import numpy as np
 import pandas as pd
@@ -6,10 +6,9 @@ from scipy.integrate import trapezoid
 from scipy.ndimage import distance_transform_cdt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score, silhouette_score
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from .scenes import Scene
 
@@ -150,18 +149,3 @@ def accuracy_over_distance(scene: Scene, labelled: np.ndarray, judged: np.ndarra
     bins = pd.cut(distance, [0, 1, 2, 3, 4, 6, 9, 13, 18, 25, 35, np.inf])
     judged = pd.DataFrame({"distance": distance, "accuracy": 100.0 * right}).groupby(bins, observed=True)
     return judged.mean()[judged.size() >= least]
-
-
-def coordinates_floor(scene: Scene, labelled: np.ndarray, holdout: np.ndarray) -> np.ndarray:
-    """Classes (len(holdout),) from nothing but place: that of the nearest labelled pixel by row and column."""
-    classifier = KNeighborsClassifier(1).fit(scene.pixels[labelled], scene.targets[labelled])
-    return classifier.predict(scene.pixels[holdout])
-
-
-def spectra_floor(scene: Scene, labelled: np.ndarray, holdout: np.ndarray) -> np.ndarray:
-    """Classes (len(holdout),) from single spectra, without any neighbourhood: a support vector machine, RBF kernel."""
-    spectra = scene.cube[tuple(scene.pixels.T)]
-    if len(np.unique(scene.targets[labelled])) == 1:
-        return np.full(len(holdout), scene.targets[labelled[0]])
-    classifier = make_pipeline(StandardScaler(), SVC(C=100)).fit(spectra[labelled], scene.targets[labelled])
-    return classifier.predict(spectra[holdout])

@@ -1,13 +1,12 @@
-"""Section 2.1-2.3 of the paper, in the order of its equations.
+"""Section 2.1-2.4 of the paper, in the order of its equations.
 
 Axes: ``b`` samples, ``c`` bands, ``w`` window side, ``n`` tokens, ``d`` embedding, ``h`` heads, ``k`` classes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -59,7 +58,13 @@ class CPDGAL(nn.Module):
     pooling
         "mean" of the encoder's tokens, or the "centre" token.
     refined_after_norm
-        Z'_m of Eq. 17 behind the encoder's final LayerNorm, or before it.
+        Z'_m of Eq. 17 after the encoder's final LayerNorm, or before it.
+    cw_mse_weight
+        weight of CW-MSE (Eq. 17) beside the cross-entropy in `loss`.
+    detach_target
+        keep CW-MSE from moving its target Z.
+    masked_above
+        see `cw_mse`.
 
     Raises
     ------
@@ -93,6 +98,9 @@ class CPDGAL(nn.Module):
         mask_at_inference=True,
         pooling="mean",
         refined_after_norm=True,
+        cw_mse_weight=0.1,
+        detach_target=False,
+        masked_above="mean",
     ):
         super().__init__()
         if pooling not in ("mean", "centre"):
@@ -111,6 +119,7 @@ class CPDGAL(nn.Module):
         self.mask_at_inference = mask_at_inference
         self.pooling = pooling
         self.refined_after_norm = refined_after_norm
+        self.cw_mse_weight, self.detach_target, self.masked_above = cw_mse_weight, detach_target, masked_above
 
     def forward(self, x: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Output:
         """Classify windows ``x`` (b, c, w, w); ``t`` (b,), ``noise`` (b, n, d) and ``generator`` go to `DGFR`."""
@@ -125,6 +134,25 @@ class CPDGAL(nn.Module):
         normed = self.norm(encoded)
         features = normed.mean(1) if self.pooling == "mean" else normed[:, normed.shape[1] // 2]
         return Output(self.head(features), z, normed if self.refined_after_norm else encoded, mask, features)
+
+    def loss(self, x: Tensor, y: Tensor, generator=None) -> Tensor:
+        """Section 2.4, a scalar: the cross-entropy for classes ``y`` (b,), and CW-MSE where there is a module to supervise."""
+        out = self(x, generator=generator)
+        loss = F.cross_entropy(out.logits, y)
+        if self.dgfr is None and self.masking is None:
+            return loss
+        z = out.tokens.detach() if self.detach_target else out.tokens
+        return loss + self.cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=self.masked_above)
+
+    def drawn_logits(self, x: Tensor, draws: int, generator=None) -> Tensor:
+        """(draws, b, k) logits, each under its own step t and noise of DGFR.
+
+        Raises ``ValueError`` without DGFR: there is no randomness to draw from.
+        """
+        if self.dgfr is None:
+            raise ValueError("repeated draws need a network with DGFR; choose another query strategy for this one")
+        z = self.embedding(x)
+        return torch.stack([self(x, *self.dgfr.draw(z, generator)).logits for _ in range(draws)])
 
 
 class PatchEmbedding(nn.Module):
@@ -329,20 +357,32 @@ def masked(z: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
     return (1 - mask[..., None]) * z + mask[..., None] * mask_token
 
 
-METHODS = {
-    "cpdgal": {},
-    "vit": {"use_dgfr": False, "use_masking": False},
-    "cpdgal-no-dgfr": {"use_dgfr": False},
-    "cpdgal-no-masking": {"use_masking": False},
-}
+def cw_mse(
+    z: Tensor, z_refined: Tensor, mask: Tensor | None, unmasked: float = 1.2, masked: float = 1.0, *, masked_above: str = "mean"
+) -> Tensor:
+    """CW-MSE, Eq. 17-18: the mean over samples and tokens of CS_i ||Z_i - Z'_m,i||^2.
 
+    Parameters
+    ----------
+    z, z_refined
+        (b, n, d) the token embeddings Z and the encoder's output Z'_m.
+    mask
+        (b, n) the soft mask M_b. None: no token is masked.
+    unmasked, masked
+        the two confidence scores of Eq. 18.
+    masked_above
+        open decision 3: a token counts as masked where M_b is above its sample's "mean", or above one "half" (with
+        gamma > 0.5 every token then is).
 
-@contextmanager
-def weights_of(seed: int) -> Iterator[None]:
-    """Networks made inside start from weights that are a function of ``seed`` alone; torch's global state is put back."""
-    state = torch.random.get_rng_state()
-    try:
-        torch.default_generator.manual_seed(seed)
-        yield
-    finally:
-        torch.random.set_rng_state(state)
+    Returns
+    -------
+    A scalar.
+    """
+    if masked_above not in ("mean", "half"):
+        raise ValueError(f"masked_above is 'mean' or 'half', not {masked_above!r}")
+    error = (z - z_refined).square().sum(2)
+    if mask is None:
+        return unmasked * error.mean()
+    is_masked = mask > (mask.mean(1, keepdim=True) if masked_above == "mean" else 0.5)
+    confidence = torch.where(is_masked, error.new_tensor(masked), error.new_tensor(unmasked))  # Eq. 18
+    return (confidence * error).mean()

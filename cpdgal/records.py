@@ -18,9 +18,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum
-from .study import FLOORS, Study, other_data
+from .study import Study, other_data
 from .training import part, predict, under
 from .windows import Projection, Windows
 
@@ -158,13 +159,14 @@ class Record:
     @property
     def can_answer(self) -> bool:
         """Whether it can be asked about any pixel: a floor always, a network where its weights were stored."""
-        return self.study.method in FLOORS or self.weights is not None
+        return METHODS[self.study.method].kind == "floor" or self.weights is not None
 
     def answers(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
         """The classes (n,), counted from 0, that it gives labelled pixels of its scene; errors as for `network`."""
         self.check(scene)
-        if self.study.method in FLOORS:
-            return FLOORS[self.study.method](scene, self.labelled(), positions)
+        method = METHODS[self.study.method]
+        if method.kind == "floor":
+            return method.build(scene, self.labelled(), positions)
         network, projection = self._trained()
         return predict(network, self._windows(scene, projection).batches(positions)).argmax(1).numpy()
 

@@ -28,19 +28,19 @@ from sklearn.metrics import confusion_matrix
 from threadpoolctl import threadpool_limits
 
 from .active import Cycle, active_learning
+from .methods import METHODS
 from .metrics import calibration_error, class_accuracies, entropy_histogram, model_improvement, reliability
-from .peers import PEERS
 from .records import Record, RecordError, Store, columns, write
 from .scenes import Scene
 from .sources import known_checksum
 from .splits import Split
-from .study import FLOORS, Study
+from .study import Study
 from .training import part
 from .windows import Windows
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
 # A checkpoint is used only by the same code: these files decide numbers, and the peer's own.
-DECIDING = ("windows", "splits", "metrics", "model", "losses", "training", "queries", "active")
+DECIDING = ("windows", "splits", "metrics", "model", "methods", "training", "queries", "active")
 _SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
 
 
@@ -81,11 +81,10 @@ def run(
     if study.checksum not in ("", actual):
         raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
     study = study.but(checksum=actual)
-    weights = weights and study.method not in FLOORS  # a floor has none
 
     def found() -> Record | None:
         record = store.get(study)
-        return None if record is None or (weights and not record.weights) else record
+        return record if record and (record.can_answer or not weights) else None
 
     if record := found():
         return record
@@ -121,7 +120,7 @@ def gather(
 
     def there(study: Study) -> Record | None:
         record = store.get(study)
-        return record if record and (record.weights or not weights or study.method in FLOORS) else None
+        return record if record and (record.can_answer or not weights) else None
 
     missing = [study for study in wanted if train and not there(study)]
     if missing:
@@ -221,8 +220,8 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[dict[st
 def code_digest(study: Study) -> str:
     """A digest of the files that decide the numbers of a study, in short."""
     sources = [Path(__file__).with_name(f"{name}.py") for name in DECIDING]
-    if study.method in PEERS:
-        sources.append(Path(sys.modules[PEERS[study.method].network.__module__].__file__))
+    if recipe := METHODS[study.method].recipe:
+        sources.append(Path(sys.modules[recipe.network.__module__].__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
@@ -247,8 +246,9 @@ def _run(
         scene = study.load_scene()
         split = study.make_split(scene)
         with _SET_UP, threadpool_limits(1):
-            if study.method in FLOORS:  # it looks at the scene itself
-                windows, model = Windows(scene, 1, 0, scaling="none", device=device), FLOORS[study.method]
+            method = METHODS[study.method]
+            if method.kind == "floor":  # it looks at the scene itself
+                windows, model = Windows(scene, 1, 0, scaling="none", device=device), method.build
             else:
                 windows, model = study.make_windows(scene, split, device), study.make_network(scene).to(device)
         loop = active_learning(
@@ -260,9 +260,6 @@ def _run(
             seed=study.seed,
             warm_start=study.warm_start,
             keep_optimizer=study.keep_optimizer,
-            cw_mse_weight=study.cw_mse_weight,
-            detach_target=study.detach_target,
-            masked_above=study.masked_above,
             draws=study.draws,
             resume=state,
             checkpoint=checkpoint,
@@ -279,7 +276,7 @@ def _run(
         torch.set_num_threads(threads)
     network = part(state, "model")
     record = _record(study, scene, split, state["labelled"].numpy(), log)
-    record = store.save(record, network, windows.projection) if weights else store.save(record)
+    record = store.save(record, network, windows.projection) if weights and network else store.save(record)
     checkpoints.drop()
     return record
 

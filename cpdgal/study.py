@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, fields
 from functools import cached_property
 from importlib.resources import files
-from inspect import signature
 from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin
@@ -18,9 +17,7 @@ import torch
 from pandas import Interval
 
 from .active import Protocol, protocol
-from .metrics import coordinates_floor, spectra_floor
-from .model import CPDGAL, METHODS
-from .peers import PEERS, build
+from .methods import METHODS, build
 from .queries import strategy
 from .scenes import Scene, SceneError
 from .sources import load_scene
@@ -28,7 +25,6 @@ from .splits import Split, block_split, draw, random_split
 from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
-FLOORS = {"coordinates": coordinates_floor, "spectra": spectra_floor}
 NAMES = ("scene", "method", "split", "query", "profile", "seed")
 # Values at the time of the first records: keys compare with these, so that a default that changes later is part of the keys of
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
@@ -60,8 +56,8 @@ class Study(Protocol):
     scene, labels_path
         as for `load_scene`.
     method
-        a network of `cpdgal.build`, or a floor: "coordinates" or "spectra". A peer comes with its own input and training
-        recipe; it has 5 % of the labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
+        a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the labelled
+        pixels as labels (half of the pool, from every class) and no loop, unless said so.
     split
         "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
         split, dealt into halves, one to query and one to score on; the hold-out is never seen.
@@ -154,10 +150,12 @@ class Study(Protocol):
         low, high = self.alpha_clip
         if low >= high:
             raise ValueError(f"alpha_clip takes a low and a higher end, not {self.alpha_clip}")
-        if self.method in PEERS and (
-            foreign := [name for name in sorted(SIZES) if getattr(self, name) != declared[name].default]
-        ):
-            raise ValueError(f"{self.method} takes no {', '.join(foreign)}: a size of CPDGAL; leave it out")
+        takes = METHODS[self.method].takes
+        foreign = [
+            name for name in METHODS["cpdgal"].takes if name not in takes and getattr(self, name) != declared[name].default
+        ]
+        if foreign and METHODS[self.method].kind == "network":
+            raise ValueError(f"{self.method} does not take {', '.join(foreign)}, which only CPDGAL and its ablations do")
 
     def but(self, **changes) -> "Study":
         """The study with these values and else the same names and `changes`: what no study named is taken from the defaults
@@ -250,11 +248,10 @@ class Study(Protocol):
 
     def network(self, bands: int, classes: int) -> torch.nn.Module:
         """The untrained network for windows of so many bands or components."""
-        own = PEERS[self.method].options.get(self.scene, {}) if self.method in PEERS else {n: getattr(self, n) for n in SIZES}
+        method = METHODS[self.method]
+        own = {name: getattr(self, name) for name in method.takes}
+        own |= method.recipe.options.get(self.scene, {}) if method.recipe else {}
         return build(self.method, seed=self.seed, bands=bands, window=self.window, classes=classes, **own)
-
-
-SIZES = tuple({each.name for each in fields(Study)} & set(signature(CPDGAL).parameters) - {"window"})
 
 
 def other_data(scene: Scene, checksum: str, what: str) -> str:
@@ -264,29 +261,14 @@ def other_data(scene: Scene, checksum: str, what: str) -> str:
 
 def _own_values(scene: str, method: str, profile: str) -> dict:
     """What a study takes where it says nothing: the scene's protocol at the profile, and the method's input and recipe."""
-    values = {**asdict(protocol(scene, profile)), "window": 7, "components": 15, "scaling": "band standard", "padding": "zero"}
-    if method not in PEERS:
+    chosen = METHODS[method]
+    values = asdict(protocol(scene, profile))
+    values |= {name: getattr(chosen, name) for name in ("window", "components", "scaling", "padding")}
+    if chosen.recipe is None:
         return values
-    peer = PEERS[method]
+    own = {name: getattr(chosen.recipe, name) for name in values if hasattr(chosen.recipe, name)}
     small = {"pool": 0.01, "epochs": 1, "judged": 100} if profile == "smoke" else {}  # some take seconds a window
-    return values | {
-        "window": peer.window,
-        "components": peer.bands,
-        "scaling": peer.scaling,
-        "padding": peer.padding,
-        "epochs": peer.epochs,
-        "batch": peer.batch,
-        "learning_rate": peer.learning_rate,
-        "decay": peer.schedule,
-        "optimizer": peer.optimizer,
-        "weight_decay": peer.weight_decay,
-        "augment": peer.augment,
-        "validated": 0.1,
-        "initial": 0.5,
-        "stratified": True,
-        "cycles": 0,
-        **small,
-    }
+    return values | own | {"validated": 0.1, "initial": 0.5, "stratified": True, "cycles": 0} | small
 
 
 def _checked(declared: Field, value):
@@ -316,7 +298,7 @@ def _checked(declared: Field, value):
 
 def _choices() -> dict[str, tuple[str, ...]]:
     return {
-        "method": (*METHODS, *PEERS, *FLOORS),
+        "method": tuple(METHODS),
         "split": ("random", "block", "validation"),
         "pca": ("scene", "pool"),
         "masked_above": ("mean", "half"),

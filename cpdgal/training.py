@@ -1,5 +1,6 @@
 """Training and prediction over tensors in memory."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
-from .losses import cw_mse
 from .model import CPDGAL, ContextualMasking, masked
 
 # What the learning rate does within a training: by name, for `fit`.
@@ -36,9 +36,6 @@ def fit(
     batch: int = 32,
     learning_rate: float = 1e-3,
     decay: str = "none",
-    cw_mse_weight: float = 0.1,
-    detach_target: bool = False,
-    masked_above: str = "mean",
     augment: bool = False,
     validation: tuple[Tensor, Tensor] | None = None,
     generator: torch.Generator,
@@ -49,17 +46,12 @@ def fit(
 ) -> list[float]:
     """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0, by Section 3's Adam.
 
+    The loss is the network's own where it has a ``loss(x, y, generator)``, else the cross-entropy.
+
     Parameters
     ----------
     decay
         of the learning rate, a name of `DECAYS`.
-    cw_mse_weight
-        weight of CW-MSE (Eq. 17) beside the cross-entropy; a network with neither DGFR nor CM has nothing
-        for it to supervise and is trained on the cross-entropy alone.
-    detach_target
-        keep CW-MSE from moving its target Z.
-    masked_above
-        see `cw_mse`.
     augment
         with probability 0.5 a window is flipped or turned by 90, 180 or 270 degrees, one of the five.
     validation
@@ -102,7 +94,7 @@ def fit(
             total = torch.zeros((), device=x.device)
             for index in _batches(model, torch.randperm(len(x), generator=generator, device=x.device), batch):
                 seen = _augmented(x[index], generator) if augment else x[index]
-                loss = _loss(model, seen, y[index], generator, cw_mse_weight, detach_target, masked_above)
+                loss = _loss(model, seen, y[index], generator)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -152,15 +144,9 @@ def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
-def _loss(model, x, y, generator, cw_mse_weight, detach_target, masked_above) -> Tensor:
-    if not isinstance(model, CPDGAL):
-        return F.cross_entropy(model(x), y)
-    out = model(x, generator=generator)
-    loss = F.cross_entropy(out.logits, y)
-    if model.dgfr is not None or model.masking is not None:
-        z = out.tokens.detach() if detach_target else out.tokens
-        loss = loss + cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=masked_above)
-    return loss
+def _loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    own = getattr(model, "loss", None)
+    return F.cross_entropy(_logits(model, x, generator), y) if own is None else own(x, y, generator)
 
 
 def _factor(decay: str, epoch: int, epochs: int) -> float:
@@ -216,7 +202,7 @@ class _Dropout(TorchFunctionMode):
 
 
 def _own_dropout(model: nn.Module, generator: torch.Generator):
-    return nullcontext() if isinstance(model, CPDGAL) else _Dropout(generator)
+    return nullcontext() if _takes_generator(model) else _Dropout(generator)
 
 
 def make_optimizer(
@@ -235,30 +221,33 @@ def predict(model: nn.Module, batches: Iterable[Tensor], generator: torch.Genera
 
 
 def _logits(model: nn.Module, x: Tensor, generator: torch.Generator | None) -> Tensor:
-    return model(x, generator=generator).logits if isinstance(model, CPDGAL) else model(x)
+    out = model(x, generator=generator) if _takes_generator(model) else model(x)
+    return getattr(out, "logits", out)
+
+
+def _takes_generator(model: nn.Module) -> bool:
+    """Whether a network draws all its randomness from a generator that it is given."""
+    return "generator" in inspect.signature(model.forward).parameters
 
 
 def features(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    """What the head reads, (n, d), on the CPU, for batches of windows; ``ValueError`` for a peer, which does not tell."""
-    if not isinstance(model, CPDGAL):
-        raise ValueError("a peer does not show its features; choose a query strategy that needs none, such as margin")
+    """What the head reads, (n, d), on the CPU, for batches of windows; ``ValueError`` for a network that gives logits alone."""
+    found = []
     with _evaluation(model):
-        return torch.cat([model(x).features.cpu() for x in batches])
+        for out in map(model, batches):
+            if not hasattr(out, "features"):
+                raise ValueError("this network gives no features; choose a query strategy that needs none, such as margin")
+            found.append(out.features.cpu())
+    return torch.cat(found)
 
 
 def predict_draws(model: nn.Module, batches: Iterable[Tensor], draws: int, generator: torch.Generator) -> Tensor:
-    """Class probabilities (draws, n, k), on the CPU, each under its own step t and noise of DGFR.
-
-    Raises ``ValueError`` for a network without DGFR: it has no randomness to draw from.
-    """
-    if getattr(model, "dgfr", None) is None:
-        raise ValueError("repeated draws need a network with DGFR; choose another query strategy for this one")
+    """Class probabilities (draws, n, k), on the CPU, by the network's ``drawn_logits``; ``ValueError`` where it has none."""
+    drawn = getattr(model, "drawn_logits", None)
+    if drawn is None:
+        raise ValueError("this network draws nothing in evaluation; choose a query strategy that needs no repeated draws")
     with _evaluation(model):
-        drawn = []
-        for x in batches:
-            z = model.embedding(x)
-            drawn.append(torch.stack([model(x, *model.dgfr.draw(z, generator)).logits.softmax(1) for _ in range(draws)]))
-        return torch.cat(drawn, 1).cpu()
+        return torch.cat([drawn(x, draws, generator).softmax(2).cpu() for x in batches], 1)
 
 
 def diagnose(
@@ -294,7 +283,7 @@ def diagnose(
         found |= {"changed_by_dgfr": (again != answers).float().mean()}
     if isinstance(masking, ContextualMasking) and model.mask_at_inference:
         with _evaluation(model):
-            masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x) for x in batches()), strict=True))
+            masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x, generator) for x in batches()), strict=True))
         found |= {"mask_mean": masks.mean(), "mask_within": masks.std(1, correction=0).mean()}
         found |= {
             "mask_between": masks.mean(1).std(correction=0),
@@ -306,7 +295,7 @@ def diagnose(
             return masked(inputs[0], torch.full_like(output[1], masks.mean()), module.mask_token), output[1]
 
         with masking.register_forward_hook(constant):
-            again = predict(model, batches()).argmax(1)
+            again = predict(model, batches(), generator).argmax(1)
         found |= {"changed_by_constant_mask": (again != answers).float().mean()}
     return {name: float(value) for name, value in found.items()}
 
@@ -318,10 +307,10 @@ def _noise_share(model: CPDGAL, x: Tensor, generator: torch.Generator) -> Tensor
     return ((1 - model.dgfr.alpha()[t - 1])[:, None] * noise.norm(dim=2)) / z.norm(dim=2)
 
 
-def _mask_and_gamma(model: CPDGAL, x: Tensor) -> tuple[Tensor, Tensor]:
+def _mask_and_gamma(model: CPDGAL, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """M_b (b, n) and gamma (b,) for windows x, as in evaluation."""
     z = model.embedding(x)
-    z = z if model.dgfr is None else model.dgfr(z)
+    z = z if model.dgfr is None else model.dgfr(z, generator=generator)
     attention = model.blocks[0].attention_weights(z)
     return model.masking(z, attention)[1], model.masking.gamma(attention.mean(1))
 

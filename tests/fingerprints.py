@@ -19,7 +19,7 @@ def logits(name: str, bands: int, window: int, classes: int, fill: str = "C", **
     """(2, classes) float64 logits of a peer in evaluation mode, filled by rule "A", "B" or "C", at the rule's input.
 
     `options` go to the network, but for ``tokens=True`` of "spectralformer": the input is then not windows but their
-    token sequences (2, bands, neighbours * window^2).
+    token sequences (2, bands, 3 * window^2).
     """
     tokens = options.pop("tokens", False)
     network = PEERS[name].network(bands, window, classes, **options).double().eval()
@@ -92,17 +92,8 @@ def in_order(network: nn.Module) -> Iterator[tuple[int, Tensor]]:
 
 
 def order_of_pixel_vit(network: nn.Module) -> Iterator[tuple[int, Tensor]]:
-    """The published module holds six unused tensors, 59 to 64, before its head; here they are an option."""
-    parameters = list(network.parameters())
-    skip = 69 - len(parameters)
-    return ((i if i < 59 else i + skip, parameter) for i, parameter in enumerate(parameters))
-
-
-def order_without_unused(network: nn.Module) -> Iterator[tuple[int, Tensor]]:
-    """Unused tensors of the published module are an option here; where left out, the others keep their places."""
-    with torch.device("meta"):
-        places = {path: i for i, (path, _) in enumerate(type(network)().named_parameters())}
-    return ((places[path], parameter) for path, parameter in network.named_parameters())
+    """The published module holds six unused tensors, 59 to 64, before its head."""
+    return ((i if i < 59 else i + 6, parameter) for i, parameter in enumerate(network.parameters()))
 
 
 def bands_last(x: Tensor, bands: int, window: int) -> Tensor:
@@ -113,5 +104,5 @@ def bands_last(x: Tensor, bands: int, window: int) -> Tensor:
 # What departs from the usual, by the peer's name.
 # (rule "C", input) other than those of 1000003
 FAMILIES = dict.fromkeys(("caevt", "datn", "dctn", "gscvit", "morphformer", "ssan"), (fill_u, input_u))
-ORDERS = {"vit_hong": order_of_pixel_vit, "dctn": order_without_unused, "gscvit": order_without_unused}
+ORDERS = {"vit_hong": order_of_pixel_vit}
 INPUTS = {"ssan": bands_last}  # the published input, row by row, brought to windows (2, bands, window, window)

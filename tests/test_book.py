@@ -20,7 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 import cpdgal
 from cpdgal.claims import PUBLISHED, TABLE_1
-from cpdgal.peers import PEERS, size
+from cpdgal.methods import size
+from cpdgal.peers import PEERS
 from cpdgal.scenes import disturbed
 from cpdgal.training import features
 
@@ -175,7 +176,7 @@ def of_table_1(records, groups) -> list[float]:
         name
         for (_, name), group in runs.items()
         for study in [each["study"] for each in group.values()]
-        if name in PEERS and (study["epochs"] < PEERS[name].epochs or (study["components"] and not PEERS[name].bands))
+        if name in PEERS and (study["epochs"] < PEERS[name].epochs or (study["components"] and not PEERS[name].components))
     }
     ranked = [name for name in TABLE_1 if ("random", name) in ends and name not in cut]
     there = {name: np.mean([*ends["random", name].values()]) for name in ranked}
@@ -195,8 +196,7 @@ def of_table_1(records, groups) -> list[float]:
     for group in [*runs.values(), *asked.values()]:
         values.append(np.mean([sum(each["provenance"]["seconds"]) for each in group.values()]) / 60 if group else None)
     for name in ("cpdgal", "vit", *PEERS):
-        shape = {"bands": PEERS[name].bands or 200, "window": PEERS[name].window, "classes": 16} if name in PEERS else {}
-        values.append(size(name, **shape).multiply_adds / 1e6)
+        values.append(size(name).multiply_adds / 1e6)
     return values + pd.read_csv(ROOT / "results" / "inference.csv", comment="#", index_col=0).to_numpy().ravel().tolist()
 
 

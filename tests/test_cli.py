@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import cpdgal
 from cpdgal.cli import app
+from cpdgal.methods import METHODS
 
 SMALL = ("--scene", "synthetic", "--profile", "smoke")
 FAST = [f for each in ("components=8", "window=3", "dim=16", "layers=2") for f in ("--set", each)]
@@ -89,6 +90,18 @@ def test_scenes_and_fetch():
     done = call("fetch", "synthetic")
     assert done.exit_code == 0
     assert cpdgal.load_scene("synthetic").checksum in done.output
+
+
+def test_methods_lists_networks_and_floors_and_says_who_needs_more_bands():
+    done = call("methods", "--bands", 3)
+    assert done.exit_code == 0
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == [*METHODS]
+    assert [row[0] for row in rows if row[-1] == "floor"] == ["coordinates", "spectra"]
+    refused = [line.split(":")[0] for line in done.stderr.splitlines()]
+    assert refused == ["caevt", "morphformer", "dctn"]
+    assert "dctn: DCTN takes 19 bands or more, not 3: its 3-D kernels are 11 and 9 deep" in done.stderr
+    assert "--bands" in call("methods", "--bands", 0).stderr
 
 
 @pytest.mark.parametrize(

@@ -35,17 +35,6 @@ def test_scores_against_their_definitions():
     np.testing.assert_allclose(cpdgal.class_accuracies(true, predicted, 5), [75, 50, 0, np.nan, np.nan])
 
 
-def test_the_floors(indian_pines):
-    split = cpdgal.random_split(indian_pines, 0.05, rng=np.random.default_rng(0))
-    truth = indian_pines.targets[split.holdout]
-    place = cpdgal.scores(truth, cpdgal.coordinates_floor(indian_pines, split.pool, split.holdout))["OA"]
-    spectra = cpdgal.scores(truth, cpdgal.spectra_floor(indian_pines, split.pool, split.holdout))["OA"]
-    assert 94 < place < 97  # the design measured 95.2 +- 0.4 %
-    assert 65 < spectra < 85
-    one_class = split.pool[indian_pines.targets[split.pool] == 3]
-    assert set(cpdgal.spectra_floor(indian_pines, one_class, split.holdout)) == {3}
-
-
 def one_of(confidence, k, dtype=float):
     """(n, k) probabilities whose largest, of class 0, is the confidence; k large enough that it can be the largest."""
     p = np.empty((len(confidence), k), dtype)

@@ -134,5 +134,5 @@ def test_wrong_options_are_named(options, said):
 def test_a_wrong_input_or_name_says_what_is_accepted():
     with pytest.raises(ValueError, match=r"windows of shape \(b, 15, 7, 7\), not \(4, 15, 9, 9\)"):
         CPDGAL()(windows(window=9))
-    with pytest.raises(ValueError, match="no method is called 'resnet'; known are cpdgal, vit"):
+    with pytest.raises(ValueError, match=r"no network is called 'resnet'; known are cpdgal, vit, .*ssftt"):
         cpdgal.build("resnet")

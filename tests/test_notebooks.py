@@ -217,7 +217,11 @@ def test_verdicts_turn_when_two_methods_swap_their_records(page, claims, swapped
 def test_a_wrong_scene_ends_with_one_sentence_and_a_non_zero_exit(tmp_path):
     done = run_papermill(tmp_path, SCRIPTS[0].with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "pavia")
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].startswith("SceneError: no scene is called 'pavia'; known are synthetic, indian_pines")
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("SceneError: no scene is called 'pavia'; known are synthetic, indian_pines")
+    )
 
 
 def test_nbval_collects_every_notebook():

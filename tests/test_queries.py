@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import cpdgal
-from cpdgal.metrics import coordinates_floor
+from cpdgal.methods import coordinates_floor
 from cpdgal.queries import STRATEGIES, Candidates, select, strategy
 
 ALL = [*STRATEGIES, "balanced-margin", "balanced-core-set", "balanced-badge", "balanced-typiclust", "balanced-bald"]

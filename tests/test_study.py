@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 
 import cpdgal
 from cpdgal import Record, RecordError, Store, Study, records, runner
+from cpdgal.methods import METHODS
 from cpdgal.metrics import scores
-from cpdgal.study import FLOORS, RANGES
+from cpdgal.study import RANGES
 
 # One other value for every field that decides numbers, in the order of the fields.
 OTHER = {
@@ -481,7 +482,7 @@ def test_floors_are_methods(synthetic, tmp_path, monkeypatch, method, query):
     study = SMALL.but(method=method, query=query)
     record = run(study, tmp_path)
     split = study.make_split(synthetic)
-    predicted = FLOORS[method](synthetic, record.queried.position.to_numpy(), split.holdout)
+    predicted = METHODS[method].build(synthetic, record.queried.position.to_numpy(), split.holdout)
     assert record.final.OA == scores(synthetic.targets[split.holdout], predicted)["OA"]
     assert record.cycles.loss.isna().all()
     assert record.calibration["count"].tolist() == [0] * 14 + [len(split.holdout)]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class CAEVT(nn.Module):
     """A 3-D convolutional encoder, a MobileViT block over its map, a linear classifier.
@@ -103,3 +105,21 @@ class Attention(nn.Module):
 
 def _conv(channels: int, out: int, size: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, out, size, padding=size // 2, bias=False), nn.BatchNorm2d(out), nn.SiLU())
+
+
+RECIPE = Recipe(
+    network=CAEVT,
+    title="CAEVT",
+    citation="Zhang et al., Sensors 22(10), 2022",
+    evidence="reference run of a port, encoder only; recipe chosen",
+    rank=9,
+    published=0.36,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=1e-3,
+    epochs=200,
+    batch=128,
+    augment=True,
+)

@@ -2,20 +2,20 @@
 
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class CNN3D(nn.Module):
     """Convolutions over band, row and column, alternating with learned reductions of the spectral axis by two.
 
     The layers are those of two public re-implementations, DeepHyperX and the comparison code of GSC-ViT, which agree;
-    only the second has dropout. The reductions carry no ReLU.
+    only the second has dropout, and so does this. The reductions carry no ReLU.
 
     Parameters
     ----------
     bands, window, classes
         shape of the input windows (c, w, w) and number of classes k. The window is 3, or 5 and more; the bands are 3
         and more (with a window of 3, any). Parameters grow with (window - 4)^2.
-    dropout
-        before the head; DeepHyperX has none.
 
     Raises
     ------
@@ -23,7 +23,7 @@ class CNN3D(nn.Module):
         For a window, or a number of bands, of which nothing is left.
     """
 
-    def __init__(self, bands=200, window=8, classes=16, *, dropout=0.5):
+    def __init__(self, bands=200, window=8, classes=16):
         super().__init__()
         if window != 3 and window < 5:
             raise ValueError(f"3DCNN takes windows of 3, or of 5 and more pixels, not {window}")
@@ -42,7 +42,7 @@ class CNN3D(nn.Module):
         length = (length + 1) // 2  # reduce2
         length = length // 2 + 1  # conv4
         side = 1 if padded else window - 4
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(35 * length * side**2, classes)
         for layer in self.children():
             if layer is not self.dropout:
@@ -58,3 +58,23 @@ class CNN3D(nn.Module):
         x = self.conv3(self.reduce2(x)).relu()  # (b, 35, c / 4, w - 4, w - 4)
         x = self.conv4(x).relu()  # (b, 35, c / 8, w - 4, w - 4)
         return self.head(self.dropout(x.flatten(1)))
+
+
+RECIPE = Recipe(
+    network=CNN3D,
+    title="3DCNN",
+    citation="Ben Hamida et al., IEEE TGRS 56(8), 2018",
+    evidence="reference run",
+    rank=2,
+    published=0.16,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="sgd",
+    learning_rate=1e-3,
+    weight_decay=5e-4,
+    decay="tenth at 100 and 200",
+    epochs=200,
+    batch=128,
+    augment=True,
+)

@@ -7,6 +7,8 @@ Axes: ``b`` samples, ``c`` channels, ``n`` pixels as tokens, ``d`` features, ``h
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class DATN(nn.Module):
     """Four stages of channel gate, spectral and spatial transformer block, beside local spectral convolutions.
@@ -15,9 +17,6 @@ class DATN(nn.Module):
     ----------
     bands, window, classes
         shape of the input windows and number of classes k. The window is 11; any number of bands, native 200, raw.
-    scrambled
-        The published code reads the spectral attention's result (d, n) in memory order as (n, d), so its rows are not
-        pixels; True reproduces this. False transposes it.
 
     Raises
     ------
@@ -25,7 +24,7 @@ class DATN(nn.Module):
         When the window is not 11.
     """
 
-    def __init__(self, bands: int = 200, window: int = 11, classes: int = 16, *, scrambled: bool = True):
+    def __init__(self, bands: int = 200, window: int = 11, classes: int = 16):
         super().__init__()
         if window != 11:
             raise ValueError(f"DATN takes windows of 11 pixels a side, not {window}")
@@ -36,9 +35,7 @@ class DATN(nn.Module):
         self.gates = nn.ModuleList(ChannelGate(width) for width in widths)
         self.locals = nn.ModuleList([LocalSpectralBlock(bands, 256), LocalSpectralBlock(256, 256)])
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                Block(width, SpectralAttention(window * window, scrambled)), Block(width, WindowAttention(width, h, window))
-            )
+            nn.Sequential(Block(width, SpectralAttention(window * window)), Block(width, WindowAttention(width, h, window)))
             for width, h in zip(widths, heads, strict=True)
         )
 
@@ -109,11 +106,13 @@ class Block(nn.Module):
 
 
 class SpectralAttention(nn.Module):
-    """One head of attention between features, each a vector over the pixels; (b, n, d) -> (b, n, d)."""
+    """One head of attention between features, each a vector over the pixels; (b, n, d) -> (b, n, d).
 
-    def __init__(self, tokens: int, scrambled: bool):
+    The result (d, n) is read in memory order as (n, d), so that its rows are not pixels, as published.
+    """
+
+    def __init__(self, tokens: int):
         super().__init__()
-        self.scrambled = scrambled
         self.qkv = nn.Linear(tokens, 3 * tokens, bias=False)
         self.out = nn.Linear(tokens, tokens)
 
@@ -121,7 +120,7 @@ class SpectralAttention(nn.Module):
         q, k, v = self.qkv(x.mT).chunk(3, -1)  # each (b, d, n)
         weights = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1)  # (b, d, d)
         mixed = self.out(weights @ v)  # (b, d, n)
-        return mixed.reshape(x.shape) if self.scrambled else mixed.mT
+        return mixed.reshape(x.shape)
 
 
 class WindowAttention(nn.Module):
@@ -151,3 +150,22 @@ class WindowAttention(nn.Module):
 
 def _conv(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+
+RECIPE = Recipe(
+    network=DATN,
+    title="DATN",
+    citation="Shu et al., Eng. Appl. Artif. Intell. 127, 2024",
+    evidence="reference run; scaling, padding and schedule chosen",
+    rank=12,
+    published=3.31,
+    window=11,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=0.008,
+    weight_decay=1e-4,
+    decay="cosine",
+    epochs=100,
+    batch=64,
+)

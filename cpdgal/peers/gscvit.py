@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 HEAD_WIDTH = 16
 
 
@@ -22,10 +24,9 @@ class GSCViT(nn.Module):
     heads, groups
         attention heads (16 wide each) and groups of the convolutions. As published: 16 and 8 for Indian Pines, 1 and 8
         for Botswana, 4 and 16 for WHU-Hi-LongKou, 1 and 16 for Salinas and every other scene.
-    unused
-        True builds the 3 x 3 convolution (73,856 parameters) that the published code builds and never calls.
 
-    The published code stops on a 4 x 4 map; here the one window is mixed with itself alone, which changes nothing.
+    The published code builds a 3 x 3 convolution (73,856 parameters) and never calls it; so it is here. It stops on a
+    4 x 4 map; here the one window is mixed with itself alone, which changes nothing.
 
     Raises
     ------
@@ -33,9 +34,7 @@ class GSCViT(nn.Module):
         When 4 does not divide the window, or `groups` not the 256, 128 and 64 channels.
     """
 
-    def __init__(
-        self, bands: int = 200, window: int = 8, classes: int = 16, *, heads: int = 16, groups: int = 8, unused: bool = True
-    ):
+    def __init__(self, bands: int = 200, window: int = 8, classes: int = 16, *, heads: int = 16, groups: int = 8):
         super().__init__()
         if window < 4 or window % 4:
             raise ValueError(f"GSC-ViT takes windows whose side is a multiple of 4, not {window}")
@@ -44,8 +43,7 @@ class GSCViT(nn.Module):
         self.shape = (bands, window, window)
         self.calibrate = nn.Sequential(nn.Conv2d(bands, 256, 1), nn.BatchNorm2d(256), nn.ReLU(), nn.BatchNorm2d(256), nn.ReLU())
         self.stages = nn.Sequential(Stage(256, 128, heads, groups), Stage(128, 64, heads, groups))
-        if unused:
-            self.spare = nn.Conv2d(64, 128, 3)
+        self.spare = nn.Conv2d(64, 128, 3)
         self.norm = nn.LayerNorm(64)
         self.head = nn.Linear(64, classes)
 
@@ -124,3 +122,23 @@ class GroupwiseAttention(nn.Module):
 
     def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         return F.dropout((q * HEAD_WIDTH**-0.5 @ k.mT).softmax(-1), 0.1, self.training)
+
+
+RECIPE = Recipe(
+    network=GSCViT,
+    title="GSC-ViT",
+    citation="Zhao et al., IEEE TGRS 62, 2024",
+    evidence="reference run",
+    rank=11,
+    published=0.10,
+    window=8,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.05,
+    epochs=200,
+    batch=128,
+    augment=True,
+    options={"salinas": {"heads": 1, "groups": 16}, "botswana": {"heads": 1, "groups": 8}},
+)

@@ -4,6 +4,8 @@ IEEE GRSL 17(2), 2020.
 
 from torch import Tensor, nn
 
+from .recipe import Recipe
+
 
 class HybridSN(nn.Module):
     """Three convolutions over band, row and column, one over rows and columns, and three linear layers.
@@ -17,7 +19,7 @@ class HybridSN(nn.Module):
         shape of the input windows (c, w, w) and number of classes k: 13 bands and 9 pixels at least.
     dense_relu
         ReLU behind the two hidden linear layers, as in the paper; the PyTorch port in the comparison code of GSC-ViT
-        has none.
+        has none, which its published logits pin.
 
     Raises
     ------
@@ -54,3 +56,21 @@ class HybridSN(nn.Module):
         x = self.dropout(self.activation(self.hidden1(x.flatten(1))))  # (b, 256)
         x = self.dropout(self.activation(self.hidden2(x)))  # (b, 128)
         return self.head(x)
+
+
+RECIPE = Recipe(
+    network=HybridSN,
+    title="HybridSN",
+    citation="Roy et al., IEEE GRSL 17(2), 2020",
+    evidence="reference run",
+    rank=3,
+    published=0.51,
+    components=30,
+    window=25,
+    scaling="none",
+    padding="zero",
+    optimizer="adam",
+    learning_rate=1e-3,
+    epochs=100,
+    batch=256,
+)

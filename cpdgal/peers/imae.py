@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class IMAE(nn.Module):
-    """IMAE-style, not a reproduction: a masked autoencoder with an instruction token, and a classifier of all its tokens.
+    """IMAE-style, not a reproduction: the encoder of a masked autoencoder with an instruction token, and a classifier of all
+    its tokens.
 
-    No code of IMAE is public. The parts are those of the paper's abstract; every size and the loss are choices. Trained
-    by `forward` alone it is a supervised network without pretraining, and a comparison must say so.
+    No code of IMAE is public. The parts are those of the paper's abstract; every size is a choice. It is trained without
+    the pretraining, and so without the decoder, and a comparison must say so.
 
     Parameters
     ----------
     bands, window, classes
         shape of the input windows and number of classes k. Any of both; default 200 bands, raw, and a window of 9.
-    decoder
-        True also builds what only `pretraining_loss` uses.
 
     Raises
     ------
@@ -29,7 +30,7 @@ class IMAE(nn.Module):
         When bands or window are below 1.
     """
 
-    def __init__(self, bands: int = 200, window: int = 9, classes: int = 16, *, decoder: bool = True):
+    def __init__(self, bands: int = 200, window: int = 9, classes: int = 16):
         super().__init__()
         if bands < 1 or window < 1:
             raise ValueError(f"IMAE takes at least one band and a window of at least 1, not {bands} and {window}")
@@ -40,42 +41,14 @@ class IMAE(nn.Module):
         self.blocks = nn.Sequential(*(EncoderBlock(64) for _ in range(4)), nn.LayerNorm(64))
         self.aggregate = nn.Linear(64, 1)
         self.head = nn.Linear(64, classes)
-        self.decoder = Decoder(bands, window * window) if decoder else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows x (b, bands, w, w) -> logits (b, k)."""
-        tokens = self.blocks(self._with_instruction(self._embed(x)))  # (b, 1 + n, d)
-        return self.head((self.aggregate(tokens).softmax(1) * tokens).sum(1))
-
-    def pretraining_loss(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Loss () of windows x (b, bands, w, w) with three quarters of the pixels hidden, drawn from ``generator``.
-
-        Mean squared error of the hidden pixels' standardised spectra, plus a tenth of one minus the cosine between the
-        encoded instruction token and the centre pixel's embedding. Raises ``ValueError`` without a decoder.
-        """
-        if self.decoder is None:
-            raise ValueError("this IMAE was built without its decoder; build it with decoder=True to pretrain it")
-        pixels = self._embed(x)  # (b, n, d)
-        b, n, d = pixels.shape
-        order = torch.rand(b, n, generator=generator, device=x.device).argsort(1)
-        kept, hidden = order.split([-(-n // 4), n - -(-n // 4)], 1)
-        tokens = self._with_instruction(pixels)
-        visible = torch.cat([torch.zeros_like(kept[:, :1]), kept + 1], 1)  # the instruction token, then the kept pixels
-        encoded = self.blocks(tokens.gather(1, visible[..., None].expand(-1, -1, d)))
-        spectra = x.flatten(2).mT  # (b, n, c)
-        variance, mean = torch.var_mean(spectra, 2, correction=0, keepdim=True)
-        error = (self.decoder(encoded, visible) - (spectra - mean) / (variance + 1e-6).sqrt()).square().mean(2)  # (b, n)
-        side = self.shape[1]
-        centre = pixels[:, side // 2 * side + side // 2].detach()
-        return error.gather(1, hidden).mean() + 0.1 * (1 - F.cosine_similarity(encoded[:, 0], centre)).mean()
-
-    def _embed(self, x: Tensor) -> Tensor:
         if x.shape[1:] != self.shape:
             raise ValueError(f"IMAE takes windows of shape (b, {', '.join(map(str, self.shape))}), not {tuple(x.shape)}")
-        return self.embedding(x)
-
-    def _with_instruction(self, pixels: Tensor) -> Tensor:
-        return torch.cat([self.instruction.expand(len(pixels), -1, -1), pixels], 1) + self.position
+        tokens = torch.cat([self.instruction.expand(len(x), -1, -1), self.embedding(x)], 1) + self.position  # (b, 1 + n, d)
+        tokens = self.blocks(tokens)
+        return self.head((self.aggregate(tokens).softmax(1) * tokens).sum(1))
 
 
 class Embedding(nn.Module):
@@ -116,18 +89,18 @@ class EncoderBlock(nn.Module):
         return x + self.ffn(self.norm_ffn(x))
 
 
-class Decoder(nn.Module):
-    """Visible tokens and their places back to the spectra of all pixels, (b, m, 64) and (b, m) -> (b, n, c)."""
-
-    def __init__(self, bands: int, pixels: int):
-        super().__init__()
-        self.enter = nn.Linear(64, 32)
-        self.mask_token = nn.Parameter(torch.randn(1, 1, 32) * 0.02)
-        self.position = nn.Parameter(torch.randn(1, pixels + 1, 32) * 0.02)
-        self.blocks = nn.Sequential(EncoderBlock(32), EncoderBlock(32), nn.LayerNorm(32))
-        self.spectrum = nn.Linear(32, bands)
-
-    def forward(self, encoded: Tensor, visible: Tensor) -> Tensor:
-        tokens = self.mask_token.expand(len(encoded), self.position.shape[1], -1)
-        tokens = tokens.scatter(1, visible[..., None].expand(-1, -1, 32), self.enter(encoded))
-        return self.spectrum(self.blocks(tokens + self.position))[:, 1:]
+RECIPE = Recipe(
+    network=IMAE,
+    title="IMAE-style",
+    citation="after Kong et al., IEEE JSTARS, 2024",
+    evidence="abstracts only: not a reproduction, without pretraining, recipe chosen",
+    rank=17,
+    window=9,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adamw",
+    learning_rate=5e-4,
+    weight_decay=0.05,
+    epochs=100,
+    batch=64,
+)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 
 class MFN3DSA(nn.Module):
     """3DSA-MFN-style, not a reproduction: multiscale 3-D convolutions, 3-D attention at two granularities, fusion.
@@ -75,3 +77,21 @@ class Attention3D(nn.Module):
 def _conv(channels: int, out: int, size: int, stride: int = 1) -> list[nn.Module]:
     conv = nn.Conv3d(channels, out, size, stride=stride, padding=size // 2, bias=False)
     return [conv, nn.BatchNorm3d(out), nn.ReLU()]
+
+
+RECIPE = Recipe(
+    network=MFN3DSA,
+    title="3DSA-MFN-style",
+    citation="after Qing et al., Remote Sensing 14(3), 2022",
+    evidence="abstract only: not a reproduction, sizes and recipe chosen",
+    rank=16,
+    components=30,
+    window=9,
+    scaling="none",
+    padding="zero",
+    optimizer="adam",
+    learning_rate=1e-3,
+    decay="cosine",
+    epochs=100,
+    batch=64,
+)

@@ -9,22 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 TOKENS, DIM, SIDE = 32, 64, 8  # a token's 64 features are also a map of 8 x 8
 
 
 class MorphFormer(nn.Module):
     """Spectral and heterogeneous convolution, a tokenizer, and two blocks of morphology and class attention.
 
+    The published code adds the learned positions and discards the sum; here they are parameters that nothing reads.
+
     Parameters
     ----------
     bands, window, classes
         shape of the input windows and number of classes k. Any window, native 11; at least 9 bands, native 200, raw.
-    position
-        The published code adds the learned positions and discards the sum; False reproduces this and keeps the tensor.
-        True adds them.
     classify
         False returns the 64 features of the class token, as the official code does, which never calls the classifier
-        it builds.
+        it builds; its published features pin this.
 
     Raises
     ------
@@ -32,7 +33,7 @@ class MorphFormer(nn.Module):
         When there are fewer than 9 bands.
     """
 
-    def __init__(self, bands: int = 200, window: int = 11, classes: int = 16, *, position: bool = False, classify: bool = True):
+    def __init__(self, bands: int = 200, window: int = 11, classes: int = 16, *, classify: bool = True):
         super().__init__()
         if bands < 9:
             raise ValueError(f"MorphFormer takes 9 bands or more, not {bands}: its spectral kernel is 9 deep")
@@ -51,7 +52,7 @@ class MorphFormer(nn.Module):
         self.head = nn.Linear(DIM, classes)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.normal_(self.head.bias, std=1e-6)
-        self.add_position, self.classify = position, classify
+        self.classify = classify
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows x (b, bands, w, w) -> logits (b, k), or features (b, 64) without `classify`."""
@@ -62,8 +63,6 @@ class MorphFormer(nn.Module):
         pixels = x.flatten(2).mT  # (b, w * w, d)
         tokens = (pixels @ self.score.mT).mT.softmax(-1) @ (pixels @ self.value)  # (b, 32, d)
         tokens = torch.cat([self.class_token.expand(len(x), -1, -1), tokens], 1)  # (b, n, d)
-        if self.add_position:
-            tokens = tokens + self.position
         features = self.norm(self.blocks(tokens))[:, 0]
         return self.head(features) if self.classify else features
 
@@ -135,3 +134,22 @@ class ClassAttention(nn.Module):
         weights = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1)  # (b, h, 1, n)
         mixed = F.dropout(weights, 0.1, self.training) @ v  # (b, h, 1, d / h)
         return F.dropout(self.out(mixed.transpose(1, 2).flatten(2)), 0.1, self.training)
+
+
+RECIPE = Recipe(
+    network=MorphFormer,
+    title="MorphFormer",
+    citation="Roy et al., IEEE TGRS 61, 2023",
+    evidence="reference run",
+    rank=10,
+    published=0.19,
+    window=11,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=5e-4,
+    weight_decay=5e-3,
+    decay="0.9 every tenth",
+    epochs=500,
+    batch=64,
+)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .recipe import Recipe
+
 DIM, BLOCKS, HEADS = 64, 4, 4
 
 
@@ -83,3 +85,20 @@ class EncoderBlock(nn.Module):
 
 def _conv(channels: int, out: int) -> list[nn.Module]:
     return [nn.Conv2d(channels, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU()]
+
+
+RECIPE = Recipe(
+    network=SST,
+    title="SST-style",
+    citation="after He et al., Remote Sensing 13(3), 2021",
+    evidence="no code found: not a reproduction, sizes and recipe chosen",
+    rank=15,
+    window=9,
+    scaling="min-max minus band means",
+    padding="reflect",
+    optimizer="adam",
+    learning_rate=1e-3,
+    decay="cosine",
+    epochs=100,
+    batch=64,
+)
