@@ -1,6 +1,5 @@
 """Section 2.5: train, ask for the labels the network is least sure of, train again."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -16,14 +15,27 @@ from .queries import Candidates, select, strategy
 from .scenes import Scene
 from .sources import SCENES
 from .splits import Split, draw, draw_each, portion
-from .training import diagnose, features, fit, make_optimizer, part, predict, predict_draws, restore, state_of, under
+from .training import (
+    Training,
+    as_tensor,
+    diagnose,
+    features,
+    fit,
+    from_tensor,
+    part,
+    predict,
+    predict_draws,
+    restore,
+    state_of,
+    under,
+)
 from .windows import Windows
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Section 3's training protocol. Shares are of the labelled pixels (pool), of the pool (initial), and of what is
-    left of the pool (acquired in each cycle), each rounded down (open decision 8).
+@dataclass(frozen=True, kw_only=True)
+class Protocol(Training):
+    """Section 3's protocol. Shares are of the labelled pixels (pool), of the pool (initial), and of what is left of the pool
+    (acquired in each cycle), each rounded down (open decision 8).
 
     With nothing acquired, a cycle is one more stage of training on the same labels.
     """
@@ -33,17 +45,9 @@ class Protocol:
     per_class: int = 0  # the first labels by number instead: so many of every class, or as many as the pool has
     acquired: float = 0.02
     cycles: int = 30
-    epochs: int = 200
-    batch: int = 32
-    learning_rate: float = 1e-3
-    decay: str = "none"  # of the learning rate within a training; Section 3 calls 0.001 the "initial" one
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    augment: bool = False
-    validated: float = 0.0  # share of the labels that chooses the epoch in place of training
     stratified: bool = False  # the first labels from every class, not purely at random (open decision 9)
     score_every: int = 1  # cycles from one look at the hold-out to the next; the last cycle is always scored
-    judged: int = 0  # so many pixels of the hold-out judge, chosen at random; 0: all
+    judged: int = 0  # so many test pixels of the hold-out, chosen at random; 0: all
 
     def label_counts(self, labelled: int) -> list[int]:
         """Labels after the initial training and after each cycle, for a scene with so many labelled pixels.
@@ -111,8 +115,6 @@ def active_learning(
     *,
     query: str = "margin",
     seed: int = 0,
-    warm_start: bool = True,
-    keep_optimizer: bool = False,
     draws: int = 8,
     resume: Mapping[str, Tensor] | None = None,
     checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
@@ -125,13 +127,11 @@ def active_learning(
     model
         a network as `cpdgal.build` gives, trained in place; or a floor, `coordinates_floor` or `spectra_floor`.
     windows, split, protocol
-        the data, the pool and hold-out, and the budgets.
+        the data, the pool and hold-out, and the budgets and training.
     query
         a strategy of `cpdgal.queries.STRATEGIES`.
     seed
         decides the initial labels, the order of batches, t and noise, and random queries, each independently.
-    warm_start, keep_optimizer
-        go on from the last cycle's weights, and Adam's state (open decision 7).
     draws
         how often a strategy that needs it draws from DGFR.
     resume
@@ -143,11 +143,7 @@ def active_learning(
     initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
     generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
     targets, pixels = windows.scene.targets, windows.scene.pixels
-    learner = (
-        _Network(model, windows, protocol, warm_start, keep_optimizer)
-        if isinstance(model, nn.Module)
-        else _FloorLearner(model, windows.scene)
-    )
+    learner = _Network(model, windows, protocol) if isinstance(model, nn.Module) else _FloorLearner(model, windows.scene)
 
     begun = part(resume or {}, "training")  # of a cycle, when it was left in the middle
     state = {name: value for name, value in (resume or {}).items() if not name.startswith("training.")}
@@ -157,7 +153,7 @@ def active_learning(
         labelled, candidates, done = state["labelled"].numpy(), state["candidates"].numpy(), int(state["cycle"]) + 1
         generator.set_state(state["generator"])
         judging.set_state(state["judging"])
-        query_rng.bit_generator.state = json.loads(state["query"].numpy().tobytes())
+        query_rng.bit_generator.state = from_tensor(state["query"])
         learner.restore(state)
 
     def within(training: Callable[[], dict[str, Tensor]]) -> None:
@@ -199,7 +195,7 @@ def active_learning(
                 "candidates": torch.from_numpy(candidates),
                 "generator": generator.get_state(),
                 "judging": judging.get_state(),
-                "query": torch.frombuffer(bytearray(json.dumps(query_rng.bit_generator.state).encode()), dtype=torch.uint8),
+                "query": as_tensor(query_rng.bit_generator.state),
                 **learner.state(),
             }
             yield Cycle(cycle, labelled, losses, measured, judged, candidates, diagnostics, seconds, state)
@@ -216,45 +212,31 @@ def _first_labels(protocol: Protocol, pool: np.ndarray, targets: np.ndarray, rng
 class _Network:
     """A network as the loop sees it: by positions of labelled pixels."""
 
-    def __init__(self, model, windows, protocol, warm_start, keep_optimizer):
+    def __init__(self, model: nn.Module, windows: Windows, protocol: Protocol):
         self.model, self.windows, self.protocol = model, windows, protocol
-        self.warm_start, self.keep_optimizer = warm_start, keep_optimizer
-        self.optimizer = self._new_optimizer()
+        self.optimizer = protocol.make_optimizer(model)
         self.at_start = self.state()
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        p = self.protocol
-        return make_optimizer(self.model, p.optimizer, p.learning_rate, p.weight_decay)
-
     def fit(self, labelled, generator, bar, begun, checkpoint) -> list[float]:
-        if not self.warm_start:
+        protocol, targets = self.protocol, self.windows.scene.targets
+        if not protocol.warm_start:
             self.restore(self.at_start)
-        if not self.keep_optimizer:
-            self.optimizer = self._new_optimizer()
-        p, targets = self.protocol, torch.from_numpy(self.windows.scene.targets)
-        teaching, validation = labelled, None
-        if p.validated:
+        if not protocol.keep_optimizer:
+            self.optimizer = protocol.make_optimizer(self.model)
+        trained_on, validation = labelled, None
+        if protocol.validated:
             rng = np.random.default_rng(torch.randint(2**62, (), generator=generator, device=generator.device).item())
-            count = len(labelled) - portion(p.validated, len(labelled))
-            teaching = draw(labelled, self.windows.scene.targets, count, stratified=True, rng=rng)
-            judging = np.setdiff1d(labelled, teaching)
-            validation = (self.windows[judging], targets[judging].to(self.windows.device)) if len(judging) else None
-        return fit(
-            self.model,
-            self.windows[teaching],
-            targets[teaching].to(self.windows.device),
-            epochs=p.epochs,
-            batch=p.batch,
-            learning_rate=p.learning_rate,
-            decay=p.decay,
-            augment=p.augment,
-            validation=validation,
-            generator=generator,
-            optimizer=self.optimizer,
-            progress=bar.update,
-            resume=begun,
-            checkpoint=checkpoint,
-        )
+            count = len(labelled) - portion(protocol.validated, len(labelled))
+            trained_on = draw(labelled, targets, count, stratified=True, rng=rng)
+            scored_on = np.setdiff1d(labelled, trained_on)
+            validation = self._samples(scored_on) if len(scored_on) else None
+        options = {"progress": bar.update, "resume": begun, "checkpoint": checkpoint, "validation": validation}
+        return fit(self.model, *self._samples(trained_on), protocol, generator=generator, optimizer=self.optimizer, **options)
+
+    def _samples(self, positions) -> tuple[Tensor, Tensor]:
+        """Windows and classes of labelled pixels."""
+        classes = torch.from_numpy(self.windows.scene.targets[positions])
+        return self.windows[positions], classes.to(self.windows.device)
 
     def predict(self, positions, generator) -> np.ndarray:
         if not len(positions):
@@ -274,7 +256,7 @@ class _Network:
         return diagnose(self.model, lambda: self.windows.batches(positions), answers, generator)
 
     def state(self) -> dict[str, Tensor]:
-        return state_of(self.model, self.optimizer if self.keep_optimizer else None)
+        return state_of(self.model, self.optimizer if self.protocol.keep_optimizer else None)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         restore(state, self.model, self.optimizer)

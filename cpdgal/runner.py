@@ -258,8 +258,6 @@ def _run(
             study.protocol,
             query=study.query,
             seed=study.seed,
-            warm_start=study.warm_start,
-            keep_optimizer=study.keep_optimizer,
             draws=study.draws,
             resume=state,
             checkpoint=checkpoint,

@@ -119,8 +119,6 @@ class Study(Protocol):
     draws: int = 8
     mask_at_inference: bool = True
     pooling: str = "mean"
-    warm_start: bool = True
-    keep_optimizer: bool = False
     stratified_pool: bool = True
     pca: str = "scene"
     whiten: bool = True

@@ -1,118 +1,188 @@
 """Training and prediction over tensors in memory."""
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, MultiStepLR, ReduceLROnPlateau, StepLR
 from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
 from .model import CPDGAL, ContextualMasking, masked
 
-# What the learning rate does within a training: by name, for `fit`.
-DECAYS = {
-    "none": "the learning rate stays",
-    "cosine": "half a cosine to zero at the last epoch",
-    "tenth at 100 and 200": "times 0.1 after epochs 100 and 200",
-    "tenth at 100 and 250": "times 0.1 after epochs 100 and 250",
-    "0.9 every tenth": "times 0.9 after every tenth of the epochs",
-    "tenth on plateau": "times 0.1 after a quarter of the epochs without a better validation accuracy",
+# What the learning rate does within a training, by name: torch's schedule for an optimizer and so many epochs.
+DECAYS: dict[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
+    "none": lambda optimizer, epochs: LambdaLR(optimizer, lambda epoch: 1.0),
+    "cosine": lambda optimizer, epochs: CosineAnnealingLR(optimizer, epochs),
+    "tenth at 100 and 200": lambda optimizer, epochs: MultiStepLR(optimizer, [100, 200]),
+    "tenth at 100 and 250": lambda optimizer, epochs: MultiStepLR(optimizer, [100, 250]),
+    "0.9 every tenth": lambda optimizer, epochs: StepLR(optimizer, max(1, epochs // 10), 0.9),
+    # a quarter of the epochs without a better validation accuracy
+    "tenth on plateau": lambda optimizer, epochs: ReduceLROnPlateau(optimizer, "max", 0.1, epochs // 4, threshold=0),
 }
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a network is trained: Section 3's values by default.
+
+    Raises ``ValueError`` for an unknown decay or optimizer.
+    """
+
+    epochs: int = 200
+    batch: int = 32
+    learning_rate: float = 1e-3
+    decay: str = "none"  # a name of `DECAYS`; Section 3 calls 0.001 the "initial" learning rate
+    optimizer: str = "adam"  # a name of `OPTIMIZERS`: Adam, AdamW, or SGD with momentum 0.9
+    weight_decay: float = 0.0
+    augment: bool = False  # with probability 0.5, a window is flipped or turned by 90, 180 or 270 degrees
+    validated: float = 0.0  # share of the labels that chooses the epoch in place of training
+    warm_start: bool = True  # a cycle goes on from the last one's weights (open decision 7)
+    keep_optimizer: bool = False  # and from the optimizer's state
+
+    def __post_init__(self):
+        for name, known in (("decay", DECAYS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
+
+    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """A new optimizer for the network's parameters."""
+        make = OPTIMIZERS[self.optimizer]
+        return make(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
 
 def fit(
     model: nn.Module,
     x: Tensor,
     y: Tensor,
+    training: Training,
     *,
-    epochs: int,
-    batch: int = 32,
-    learning_rate: float = 1e-3,
-    decay: str = "none",
-    augment: bool = False,
-    validation: tuple[Tensor, Tensor] | None = None,
     generator: torch.Generator,
+    validation: tuple[Tensor, Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     progress: bool | Callable[[], object] = True,
     resume: Mapping[str, Tensor] | None = None,
     checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
 ) -> list[float]:
-    """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0, by Section 3's Adam.
+    """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0.
 
     The loss is the network's own where it has a ``loss(x, y, generator)``, else the cross-entropy.
 
     Parameters
     ----------
-    decay
-        of the learning rate, a name of `DECAYS`.
-    augment
-        with probability 0.5 a window is flipped or turned by 90, 180 or 270 degrees, one of the five.
-    validation
-        windows and classes that judge every epoch: the weights of the best one are kept, the later of equals.
     generator
         on the device of x; order, steps t, noise, dropout and augmentation come from it, so that the same state gives the
         same weights, on CPU to the bit.
+    validation
+        windows and classes that score every epoch: the weights of the best one are taken, the later of equals.
     optimizer
-        goes on with its state; by default a new Adam starts.
+        goes on with its state; by default a new one starts.
     progress
         a bar of its own, or a function to call after each epoch.
     checkpoint
-        called after each epoch with a function that tells the state of the training.
+        called after each epoch with a function that gives the state of the training.
     resume
-        such a state, of the same training: go on behind it, as if never stopped.
+        such a state, of the same training: go on after it, as if never stopped.
 
     Returns
     -------
     The mean loss of each epoch.
+
+    Raises
+    ------
+    ValueError
+        At the first epoch whose loss is not finite.
     """
-    if decay not in DECAYS:
-        raise ValueError(f"decay is one of {', '.join(DECAYS)}, not {decay!r}")
-    optimizer = optimizer or make_optimizer(model, learning_rate=learning_rate)
-    model.train()
-    losses, best, kept, stale, drops = [], -1, {}, 0, 0
+    optimizer = optimizer or training.make_optimizer(model)
+    for group in optimizer.param_groups:
+        group["lr"] = training.learning_rate
+    schedule = DECAYS[training.decay](optimizer, training.epochs)
+    run = _Progress(model, optimizer, schedule, generator)
     if resume:
-        restore(resume, model, optimizer)
-        generator.set_state(resume["generator"])
-        losses, (best, stale, drops), kept = resume["losses"].tolist(), resume["judged"].tolist(), part(resume, "best")
-
-    def state() -> dict[str, Tensor]:
-        own = {"generator": generator.get_state(), "losses": torch.tensor(losses, dtype=torch.float64)}
-        return state_of(model, optimizer) | own | {"judged": torch.tensor([best, stale, drops]), **under("best", kept)}
-
-    bars = {"total": epochs, "initial": len(losses), "desc": "epochs", "leave": False, "disable": progress is not True}
-    with tqdm(**bars) as bar, _own_dropout(model, generator):
-        for epoch in range(len(losses), epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * (0.1**drops if decay == "tenth on plateau" else _factor(decay, epoch, epochs))
-            total = torch.zeros((), device=x.device)
-            for index in _batches(model, torch.randperm(len(x), generator=generator, device=x.device), batch):
-                seen = _augmented(x[index], generator) if augment else x[index]
-                loss = _loss(model, seen, y[index], generator)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total += loss.detach() * len(index)
-            losses.append(total.item() / len(x))
-            if validation is not None:
-                right = (predict(model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
-                stale = 0 if right > best else stale + 1
-                if right >= best:
-                    best, kept = right, {name: value.detach().clone() for name, value in model.state_dict().items()}
-                if stale > epochs // 4:
-                    stale, drops = 0, drops + 1
+        run.restore(resume)
+    model.train()
+    bars = {"total": training.epochs, "initial": len(run.losses), "desc": "epochs", "leave": False}
+    with tqdm(**bars, disable=progress is not True) as bar, _own_dropout(model, generator):
+        for epoch in range(len(run.losses), training.epochs):
+            run.losses.append(_epoch(model, x, y, optimizer, training, generator))
+            if not math.isfinite(run.losses[-1]):
+                raise ValueError(
+                    f"the loss is {run.losses[-1]} after epoch {epoch + 1}: training diverged at learning rate "
+                    f"{training.learning_rate:g}; lower it"
+                )
             progress() if callable(progress) else bar.update()
+            if validation is not None:
+                correct = (predict(model, validation[0].split(32)).argmax(1) == validation[1].cpu()).sum().item()
+                run.score(correct)
+            if not isinstance(schedule, ReduceLROnPlateau):
+                schedule.step()
+            elif validation is not None:
+                schedule.step(correct)
             if checkpoint:
-                checkpoint(state)
-    if kept:
-        model.load_state_dict(kept)
-    return losses
+                checkpoint(run.state)
+    if run.best_weights:
+        model.load_state_dict(run.best_weights)
+    return run.losses
+
+
+class _Progress:
+    """How far a training is: what the next epoch depends on."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: LRScheduler, generator: torch.Generator):
+        self.model, self.optimizer, self.schedule, self.generator = model, optimizer, schedule, generator
+        self.losses: list[float] = []
+        self.best, self.best_weights = -1, {}
+
+    def score(self, correct: int) -> None:
+        """Take the weights of an epoch that has so many validation pixels right, where none has more."""
+        if correct >= self.best:
+            self.best = correct
+            self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it as tensors by flat names."""
+        numbers = {name: value for name, value in vars(self.schedule).items() if isinstance(value, (int, float))}
+        schedule = {"lr": self.optimizer.param_groups[0]["lr"], "schedule": numbers}
+        return {
+            **state_of(self.model, self.optimizer),
+            "generator": self.generator.get_state(),
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
+            "schedule": as_tensor(schedule),
+            "validation": torch.tensor(self.best),
+            **under("best", self.best_weights),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from such a state."""
+        restore(state, self.model, self.optimizer)
+        self.generator.set_state(state["generator"])
+        self.losses, self.best, self.best_weights = state["losses"].tolist(), int(state["validation"]), part(state, "best")
+        schedule = from_tensor(state["schedule"])
+        vars(self.schedule).update(schedule["schedule"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedule["lr"]
+
+
+def _epoch(model, x: Tensor, y: Tensor, optimizer, training: Training, generator: torch.Generator) -> float:
+    """One pass over the samples in random order; the mean loss."""
+    total = torch.zeros((), device=x.device)
+    for index in _batches(model, torch.randperm(len(x), generator=generator, device=x.device), training.batch):
+        seen = _augmented(x[index], generator) if training.augment else x[index]
+        loss = _loss(model, seen, y[index], generator)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(index)
+    return total.item() / len(x)
 
 
 def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict[str, Tensor]:
@@ -135,7 +205,7 @@ def restore(state: Mapping[str, Tensor], model: nn.Module, optimizer: torch.opti
 
 
 def under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state as part of another: every name behind the part's and a dot."""
+    """A state as part of another: every name after the part's and a dot."""
     return {f"{name}.{own}": value for own, value in state.items()}
 
 
@@ -144,19 +214,19 @@ def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
+def as_tensor(value) -> Tensor:
+    """A value that JSON can hold as bytes, for a state of tensors."""
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def from_tensor(tensor: Tensor):
+    """The value of `as_tensor`."""
+    return json.loads(tensor.numpy().tobytes())
+
+
 def _loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
     own = getattr(model, "loss", None)
     return F.cross_entropy(_logits(model, x, generator), y) if own is None else own(x, y, generator)
-
-
-def _factor(decay: str, epoch: int, epochs: int) -> float:
-    """The learning rate of an epoch over the first one's."""
-    if decay == "cosine":
-        return (1 + math.cos(math.pi * epoch / epochs)) / 2
-    if decay == "0.9 every tenth":
-        return 0.9 ** (epoch // max(1, epochs // 10))
-    steps = {"tenth at 100 and 200": (100, 200), "tenth at 100 and 250": (100, 250)}.get(decay, ())
-    return 0.1 ** sum(epoch >= step for step in steps)
 
 
 def _batches(model: nn.Module, order: Tensor, size: int) -> list[Tensor]:
@@ -203,15 +273,6 @@ class _Dropout(TorchFunctionMode):
 
 def _own_dropout(model: nn.Module, generator: torch.Generator):
     return nullcontext() if _takes_generator(model) else _Dropout(generator)
-
-
-def make_optimizer(
-    model: nn.Module, name: str = "adam", learning_rate: float = 1e-3, weight_decay: float = 0.0
-) -> torch.optim.Optimizer:
-    """Adam, AdamW, or SGD with momentum 0.9; ``ValueError`` for another name."""
-    if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, not {name!r}")
-    return OPTIMIZERS[name](model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def predict(model: nn.Module, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> Tensor:

@@ -198,12 +198,12 @@ class Windows:
         gathered = torch.from_numpy(view[rows, columns])
         return gathered.unflatten(2, (self.window, -1)).permute(0, 3, 1, 2).to(self.device)
 
-    def batches(self, index, size: int = 128) -> Iterator[Tensor]:
+    def batches(self, index, size: int = 32) -> Iterator[Tensor]:
         """The windows of `index`, `size` at a time."""
         for part in _parts(len(index), size):
             yield self[index[part]]
 
-    def scene_batches(self, size: int = 128) -> Iterator[Tensor]:
+    def scene_batches(self, size: int = 32) -> Iterator[Tensor]:
         """The windows of every pixel of the scene, row by row, `size` at a time: for maps."""
         height, width = self.scene.labels.shape
         for part in _parts(height * width, size):

@@ -9,6 +9,7 @@ import torch
 
 import cpdgal
 from cpdgal import Windows, training
+from cpdgal.training import Training
 
 SMALL = replace(cpdgal.protocol("synthetic", "smoke"), pool=0.4, initial=0.1, acquired=0.1, score_every=1)
 
@@ -29,6 +30,8 @@ def small_model(seed=0, **options):
 
 def run(windows, split, protocol=SMALL, query="margin", seed=0, **options):
     model = small_model(seed)
+    retraining = {name: options.pop(name) for name in ("warm_start", "keep_optimizer") if name in options}
+    protocol = replace(protocol, **retraining)
     return model, list(
         cpdgal.active_learning(model, windows, split, protocol, query=query, seed=seed, progress=False, **options)
     )
@@ -135,7 +138,7 @@ def test_a_loop_goes_on_from_within_a_cycle_as_if_never_stopped(windows, split, 
 @pytest.mark.parametrize("options", [{}, {"warm_start": False, "keep_optimizer": True}])
 def test_to_go_on_leaves_the_state_as_it_was(windows, split, options):
     """A state may be given back more than once, and kept cycles do not change while the loop goes on."""
-    loop = cpdgal.active_learning(small_model(), windows, split, SMALL, progress=False, **options)
+    loop = cpdgal.active_learning(small_model(), windows, split, replace(SMALL, **options), progress=False)
     state = next(loop).state
     kept = {name: value.clone() for name, value in state.items()}
     list(loop)
@@ -180,7 +183,12 @@ def test_the_network_learns(scene, windows, split):
     model = small_model()
     targets = torch.from_numpy(scene.targets)
     losses = cpdgal.fit(
-        model, windows[split.pool], targets[split.pool], epochs=30, generator=torch.Generator().manual_seed(0), progress=False
+        model,
+        windows[split.pool],
+        targets[split.pool],
+        Training(epochs=30),
+        generator=torch.Generator().manual_seed(0),
+        progress=False,
     )
     assert len(losses) == 30
     assert losses[-1] < losses[0] / 2
@@ -196,10 +204,7 @@ def test_fit_is_plain_adam_on_shuffled_batches(scene, windows, split, decay):
         fitted,
         x,
         y,
-        epochs=3,
-        batch=4,
-        learning_rate=0.01,
-        decay=decay,
+        Training(epochs=3, batch=4, learning_rate=0.01, decay=decay),
         generator=torch.Generator().manual_seed(5),
         progress=False,
     )
@@ -227,7 +232,7 @@ def test_cw_mse_is_added_with_its_weight(scene, windows, split):
 
     def first_loss(method, weight):
         model = cpdgal.build(method, bands=6, window=3, classes=4, dim=16, heads=4, layers=2, cw_mse_weight=weight)
-        return cpdgal.fit(model, x, y, epochs=1, generator=torch.Generator().manual_seed(0), progress=False)[0]
+        return cpdgal.fit(model, x, y, Training(epochs=1), generator=torch.Generator().manual_seed(0), progress=False)[0]
 
     none, one, three = (first_loss("cpdgal", weight) for weight in (0, 1, 3))
     assert three - none == pytest.approx(3 * (one - none), rel=1e-4)

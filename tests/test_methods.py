@@ -124,7 +124,9 @@ def test_a_loss_of_its_own_takes_the_place_of_the_cross_entropy():
     x, y = torch.randn(8, 6, 3, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
     model = Seeing()
     expected = 2 * nn.functional.cross_entropy(model(x).logits, y).item()
-    losses = cpdgal.fit(model, x, y, epochs=1, batch=8, generator=torch.Generator().manual_seed(1), progress=False)
+    losses = cpdgal.fit(
+        model, x, y, cpdgal.training.Training(epochs=1, batch=8), generator=torch.Generator().manual_seed(1), progress=False
+    )
     assert losses == [pytest.approx(expected)]
 
 

@@ -1,7 +1,6 @@
 """Training recipes that peers bring: dropout, decays, augmentation, the choice of the epoch, and their studies."""
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from torch import nn
 import cpdgal
 from cpdgal.peers import PEERS
 from cpdgal.study import Study
-from cpdgal.training import DECAYS, _augmented, _batches, _factor, fit, make_optimizer, predict
+from cpdgal.training import DECAYS, Training, _augmented, _batches, fit, predict
 
 
 def net(seed=0):
@@ -28,7 +27,8 @@ def data():
 
 def trained(data, seed=0, **options):
     model = net()
-    losses = fit(model, *data, epochs=4, batch=16, generator=torch.Generator().manual_seed(seed), progress=False, **options)
+    training = Training(epochs=4, batch=16)
+    losses = fit(model, *data, training, generator=torch.Generator().manual_seed(seed), progress=False, **options)
     return losses, model.state_dict()
 
 
@@ -44,15 +44,21 @@ def test_dropout_comes_from_the_generator_alone(data):
     torch.random.set_rng_state(state)
     model = net()
     before = torch.random.get_rng_state()
-    fit(model, *data, epochs=1, generator=torch.Generator().manual_seed(0), progress=False)
+    fit(model, *data, Training(epochs=1), generator=torch.Generator().manual_seed(0), progress=False)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 RECIPES = {
     "Adam": {},
     "Adam with dropped rates": {"decay": "tenth on plateau", "validation": True},
-    "AdamW with flips": {"optimizer": ("adamw", 1e-2, 0.05), "augment": True, "decay": "cosine"},
-    "momentum": {"optimizer": ("sgd", 1e-2, 1e-4), "decay": "0.9 every tenth", "validation": True},
+    "AdamW with flips": {"optimizer": "adamw", "learning_rate": 1e-2, "weight_decay": 0.05, "augment": True, "decay": "cosine"},
+    "momentum": {
+        "optimizer": "sgd",
+        "learning_rate": 1e-2,
+        "weight_decay": 1e-4,
+        "decay": "0.9 every tenth",
+        "validation": True,
+    },
 }
 
 
@@ -60,12 +66,11 @@ RECIPES = {
 def test_a_training_goes_on_behind_any_epoch_as_if_never_stopped(data, name):
     def train(**more):
         model, options = net(), dict(RECIPES[name])
-        if chosen := options.pop("optimizer", None):
-            options |= {"optimizer": make_optimizer(model, *chosen), "learning_rate": chosen[1]}
         if options.pop("validation", None):
-            options |= {"validation": (data[0][:9], data[1][:9])}
+            more |= {"validation": (data[0][:9], data[1][:9])}
         generator = torch.Generator().manual_seed(3)
-        losses = fit(model, *data, epochs=7, batch=16, generator=generator, progress=False, **options, **more)
+        training = Training(epochs=7, batch=16, **options)
+        losses = fit(model, *data, training, generator=generator, progress=False, **more)
         return losses, model.state_dict(), generator.get_state()
 
     left = []
@@ -83,7 +88,7 @@ def fit_only(data, seed):
     with torch.random.fork_rng():
         model = nn.Sequential(nn.Flatten(), nn.Linear(18, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
         model.load_state_dict(net_weights)
-    return fit(model, *data, epochs=4, batch=16, generator=torch.Generator().manual_seed(seed), progress=False)
+    return fit(model, *data, Training(epochs=4, batch=16), generator=torch.Generator().manual_seed(seed), progress=False)
 
 
 net_weights = net().state_dict()
@@ -98,8 +103,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
         head,
         x,
         torch.zeros(200, dtype=torch.long),
-        epochs=1,
-        batch=200,
+        Training(epochs=1, batch=200),
         generator=torch.Generator().manual_seed(0),
         progress=False,
     )
@@ -121,8 +125,7 @@ def test_the_best_epoch_by_validation_is_kept(data):
         model,
         x[:40],
         y[:40],
-        epochs=12,
-        learning_rate=0.05,
+        Training(epochs=12, learning_rate=0.05),
         generator=torch.Generator().manual_seed(0),
         validation=(x[40:], y[40:]),
         progress=look,
@@ -132,34 +135,60 @@ def test_the_best_epoch_by_validation_is_kept(data):
     assert all(torch.equal(value, states[best][name]) for name, value in model.state_dict().items())
 
 
+def rates(decay, epochs):
+    """The learning rate of every epoch over the first one's."""
+    optimizer = torch.optim.SGD(net().parameters(), lr=0.5)
+    schedule = DECAYS[decay](optimizer, epochs)
+    found = []
+    for _ in range(epochs):
+        found.append(optimizer.param_groups[0]["lr"] / 0.5)
+        optimizer.step()
+        schedule.step()
+    return np.array(found)
+
+
 def test_decays_follow_their_names():
-    assert [_factor("none", e, 10) for e in range(10)] == [1] * 10
-    cosine = [_factor("cosine", e, 10) for e in range(10)]
-    assert cosine[0] == 1
-    assert all(b < a for a, b in pairwise(cosine))
-    assert [_factor("tenth at 100 and 200", e, 300) for e in (0, 99, 100, 199, 200)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-    assert [_factor("tenth at 100 and 250", e, 300) for e in (99, 100, 249, 250)] == pytest.approx([1, 0.1, 0.1, 0.01])
-    assert [_factor("0.9 every tenth", e, 100) for e in (0, 9, 10, 99)] == pytest.approx([1, 1, 0.9, 0.9**9])
+    epochs = np.arange(300)
+    assert (rates("none", 10) == 1).all()
+    np.testing.assert_allclose(rates("cosine", 300), (1 + np.cos(np.pi * epochs / 300)) / 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        rates("tenth at 100 and 200", 300), 0.1 ** np.searchsorted([100, 200], epochs, side="right"), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        rates("tenth at 100 and 250", 300), 0.1 ** np.searchsorted([100, 250], epochs, side="right"), rtol=1e-12
+    )
+    np.testing.assert_allclose(rates("0.9 every tenth", 300), 0.9 ** (epochs // 30), rtol=1e-12)
+    assert (rates("0.9 every tenth", 3) == 0.9 ** np.arange(3)).all()
     assert {peer.decay for peer in PEERS.values()} <= set(DECAYS)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(data):
+    with pytest.raises(ValueError, match=r"^the loss is (nan|inf) after epoch \d: training diverged at"):
+        fit(
+            net(),
+            *data,
+            Training(epochs=9, learning_rate=1e6, optimizer="sgd"),
+            generator=torch.Generator().manual_seed(0),
+            progress=False,
+        )
 
 
 def test_on_a_plateau_the_rate_falls_to_a_tenth(data):
     """With a rate of nothing the validation accuracy never rises, so every quarter and one epoch the rate falls."""
     model = net()
-    optimizer = make_optimizer(model, learning_rate=1e-12)
+    training = Training(epochs=8, learning_rate=1e-6, optimizer="sgd", decay="tenth on plateau")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0)
     rates = []
     fit(
         model,
         *data,
-        epochs=8,
-        learning_rate=1e-12,
-        decay="tenth on plateau",
+        training,
         validation=data,
         optimizer=optimizer,
         generator=torch.Generator().manual_seed(0),
         progress=lambda: rates.append(optimizer.param_groups[0]["lr"]),
     )
-    assert rates == pytest.approx([1e-12] * 4 + [1e-13] * 3 + [1e-14])
+    assert rates == pytest.approx([1e-6] * 4 + [1e-7] * 3 + [1e-8])
 
 
 def test_augmentation_flips_and_turns_every_second_window():
@@ -183,7 +212,7 @@ def test_batch_normalisation_gets_no_batch_of_one():
 
 def test_an_unknown_optimizer_lists_the_known():
     with pytest.raises(ValueError, match="optimizer is one of adam, adamw, sgd, not 'lion'"):
-        make_optimizer(net(), "lion")
+        Training(optimizer="lion")
 
 
 # Studies of peers
