@@ -32,6 +32,9 @@ from .training import (
 from .windows import Windows
 
 
+BATCH = 128  # windows predicted at a time; draws of DGFR come batch by batch, so a run's numbers depend on it
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol(Training):
     """Section 3's protocol. Shares are of the labelled pixels (pool), of the pool (initial), and of what is left of the pool
@@ -241,19 +244,19 @@ class _Network:
     def predict(self, positions, generator) -> np.ndarray:
         if not len(positions):
             return np.empty((0, self.windows.scene.classes), dtype=np.float32)
-        return predict(self.model, self.windows.batches(positions), generator).numpy()
+        return predict(self.model, self.windows.batches(positions, BATCH), generator).numpy()
 
     def features(self, positions) -> np.ndarray:
-        return features(self.model, self.windows.batches(positions)).numpy()
+        return features(self.model, self.windows.batches(positions, BATCH)).numpy()
 
     def draws(self, positions, count, generator) -> np.ndarray:
-        return predict_draws(self.model, self.windows.batches(positions), count, generator).numpy()
+        return predict_draws(self.model, self.windows.batches(positions, BATCH), count, generator).numpy()
 
     def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
         if not len(positions):
             return {}
         answers = torch.from_numpy(probabilities.argmax(1))
-        return diagnose(self.model, lambda: self.windows.batches(positions), answers, generator)
+        return diagnose(self.model, lambda: self.windows.batches(positions, BATCH), answers, generator)
 
     def state(self) -> dict[str, Tensor]:
         return state_of(self.model, self.optimizer if self.protocol.keep_optimizer else None)

@@ -121,7 +121,7 @@ def fit(
                 )
             progress() if callable(progress) else bar.update()
             if validation is not None:
-                correct = (predict(model, validation[0].split(32)).argmax(1) == validation[1].cpu()).sum().item()
+                correct = (predict(model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
                 run.score(correct)
             if not isinstance(schedule, ReduceLROnPlateau):
                 schedule.step()
