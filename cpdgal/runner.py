@@ -1,6 +1,7 @@
 """Runs: the record of a study is loaded when the store has it, resumed where its run was cut off, or made."""
 
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -39,7 +40,7 @@ from .training import part
 from .windows import Windows
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
-# A checkpoint is used only by the same code: these files decide numbers, and the peer's own.
+# A checkpoint is used only by the same code: these files decide numbers, and the method's own.
 DECIDING = ("windows", "splits", "metrics", "model", "methods", "training", "queries", "active")
 _SET_UP = Lock()  # limits on threads, and torch's random state while weights are drawn, are the whole process's
 
@@ -220,8 +221,11 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[dict[st
 def code_digest(study: Study) -> str:
     """A digest of the files that decide the numbers of a study, in short."""
     sources = [Path(__file__).with_name(f"{name}.py") for name in DECIDING]
-    if recipe := METHODS[study.method].recipe:
-        sources.append(Path(sys.modules[recipe.network.__module__].__file__))
+    method = METHODS[study.method]
+    if not method.takes:  # its own file, in the house or out of it, and those of the networks that it builds on
+        module = sys.modules[method.build.__module__]
+        networks = [each for each in vars(module).values() if inspect.isclass(each) and issubclass(each, torch.nn.Module)]
+        sources += sorted({Path(inspect.getfile(each)) for each in (module, *networks)})
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 

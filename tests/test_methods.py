@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from conftest import ROOT
 from torch import Tensor, nn
 
 import cpdgal
-from cpdgal.methods import METHODS, Size, size
+from cpdgal import runner
+from cpdgal.methods import METHODS, Method, Size, size
 from cpdgal.peers import PEERS
 
 
@@ -131,6 +133,24 @@ def test_a_loss_of_its_own_takes_the_place_of_the_cross_entropy():
 
 
 # Methods of other packages
+
+
+@pytest.mark.parametrize(
+    ("method", "own"),
+    [
+        ("cpdgal", set()),
+        ("ssftt", {"ssftt.py"}),
+        ("vit_hong", {"vit_hong.py", "spectralformer.py"}),
+        ("theirs", {"test_methods.py"}),
+    ],
+)
+def test_the_code_that_decides_a_run_is_the_method_s_too(monkeypatch, method, own):
+    monkeypatch.setitem(METHODS.data, "theirs", Method(title="theirs", build=Seeing, window=3, components=4))
+    read = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"")
+    runner.code_digest(cpdgal.Study(method=method))
+    assert set(read) == {f"{name}.py" for name in runner.DECIDING} | own
+
 
 PACKAGE = """
 import numpy as np
