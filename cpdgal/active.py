@@ -31,7 +31,6 @@ from .training import (
 )
 from .windows import Windows
 
-
 BATCH = 128  # windows predicted at a time; draws of DGFR come batch by batch, so a run's numbers depend on it
 
 
@@ -138,70 +137,105 @@ def active_learning(
     draws
         how often a strategy that needs it draws from DGFR.
     resume
-        the `state` of a cycle of the same loop, begun with the same arguments: go on behind it, as if never stopped.
+        the `state` of a cycle of the same loop, begun with the same arguments: go on after it, as if never stopped.
     checkpoint
-        called after each epoch with a function that tells the state to `resume` from within the cycle.
+        called after each epoch with a function that gives the state to `resume` from within the cycle.
     """
-    strategy(query)  # a wrong name is told before anything is trained
-    initial_rng, query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
-    generator, judging = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
-    targets, pixels = windows.scene.targets, windows.scene.pixels
-    learner = _Network(model, windows, protocol) if isinstance(model, nn.Module) else _FloorLearner(model, windows.scene)
-
+    strategy(query)  # a wrong name is refused before anything is trained
+    loop = _Loop(model, windows, split, protocol, query, seed, draws)
     begun = part(resume or {}, "training")  # of a cycle, when it was left in the middle
     state = {name: value for name, value in (resume or {}).items() if not name.startswith("training.")}
-    if not state:
-        labelled, done = initial_rng.permutation(_first_labels(protocol, split.pool, targets, initial_rng)), 0
-    else:
-        labelled, candidates, done = state["labelled"].numpy(), state["candidates"].numpy(), int(state["cycle"]) + 1
-        generator.set_state(state["generator"])
-        judging.set_state(state["judging"])
-        query_rng.bit_generator.state = from_tensor(state["query"])
-        learner.restore(state)
+    first = loop.restore(state) if state else 0
 
     def within(training: Callable[[], dict[str, Tensor]]) -> None:
-        """Tell the state within a cycle: that behind the last one, and that of the training."""
+        """Give the state within a cycle: that after the last one, and that of the training."""
         seconds = torch.tensor(perf_counter() - start)
         checkpoint(lambda: {**state, **under("training", {**training(), "seconds": seconds})})
 
-    total, behind = (protocol.cycles + 1) * protocol.epochs, done * protocol.epochs + len(begun.get("losses", ()))
-    with tqdm(total=total, initial=behind, desc=query, unit="epoch", disable=not progress) as bar:
-        for cycle in range(done, protocol.cycles + 1):
+    total, done = (protocol.cycles + 1) * protocol.epochs, first * protocol.epochs + len(begun.get("losses", ()))
+    with tqdm(total=total, initial=done, desc=query, unit="epoch", disable=not progress) as bar:
+        for cycle in range(first, protocol.cycles + 1):
             start = perf_counter() - float(begun.pop("seconds", 0.0))
             if cycle:
-                remaining = np.setdiff1d(split.pool, labelled)
-                known = Candidates(
-                    candidates,
-                    pixels[remaining],
-                    pixels[labelled],
-                    lambda new=remaining, old=labelled: (learner.features(new), learner.features(old)),
-                    lambda new=remaining: learner.draws(new, draws, generator),
-                )
-                chosen = select(query, known, protocol.asked(len(remaining)), query_rng)
-                labelled = np.concatenate([labelled, remaining[chosen]])
-            losses = learner.fit(labelled, generator, bar, begun, within if checkpoint else None)
+                loop.acquire()
+            losses = loop.learner.fit(loop.labelled, loop.generator, bar, begun, within if checkpoint else None)
             begun = {}
-            judged, measured = None, {}
-            if (protocol.cycles - cycle) % protocol.score_every == 0:
-                judged = learner.predict(split.holdout, judging)
-                measured = scores(targets[split.holdout], judged.argmax(1))
-            left = np.setdiff1d(split.pool, labelled)
-            candidates = learner.predict(left, generator)
+            scored = loop.score() if (protocol.cycles - cycle) % protocol.score_every == 0 else ({}, None)
+            loop.look_at_the_rest()
             seconds = perf_counter() - start
-            # With draws of their own, so that a run is the same with and without this look.
-            own = np.random.SeedSequence(seed, spawn_key=(4, cycle)).generate_state(1, np.uint64)[0]
-            looking = torch.Generator(windows.device).manual_seed(int(own >> np.uint64(1)))
-            diagnostics = learner.diagnose(left, candidates, looking)
-            state = {
-                "cycle": torch.tensor(cycle),
-                "labelled": torch.from_numpy(labelled),
-                "candidates": torch.from_numpy(candidates),
-                "generator": generator.get_state(),
-                "judging": judging.get_state(),
-                "query": as_tensor(query_rng.bit_generator.state),
-                **learner.state(),
-            }
-            yield Cycle(cycle, labelled, losses, measured, judged, candidates, diagnostics, seconds, state)
+            diagnostics, state = loop.diagnose(cycle), loop.state(cycle)
+            yield Cycle(cycle, loop.labelled, losses, *scored, loop.candidates, diagnostics, seconds, state)
+
+
+class _Loop:
+    """What goes from cycle to cycle: the labels, what is left of the pool, the learner and all random states."""
+
+    def __init__(self, model, windows: Windows, split: Split, protocol: Protocol, query: str, seed: int, draws: int):
+        self.windows, self.split, self.protocol, self.query, self.seed, self.draws = (
+            windows,
+            split,
+            protocol,
+            query,
+            seed,
+            draws,
+        )
+        initial_rng, self.query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
+        self.generator, self.scoring = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
+        network = isinstance(model, nn.Module)
+        self.learner = _Network(model, windows, protocol) if network else _FloorLearner(model, windows.scene)
+        self.labelled = initial_rng.permutation(_first_labels(protocol, split.pool, windows.scene.targets, initial_rng))
+        self.left, self.candidates = np.setdiff1d(split.pool, self.labelled), np.empty(0)
+
+    def acquire(self) -> None:
+        """Label the pixels that the query strategy wants next."""
+        pixels, learner = self.windows.scene.pixels, self.learner
+        known = Candidates(
+            self.candidates,
+            pixels[self.left],
+            pixels[self.labelled],
+            lambda: (learner.features(self.left), learner.features(self.labelled)),
+            lambda: learner.draws(self.left, self.draws, self.generator),
+        )
+        chosen = select(self.query, known, self.protocol.asked(len(self.left)), self.query_rng)
+        self.labelled = np.concatenate([self.labelled, self.left[chosen]])
+        self.left = np.setdiff1d(self.split.pool, self.labelled)
+
+    def score(self) -> tuple[dict[str, float], np.ndarray]:
+        """OA, AA and kappa on the hold-out, and the probabilities (n, k) they come from."""
+        probabilities = self.learner.predict(self.split.holdout, self.scoring)
+        return scores(self.windows.scene.targets[self.split.holdout], probabilities.argmax(1)), probabilities
+
+    def look_at_the_rest(self) -> None:
+        """Predict what is left of the pool."""
+        self.candidates = self.learner.predict(self.left, self.generator)
+
+    def diagnose(self, cycle: int) -> dict[str, float]:
+        """What the network's modules do on what is left of the pool. With draws of their own: a run is the same without it."""
+        own = np.random.SeedSequence(self.seed, spawn_key=(4, cycle)).generate_state(1, np.uint64)[0]
+        generator = torch.Generator(self.windows.device).manual_seed(int(own >> np.uint64(1)))
+        return self.learner.diagnose(self.left, self.candidates, generator)
+
+    def state(self, cycle: int) -> dict[str, Tensor]:
+        """Everything that the next cycle depends on."""
+        return {
+            "cycle": torch.tensor(cycle),
+            "labelled": torch.from_numpy(self.labelled),
+            "candidates": torch.from_numpy(self.candidates),
+            "generator": self.generator.get_state(),
+            "scoring": self.scoring.get_state(),
+            "query": as_tensor(self.query_rng.bit_generator.state),
+            **self.learner.state(),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> int:
+        """Go on from such a state; the number of the next cycle."""
+        self.labelled, self.candidates = state["labelled"].numpy(), state["candidates"].numpy()
+        self.left = np.setdiff1d(self.split.pool, self.labelled)
+        self.generator.set_state(state["generator"])
+        self.scoring.set_state(state["scoring"])
+        self.query_rng.bit_generator.state = from_tensor(state["query"])
+        self.learner.restore(state)
+        return int(state["cycle"]) + 1
 
 
 def _first_labels(protocol: Protocol, pool: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:

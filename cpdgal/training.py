@@ -80,27 +80,17 @@ def fit(
     Parameters
     ----------
     generator
-        on the device of x; order, steps t, noise, dropout and augmentation come from it, so that the same state gives the
-        same weights, on CPU to the bit.
+        on the device of x; all randomness comes from it, so that the same state gives the same weights, on CPU to the bit.
     validation
         windows and classes that score every epoch: the weights of the best one are taken, the later of equals.
     optimizer
         goes on with its state; by default a new one starts.
     progress
         a bar of its own, or a function to call after each epoch.
-    checkpoint
-        called after each epoch with a function that gives the state of the training.
-    resume
-        such a state, of the same training: go on after it, as if never stopped.
+    checkpoint, resume
+        called after each epoch with a function that gives the state of the training; such a state, to go on from.
 
-    Returns
-    -------
-    The mean loss of each epoch.
-
-    Raises
-    ------
-    ValueError
-        At the first epoch whose loss is not finite.
+    Returns the mean loss of each epoch; raises ``ValueError`` at the first one that is not finite.
     """
     optimizer = optimizer or training.make_optimizer(model)
     for group in optimizer.param_groups:
@@ -115,18 +105,10 @@ def fit(
         for epoch in range(len(run.losses), training.epochs):
             run.losses.append(_epoch(model, x, y, optimizer, training, generator))
             if not math.isfinite(run.losses[-1]):
-                raise ValueError(
-                    f"the loss is {run.losses[-1]} after epoch {epoch + 1}: training diverged at learning rate "
-                    f"{training.learning_rate:g}; lower it"
-                )
+                rate = f"learning rate {training.learning_rate:g}"
+                raise ValueError(f"the loss is {run.losses[-1]} after epoch {epoch + 1}: training diverged at {rate}; lower it")
             progress() if callable(progress) else bar.update()
-            if validation is not None:
-                correct = (predict(model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
-                run.score(correct)
-            if not isinstance(schedule, ReduceLROnPlateau):
-                schedule.step()
-            elif validation is not None:
-                schedule.step(correct)
+            run.close_epoch(validation)
             if checkpoint:
                 checkpoint(run.state)
     if run.best_weights:
@@ -142,11 +124,18 @@ class _Progress:
         self.losses: list[float] = []
         self.best, self.best_weights = -1, {}
 
-    def score(self, correct: int) -> None:
-        """Take the weights of an epoch that has so many validation pixels right, where none has more."""
-        if correct >= self.best:
-            self.best = correct
-            self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+    def close_epoch(self, validation: tuple[Tensor, Tensor] | None) -> None:
+        """Keep the weights where no epoch before had more validation pixels right, and set the next learning rate."""
+        plateau = isinstance(self.schedule, ReduceLROnPlateau)
+        if validation is not None:
+            correct = (predict(self.model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
+            if correct >= self.best:
+                self.best = correct
+                self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            if plateau:
+                self.schedule.step(correct)
+        if not plateau:
+            self.schedule.step()
 
     def state(self) -> dict[str, Tensor]:
         """All of it as tensors by flat names."""
