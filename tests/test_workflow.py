@@ -69,7 +69,7 @@ def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
     ("wrong", "said"),
     [
         ({"method": "resnet"}, "method is one of"),
-        ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
+        ({"seed": [0, -1]}, "seed lies in .0, 9223372036854775807., not at -1"),
         ({"sede": 0}, "'sede'"),
         ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
     ],
@@ -159,7 +159,7 @@ def test_a_batch_leaves_a_record_and_an_executed_notebook_for_every_study(batch)
     assert {path.stem for path in (folder / "store").glob("*.json")} == set(right), done.stdout
     for name, seed in zip(right, (0, 1), strict=True):
         record = Record.read(folder / "store" / f"{name}.json")
-        assert record.study == Study(**SMALL, seed=seed, checksum=record.study.checksum)
+        assert record.study == Study(**SMALL, seed=seed)
         assert "What it reached" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
 
 
