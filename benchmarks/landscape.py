@@ -1,6 +1,6 @@
 """A loss surface against loading every weight set into the network and evaluating it the ordinary way, on Indian Pines.
 
-Times are processor time of one thread. Ours is measured whole. The ordinary way costs the same for every weight set, so
+Times are processor time of one thread. Ours is measured in full. The ordinary way costs the same for every weight set, so
 it is measured on some of them, before and behind ours, and scaled to the grid; `--whole` takes them all.
 """
 
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import cpdgal
-from cpdgal.landscape import random_direction, surface
+from cpdgal.book.landscape import random_direction, surface
 
 COUNT, EPOCHS, SEED = 512, 20, 0
 
@@ -46,8 +46,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
 
     scene, rng = cpdgal.load_scene("indian_pines"), np.random.default_rng(SEED)
-    windows, taught = cpdgal.Windows(scene), rng.permutation(len(scene.pixels))[:COUNT]
-    x, y = windows[taught], torch.from_numpy(scene.targets[taught])
+    windows, learned = cpdgal.Windows(scene), rng.permutation(len(scene.pixels))[:COUNT]
+    x, y = windows[learned], torch.from_numpy(scene.targets[learned])
     model = cpdgal.build("cpdgal", classes=scene.classes)
     cpdgal.fit(model, x, y, epochs=EPOCHS, generator=torch.Generator().manual_seed(SEED))
     plane = [random_direction(model, seed) for seed in (0, 1)]

@@ -12,8 +12,8 @@ import pandas as pd
 import typer
 from typer.core import TyperGroup
 
-from .figures import painted
 from .methods import METHODS, size
+from .plots import painted
 from .records import Record, RecordError, Store, write
 from .records import migrate as migrated
 from .runner import run, versions

@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat, whosmat
-from scipy.ndimage import gaussian_filter
 
 
 class SceneError(ValueError):
@@ -135,45 +134,6 @@ def _rainbow(classes: int) -> np.ndarray:
     colours = rgb(codes.split())
     at = np.linspace(0, len(colours) - 1, classes)
     return np.stack([np.interp(at, np.arange(len(colours)), channel) for channel in colours.T], axis=1)
-
-
-def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:
-    """The scene as a worse sensor or sky would show it; its ground truth stays.
-
-    A generator in the same state disturbs the same places at every strength, only more of them or further.
-
-    Parameters
-    ----------
-    kind, strength
-        "noise": white Gaussian noise; its standard deviation over that of each band.
-        "dead bands": the share of the bands, chosen at random, that show their mean everywhere: they say nothing, and
-        are no outliers.
-        "illumination": every spectrum times a positive factor that varies smoothly, over about a sixth of the scene; the
-        standard deviation of the factor's logarithm.
-        "missing pixels": the share of the pixels, chosen at random, whose spectra are zero.
-
-    Raises
-    ------
-    ValueError
-        For an unknown kind, a negative strength, and a share above 1.
-    """
-    kinds = ("noise", "dead bands", "illumination", "missing pixels")
-    if kind not in kinds:
-        raise ValueError(f"no disturbance is called {kind!r}; known are {', '.join(kinds)}")
-    if not 0 <= strength <= (1 if kind in ("dead bands", "missing pixels") else np.inf):
-        raise ValueError(f"{kind} of strength {strength}: a strength is 0 or more, and a share at most 1")
-    cube, (height, width) = scene.cube.copy(), scene.labels.shape
-    if kind == "noise":
-        cube += strength * cube.std((0, 1)) * rng.standard_normal(cube.shape, dtype=np.float32)
-    elif kind == "dead bands":
-        dead = rng.permutation(scene.bands)[: round(strength * scene.bands)]
-        cube[..., dead] = cube[..., dead].mean((0, 1))
-    elif kind == "illumination":
-        light = gaussian_filter(rng.standard_normal((height, width)), (height / 6, width / 6), mode="wrap")
-        cube *= np.exp(strength * (light - light.mean()) / light.std())[..., None]
-    else:
-        cube[rng.random((height, width)) < strength] = 0
-    return replace(scene, cube=cube, labels=np.array([0, *scene.label_values])[scene.labels])
 
 
 def _read(path: Path, key: str | None, dimensions: int) -> np.ndarray:

@@ -28,7 +28,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -47,8 +47,9 @@ fresh: bool = False  # train here even where the package brings the record
 import pandas as pd
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.figures import glue
+from cpdgal import plots
+from cpdgal.book import quickstart as page
+from cpdgal.book.common import glue, over_seeds
 
 # %% [markdown]
 # ## The scene
@@ -59,10 +60,10 @@ from cpdgal.figures import glue
 
 # %% mystnb={"figure": {"caption": "The scene in false colour, and its ground truth with the number of labelled pixels of every class."}, "image": {"alt": "Left, a false-colour image of fields; right, the same area painted by class, with a legend of class names and pixel counts."}} tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene(scene_name, labels_path or None)
-overview = figures.scene_overview(scene)
+overview = plots.scene_overview(scene)
 
 # %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are bands that water vapour hides and the public file leaves out."}, "image": {"alt": "One line for every class: mean sensor value over wavelength from 400 to 2500 nanometres. Crops lie close together."}} tags=["nbval-ignore-output"]
-spectra = figures.mean_spectra(scene)
+spectra = plots.mean_spectra(scene)
 
 # %% [markdown]
 # ## Pool and hold-out
@@ -94,12 +95,10 @@ print(f"labels after each cycle: {study.protocol.label_counts(len(scene.pixels))
 # Every run leaves a record. Where there is one already, it is shown instead of run again; a run that was cut off goes on.
 
 # %% tags=["nbval-ignore-output"]
-
 records = cpdgal.Store(store, packaged=not fresh)
-queries = ("margin", "random")
-studies = [study.but(query=query) for query in queries]
+studies = [study.but(query=query) for query in page.QUERIES]
 found = cpdgal.side_by_side(*studies, store=records, weights=True)
-runs = dict(zip(queries, found, strict=True))
+runs = dict(zip(page.QUERIES, found, strict=True))
 
 # %% [markdown]
 # Two floors keep the numbers honest. They get the same labels as the network, cycle by cycle: a classifier that knows
@@ -112,7 +111,7 @@ floors = {
     "spectrum only (SVM)": cpdgal.spectra_floor,
 }
 truth = scene.targets[split.holdout]
-curves = {query: record.cycles for query, record in runs.items()}
+curves = {query: over_seeds([record]) for query, record in runs.items()}
 for name, floor in floors.items():
     chance = runs["random"]
     guessed = [
@@ -120,8 +119,8 @@ for name, floor in floors.items():
         for cycle in chance.cycles.cycle
     ]
     accuracies = [cpdgal.scores(truth, guess)["OA"] for guess in guessed]
-    curves[name] = chance.cycles.assign(OA=accuracies)
-learning = figures.learning_curves(curves)
+    curves[name] = pd.DataFrame({"OA": accuracies}, chance.cycles.labels)
+learning = plots.learning_curves(curves)
 
 # %%
 scores = ["OA", "AA", "kappa"]
@@ -165,14 +164,16 @@ Markdown(
 # ## What it asked for
 
 # %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
-where = figures.queried_pixels(scene, asked.queried)
+where = plots.queried_pixels(scene, {f"The {spent} labelled pixels": asked.queried})
 
 # %% [markdown]
 # ## The map
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the hold-out."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and hold-out pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 predicted = asked.map(scene)
-map_figure = figures.classification_map(scene, predicted, split)
+map_figure = plots.class_maps(
+    scene, {"Predicted for every pixel": predicted}, split
+)
 
 # %%
 table = asked.classes.rename(
@@ -193,12 +194,7 @@ table.round(1)
 # from them, once.
 
 # %%
-from cpdgal.splits import portion
-
-pool = portion(study.pool, len(scene.pixels))
-once = study.but(
-    split="block", query="random", initial=spent / pool, cycles=0, stratified=True
-)
+once = page.once_on_blocks(study, len(scene.pixels))
 blocks = once.make_split(scene)
 for warning in blocks.warnings(scene):
     print(warning)

@@ -28,7 +28,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -51,9 +51,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.claims import agrees
-from cpdgal.figures import glue
+from cpdgal.book import method as page
+from cpdgal.book.common import answer, glue
+from cpdgal.book.verdicts import agrees
 
 # %% [markdown]
 # (figure-1)=
@@ -61,7 +61,7 @@ from cpdgal.figures import glue
 # The paper draws this network in its Fig. 1, and DGFR and CM in its Fig. 2; here they are in one.
 
 # %% mystnb={"figure": {"caption": "The network and the loop around it."}, "image": {"alt": "Flow diagram: a window passes through patch embedding, DGFR, masking driven by the first block's attention, six encoder blocks and a head; CW-MSE compares tokens before and after. Below, the loop: labelled pixels, training, least certain pixels, oracle."}}
-figures.flow_diagram()
+page.flow_diagram()
 
 # %% [markdown]
 # ## Data and a trained network
@@ -114,7 +114,7 @@ z.shape  # (b, n, d)
 # $$\mathbf{Z}_t = \alpha_t \mathbf{Z} + (1 - \alpha_t)\,\boldsymbol{\epsilon}, \quad \boldsymbol{\epsilon} \sim \mathcal{N}(\mathbf{0}, \mathbf{I}) \tag{4}$$
 
 # %% mystnb={"figure": {"caption": "The learned schedule before and after training."}, "image": {"alt": "Two lines over the diffusion step from 1 to 100: the straight schedule before training and the learned one after it."}} tags=["nbval-ignore-output"]
-schedule = figures.schedule(before.dgfr.alpha(), model.dgfr.alpha())
+schedule = page.schedule(before.dgfr.alpha(), model.dgfr.alpha())
 
 # %% [markdown]
 # The step is told to the denoiser by an embedding, added to every token:
@@ -144,7 +144,7 @@ print("before training, the denoiser is the identity:", same)
 # $$\mathbf{Z}_\text{final} = \lambda_t\, \mathcal{D}_\theta(\mathbf{Z}_t, \mathbf{e}_t) + (1 - \lambda_t)\, \mathbf{Z}, \qquad \lambda_t = \min\!\left(1, \frac{t}{T}\right) \tag{8}$$
 
 # %% mystnb={"figure": {"caption": "One embedding channel of the 49 tokens of a real window: corrupted (top) and refined (bottom) at growing steps t. The change is the distance from the clean tokens over their norm."}, "image": {"alt": "Two rows of 7 by 7 images. The top row grows noisy with t; the bottom row keeps more of the clean pattern at small t and drifts from it at large t."}} tags=["nbval-ignore-output"]
-tokens = figures.refinement(model.dgfr, z, [1, 25, 50, 75, 100], generator)
+tokens = page.refinement(model.dgfr, z, [1, 25, 50, 75, 100], generator)
 
 # %% [markdown]
 # At inference there is nothing to mend: no noise is added and $\mathbf{Z}_\text{final} = \mathbf{Z}$, the limit of Eq. 8 at $t = 0$
@@ -176,7 +176,7 @@ weights.shape  # (b, h, n, n)
 # $$\bar{\alpha}_{ij} = \frac{1}{HD} \sum_{h=1}^{HD} \alpha_{ij}^{(h)} \tag{12}$$
 
 # %% mystnb={"figure": {"caption": "Attention of the first block for one window: each head from the centre token, and the mean over heads."}, "image": {"alt": "Eight small 7 by 7 maps, one a head, of the centre token's attention, and a 49 by 49 matrix of the mean attention between tokens."}} tags=["nbval-ignore-output"]
-first_block = figures.attention(weights[0])
+first_block = page.attention(weights[0])
 
 # %% [markdown]
 # A token's importance is the attention it receives; one number for each sample, $\gamma$, sets how much is masked; and a sigmoid
@@ -197,7 +197,7 @@ importance = weights.mean(1).mean(1)
 z_m.shape, mask.shape
 
 # %% mystnb={"figure": {"caption": "A real window, the importance of its tokens, their soft mask, and which count as masked in the loss."}, "image": {"alt": "Four 7 by 7 images: the window in false colour, token importance, the soft mask which is its inverse, and the tokens above the mask's mean."}} tags=["nbval-ignore-output"]
-masked = figures.masking(
+masked = page.masking(
     scene, tuple(scene.pixels[pixel % len(windows)]), 7, importance[0], mask[0]
 )
 
@@ -296,8 +296,7 @@ sizes = {
     "operations": agrees(5.17, training / 1e6, "million multiply-adds"),
 }
 for name, verdict in sizes.items():
-    glue(f"method-{name}-verdict", verdict.word)
-    glue(f"method-{name}-here", verdict.here)
+    answer(f"method-{name}", verdict)
 
 # %% [markdown]
 # How the counts pin the design down: every tensor of the network has a multiple of 32 entries, but for the schedule with its

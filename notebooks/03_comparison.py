@@ -15,13 +15,13 @@
 # ---
 
 # %% [markdown]
-# # Does the headline hold? CPDGAL and its twin
+# # Does the headline hold? CPDGAL and the ViT
 #
 # **The paper says** (abstract, Table 1): with about 4.7 % of the labels CPDGAL reaches an overall accuracy of 97.34 % on
 # Indian Pines, an average accuracy of 96.74 %, and a kappa of 97.21; it outperforms the vision transformer.
 #
 # **Measured here**: the paper's protocol whole, 30 cycles of 200 epochs, over several seeds that each decide split, first
-# labels, weights and noise; the same for the transformer without the paper's modules, for random questions, and for two
+# labels, weights and noise; the same for the transformer without the paper's modules, for random queries, and for two
 # floors that use no network. All numbers on this page are read from [run records](../book/records). It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/03_comparison.ipynb): records come
 # with the package.
@@ -33,7 +33,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -49,29 +49,24 @@ store: str = "results"  # the folder of records (else those of the package)
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.claims import (
-    BLOCKS,
-    LOOP,
-    PUBLISHED,
-    average,
+from cpdgal import plots
+from cpdgal.book import comparison as page
+from cpdgal.book.common import (
+    COMPARED,
+    answer,
+    glue,
+    over_seeds,
+    scores_by_cost,
+    studies_of,
+)
+from cpdgal.book.comparison import BLOCKS, LOOP, PUBLISHED
+from cpdgal.book.verdicts import (
     better,
-    by_class,
-    compared,
-    contenders,
-    ends,
-    inference,
-    order,
-    outperforms,
-    overview,
+    final_scores,
+    mean_over_seeds,
     reached,
     spread,
-    stated,
-    table_1,
-    weighed,
-    whole,
 )
-from cpdgal.figures import glue
 from cpdgal.runner import gather
 
 records = cpdgal.Store(store)
@@ -79,9 +74,14 @@ records = cpdgal.Store(store)
 
 def runs(**values):
     """The records of every method that has some."""
-    studies = compared(range(seeds), profile=profile, **values)
+    studies = studies_of(COMPARED, range(seeds), profile=profile, **values)
     found = gather(studies, records, train=train)
     return {name: each for name, each in found.items() if each}
+
+
+def curves_of(groups):
+    """Accuracy over labels, a column a seed, by method."""
+    return {name: over_seeds(each) for name, each in groups.items()}
 
 
 # %% [markdown]
@@ -93,7 +93,7 @@ def runs(**values):
 
 # %%
 pines = runs(scene="indian_pines")
-overview(pines, PUBLISHED["indian_pines"])
+page.score_table(pines)
 
 # %% [markdown]
 # The verdict follows a rule: *holds* when the mean is at most half a point below the paper's figure, *holds in part* when at most
@@ -102,16 +102,14 @@ overview(pines, PUBLISHED["indian_pines"])
 # %% tags=["remove-input"]
 said = {}
 for score, published in PUBLISHED["indian_pines"].items():
-    said[score] = reached(published, ends(pines.get("CPDGAL", []), score))
-    glue(f"comparison-{score}", said[score].here.removesuffix(" %"))
-    glue(f"comparison-{score}-here", said[score].here)
-    glue(f"comparison-{score}-verdict", said[score].word)
+    here = final_scores(pines.get("CPDGAL", []), score)
+    glue(f"comparison-{score}", spread(here.values()))
+    said[score] = answer(f"comparison-{score}", reached(published, here))
 glue("comparison-seeds", len(pines.get("CPDGAL", [])))
-lines = [f"| {s} | **{each.word}** | {each.sentence} |" for s, each in said.items()]
-Markdown("\n".join(["| | Verdict | |", "|---|---|---|", *lines]))
+Markdown("\n".join(f"- {score}: {each}" for score, each in said.items()))
 
 # %% [markdown]
-# Is CPDGAL better than its twin, and are its questions better than random ones? They share split, first labels and seed, so
+# Is CPDGAL better than the ViT, and are its queries better than random ones? They share split, first labels and seed, so
 # differences are taken seed by seed. *Holds* when a paired t-test over three seeds or more is clear at the 5 % level, *holds in
 # part* when the mean difference is positive but not clear, else *does not hold*.
 
@@ -119,26 +117,25 @@ Markdown("\n".join(["| | Verdict | |", "|---|---|---|", *lines]))
 # %% tags=["remove-input"]
 def against(groups, other, key):
     """CPDGAL's verdict against another method, on the page and for the start page."""
-    scores = [ends(groups.get(name, [])) for name in ("CPDGAL", other)]
-    word, here, sentence = better(*scores, ("CPDGAL", other))
-    glue(f"comparison-{key}-verdict", word)
-    glue(f"comparison-{key}-here", here)
-    return f"- CPDGAL against {other}: **{word}**. {sentence}"
+    scores = [final_scores(groups.get(name, [])) for name in ("CPDGAL", other)]
+    verdict = better(*scores, ("CPDGAL", other))
+    return f"- CPDGAL against {other}: {answer(f'comparison-{key}', verdict)}"
 
 
-twin = ends(pines.get("ViT", [])).values()
-glue("comparison-vit", spread(twin) if twin else "not run")
-others = {"ViT": "twin", "CPDGAL, random questions": "loop"}
+glue("comparison-vit", spread(final_scores(pines.get("ViT", [])).values()))
+others = {"ViT": "twin", "CPDGAL, random queries": "loop"}
 Markdown("\n".join(against(pines, *each) for each in others.items()))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the labels spent, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation. Floors take labels at random or spread over the map."}, "image": {"alt": "Learning curves of CPDGAL, the vision transformer, random questions and three floors, with bands over seeds and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the labels spent, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation. Floors take labels at random or spread over the map."}, "image": {"alt": "Learning curves of CPDGAL, the vision transformer, random queries and three floors, with bands over seeds and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
 if pines:
-    curves = figures.curves_over_seeds(pines, PUBLISHED["indian_pines"]["OA"])
+    curves = plots.learning_curves(
+        curves_of(pines), PUBLISHED["indian_pines"]["OA"]
+    )
     glue("comparison-curves", curves)
 
 # %% tags=["remove-input"]
-place = ends(pines.get("coordinates, spread out", [])).values()
-floor = spread(place) if place else "not run"
+place = final_scores(pines.get("coordinates, spread out", [])).values()
+floor = spread(place)
 glue("comparison-spread-out", floor)
 Markdown(
     f"A classifier that knows **nothing but row and column**, its labels spread evenly over the map, reaches "
@@ -164,7 +161,7 @@ kept = {
 }
 predicted = {name: record.map(scene) for name, record in kept.items()}
 if kept:
-    drawn = figures.maps(scene, predicted)
+    drawn = plots.class_maps(scene, predicted)
 else:
     print("no weights are on record")
 
@@ -176,16 +173,16 @@ else:
 
 # %%
 blocks = runs(scene="indian_pines", split="block")
-overview(blocks)
+page.score_table(blocks, paper=False)
 
 # %% tags=["remove-input"]
-here = ends(blocks.get("CPDGAL", [])).values()
-glue("comparison-blocks", spread(here) if here else "not run")
+here = final_scores(blocks.get("CPDGAL", [])).values()
+glue("comparison-blocks", spread(here))
 Markdown(against(blocks, "ViT", "twin-blocks"))
 
 # %% mystnb={"figure": {"caption": "The same curves where blocks are kept apart."}, "image": {"alt": "Learning curves on the block split: every method ends far below its accuracy on the random split."}} tags=["nbval-ignore-output"]
 if blocks:
-    apart = figures.curves_over_seeds(blocks)
+    apart = plots.learning_curves(curves_of(blocks))
 
 # %% [markdown]
 # (peers)=
@@ -195,40 +192,36 @@ if blocks:
 # the labels, CPDGAL on 4.7 %. The peers here are written anew from the facts of their publications, and each has the
 # published counts of parameters and, where a reference exists, its very outputs. Each trains by its own recipe on its own
 # input, on the same labelled pixels (5 %, from every class), a tenth of which chooses the epoch; pool and hold-out are those
-# of CPDGAL. "No loop" is CPDGAL's network, and its twin, on the labels of the peers. A recipe that would take more than 45
+# of CPDGAL. "No loop" is CPDGAL's network, and the ViT, on the labels of the peers. A recipe that would take more than 45
 # minutes of one core is cut, and the row says so; `capped=False` runs it whole. A part of a training is no evidence of how a
 # method ranks, least of all a tenth of one: cut rows are shown, marked in the figures, and left out of verdicts and rank
 # correlations. "Style" marks networks of which neither code nor full text was found: they are not reproductions. A single seed
 # has no deviation.
 
 # %%
-studies = contenders(
+studies = page.contenders(
     range(seeds), capped=capped, scene="indian_pines", profile=profile
 )
 peers = gather(studies, records, train=train)
 everyone = {"CPDGAL": pines.get("CPDGAL", []), **peers}
-cut = {title: f"{title} (cut)" for title in everyone.keys() - whole(everyone)}
-table_1(everyone)
+cut = {title: f"{title} (cut)" for title in everyone.keys() - page.uncut(everyone)}
+page.score_table(everyone)
 
 # %% tags=["remove-input"]
-word, here, sentence = outperforms(everyone)
-ranks = order(everyone, stated(), "the paper's order")
-glue("comparison-peers-verdict", word)
-glue("comparison-peers-here", here)
+best = answer("comparison-peers", page.outperforms(everyone))
+ranks = page.order_sentence(everyone, page.published_scores(), "the paper's order")
 rival = better(
-    *(ends(everyone[title], "AA") for title in ("CPDGAL", "GSC-ViT")),
+    *(final_scores(everyone[title], "AA") for title in ("CPDGAL", "GSC-ViT")),
     ("CPDGAL", "GSC-ViT"),
 )
-glue("comparison-gscvit-verdict", rival.word)
-glue("comparison-gscvit-here", rival.here)
 Markdown(
-    f"Does CPDGAL, with its loop, outperform them? **{word}**. {sentence} *Holds* when its mean is above every peer that was "
+    f"Does CPDGAL, with its loop, outperform them? {best} *Holds* when its mean is above every peer that was "
     f"run whole, *holds in part* when above half of them or more. {ranks}\n\nThe paper finds its average accuracy "
-    f"2.40 points above GSC-ViT's, the best of the others: **{rival.word}**. {rival.sentence}"
+    f"2.40 points above GSC-ViT's, the best of the others: {answer('comparison-gscvit', rival)}"
 )
 
 # %% mystnb={"figure": {"caption": "Table 1 as a figure: overall accuracy of every method on Indian Pines, on the paper's split and with blocks apart. The interval of a single run is what its hold-out leaves open; another seed may differ by more."}, "image": {"alt": "Two panels of dots with intervals, a row for each method in the order of its accuracy on the paper's split, with the paper's figures as open squares; on the block split every method is far lower."}} tags=["nbval-ignore-output"]
-studies = contenders(
+studies = page.contenders(
     range(seeds), capped=capped, scene="indian_pines", profile=profile, **BLOCKS
 )
 studies["CPDGAL"] = [
@@ -237,7 +230,7 @@ studies["CPDGAL"] = [
 apart = gather(studies, records, train=train)
 panels = {"the paper's split": everyone, "blocks apart": apart}
 if any(everyone.values()):
-    drawn = figures.contest(panels, stated(), cut)
+    drawn = page.ranking(panels, page.published_scores(), cut)
 
 # %% [markdown]
 # ### Blocks apart
@@ -247,16 +240,19 @@ if any(everyone.values()):
 # hold-out overlaps one of the pool. The gap costs small classes: not all of them are left in the hold-out.
 
 # %%
-table_1(apart).drop(columns=["paper's OA", "paper's AA", "paper's kappa"])
+page.score_table(apart, paper=False)
 
 # %% tags=["remove-input"]
-word, here, sentence = outperforms(apart, "CPDGAL, no loop")
-glue("comparison-peers-blocks-verdict", word)
-glue("comparison-peers-blocks-here", here)
-near = {title: average(ends(each)) for title, each in everyone.items() if each}
-ranks = order(apart, near, "their order on the paper's split")
+best = page.outperforms(apart, "CPDGAL, no loop")
+best = answer("comparison-peers-blocks", best)
+near = {
+    title: mean_over_seeds(final_scores(each))
+    for title, each in everyone.items()
+    if each
+}
+ranks = page.order_sentence(apart, near, "their order on the paper's split")
 Markdown(
-    f"Does CPDGAL's network outperform them there, on the same labels? **{word}**. {sentence} {ranks}"
+    f"Does CPDGAL's network outperform them there, on the same labels? {best} {ranks}"
 )
 
 # %% [markdown]
@@ -274,7 +270,10 @@ loop = {
 }
 looped = gather(loop, records, train=train)
 pairs = ("SSFTT", "CPDGAL", "CPDGAL, no loop", "ViT", "ViT, no loop")
-overview({**looped, **{name: {**pines, **peers}.get(name, []) for name in pairs}})
+page.score_table(
+    {**looped, **{name: {**pines, **peers}.get(name, []) for name in pairs}},
+    paper=False,
+)
 
 # %% tags=["remove-input"]
 both = {
@@ -285,12 +284,11 @@ both = {
     ),
     ("ViT", "ViT, no loop"): (pines.get("ViT", []), peers["ViT, no loop"]),
 }
-said = {pair: better(*map(ends, each), pair) for pair, each in both.items()}
-for key, verdict in zip(("ssftt", "cpdgal", "vit"), said.values(), strict=True):
-    glue(f"comparison-asked-{key}-verdict", verdict.word)
-    glue(f"comparison-asked-{key}-here", verdict.here)
+said = {pair: better(*map(final_scores, each), pair) for pair, each in both.items()}
+keys = ("ssftt", "cpdgal", "vit")
 lines = [
-    f"- {a} against {b}: **{v.word}**. {v.sentence}" for (a, b), v in said.items()
+    f"- {a} against {b}: {answer(f'comparison-asked-{key}', verdict)}"
+    for key, ((a, b), verdict) in zip(keys, said.items(), strict=True)
 ]
 Markdown("Is a network better with the loop than without?\n\n" + "\n".join(lines))
 
@@ -300,8 +298,8 @@ Markdown("Is a network better with the loop than without?\n\n" + "\n".join(lines
 # %% mystnb={"figure": {"caption": "Accuracy of each class on the hold-out of the paper's split, mean over seeds; in brackets how many labels the peers have of the class."}, "image": {"alt": "Heat map of accuracies, a row for each method and a column for each class: the classes with one to five labels are the dark ones."}} tags=["nbval-ignore-output"]
 shared = next((runs[0] for runs in peers.values() if runs), None)
 if shared:
-    drawn = figures.class_heatmap(
-        by_class(everyone).rename(index=cut), shared.classes.labels
+    drawn = page.class_heatmap(
+        page.accuracy_by_class(everyone).rename(index=cut), shared.classes.labels
     )
 
 # %% [markdown]
@@ -316,14 +314,16 @@ if shared:
 # first" has all windows of the scene in memory before. It went in two calls, and each ratio is to CPDGAL within its own call.
 
 # %% tags=["nbval-ignore-output"]
-costs = weighed(everyone, inference(records))
+costs = page.costs(everyone, page.measured_inference(records))
 shown = costs.map(lambda each: f"{each:,.{0 if each >= 1000 else 2}f}")
 shown.replace("nan", "")
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
 axes = {"parameters": "parameters", "minutes": "time of a run (minutes, one core)"}
 if any(everyone.values()):
-    drawn = figures.trade_off(costs.dropna(subset="OA, %").rename(index=cut), axes)
+    drawn = scores_by_cost(
+        costs.dropna(subset="OA, %").rename(index=cut), "OA, %", axes
+    )
 
 # %% [markdown]
 # ## Salinas and Botswana
@@ -331,14 +331,13 @@ if any(everyone.values()):
 # The paper's other scenes, under its protocol for each; `cpdgal run --scene salinas` adds a record.
 
 # %% tags=["remove-input"]
-lines = ["| Scene | | Verdict | |", "|---|---|---|---|"]
+lines = []
 for name in ("salinas", "botswana"):
     each = runs(scene=name).get("CPDGAL", [])
     for score, published in PUBLISHED[name].items():
-        word, here, sentence = reached(published, ends(each, score))
-        glue(f"comparison-{name}-{score}-verdict", word)
-        glue(f"comparison-{name}-{score}-here", here)
-        lines.append(f"| {name} | {score} | **{word}** | {sentence} |")
+        verdict = reached(published, final_scores(each, score))
+        said = answer(f"comparison-{name}-{score}", verdict)
+        lines.append(f"- {name}, {score}: {said}")
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -349,7 +348,7 @@ Markdown("\n".join(lines))
 
 # %%
 salinas = runs(scene="salinas_a")
-overview(salinas)
+page.score_table(salinas, paper=False)
 
 # %% tags=["remove-input"]
 Markdown(against(salinas, "ViT", "twin-salinas"))

@@ -35,7 +35,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -54,20 +54,10 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.claims import (
-    TABLES,
-    against_best,
-    agreement,
-    beside,
-    best,
-    better,
-    ends,
-    on_record,
-    peak,
-    together,
-)
-from cpdgal.figures import glue
+from cpdgal.book import ablations as page
+from cpdgal.book.ablations import TABLES
+from cpdgal.book.common import answer, scores_by_cost, seeds_by_row, t_intervals
+from cpdgal.book.verdicts import best, better, combined, final_scores, on_record
 from cpdgal.runner import gather
 
 # %% [markdown]
@@ -82,16 +72,8 @@ smoke, rerun = (
     profile == "smoke",
     (scene_name, profile) != ("indian_pines", "ablation"),
 )
-studies = {
-    number: table.studies(
-        range(1 if smoke else seeds),
-        scene=scene_name,
-        labels_path=labels_path,
-        profile=profile,
-    )
-    for number, table in TABLES.items()
-}
-studies[2]["C10 (64, 64, 8)"] = studies[2]["C10 (64, 64, 8)"][:1]
+shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+studies = page.studies(range(1 if smoke else seeds), **shared)
 if smoke:
     few = {"C1 (8, 8, 2)", "32", "0.2", "5", "neither (ViT)"}
     studies = {
@@ -112,7 +94,9 @@ everything = [
 gather({"all": everything}, records, train=train or rerun)
 found = {number: gather(settings, records) for number, settings in studies.items()}
 scores = {
-    number: {name: ends(found[number].get(name, ())) for name in table.settings}
+    number: {
+        name: final_scores(found[number].get(name, ())) for name in table.settings
+    }
     for number, table in TABLES.items()
 }
 
@@ -120,15 +104,12 @@ scores = {
 said = {}
 
 
-def answer(key, verdict, number=None):
+def verdict(key, given, number=None):
     """A verdict, on the page and for the start page; of a table also its order."""
-    said[key] = verdict
-    glue(f"ablation-{key}-verdict", verdict.word)
-    glue(f"ablation-{key}-here", verdict.here)
-    text = [f"Verdict: **{verdict.word}**."]
-    text += [verdict.sentence[:1].upper() + verdict.sentence[1:]]
+    said[key] = given
+    text = ["Verdict:", answer(f"ablation-{key}", given)]
     if number:
-        text += [agreement(TABLES[number], found[number])]
+        text += [page.order_sentence(TABLES[number], found[number])]
         text += [on_record(studies[number], found[number])]
     return Markdown(" ".join(text))
 
@@ -145,32 +126,36 @@ def answer(key, verdict, number=None):
 
 # %%
 scene = next(iter(studies[2].values()))[0].load_scene()
-table = beside(TABLES[2], found[2])
+table = page.comparison_table(TABLES[2], found[2])
 table.insert(
     0,
     "parameters",
     [
         sum(p.numel() for p in each[0].make_network(scene).parameters())
-        for each in TABLES[2]
-        .studies([0], scene=scene_name, labels_path=labels_path)
-        .values()
+        for each in page.studies([0], **shared)[2].values()
     ],
 )
 table
 
 # %% tags=["remove-input"]
-answer("size", peak(scores[2]), 2)
+verdict("size", page.peak(scores[2]), 2)
 
-# %% mystnb={"figure": {"caption": "Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the network's parameters and over the time of a run. Differences are taken seed by seed; times are those of one core while another run had the other."}, "image": {"alt": "Two panels of named dots: the change of accuracy in points over the number of parameters, with the paper's as hollow squares, and over seconds of a run."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the network's parameters and over the time of a run. Differences are taken seed by seed; times are those of one core while another run had the other."}, "image": {"alt": "Two panels of numbered dots: the change of accuracy in points over the number of parameters and over seconds of a run, with the paper's as hollow squares."}} tags=["nbval-ignore-output"]
 seconds = {
     name: np.mean([record.cycles.seconds.sum() for record in each])
     for name, each in found[2].items()
     if each
 }
-changes = against_best(TABLES[2], found[2]).assign(
+changes = page.changes_against_best(TABLES[2], found[2]).assign(
     parameters=table.parameters, seconds=pd.Series(seconds, dtype=float)
 )
-drawn = figures.sizes(changes.rename(index=lambda name: name.split()[0]))
+axes = {"parameters": "parameters", "seconds": "time of a run (seconds, one core)"}
+drawn = scores_by_cost(
+    changes.rename(columns={"here": "change of overall accuracy (points)"}),
+    "change of overall accuracy (points)",
+    axes,
+    paper="paper",
+)
 
 # %% [markdown]
 # (table-3)=
@@ -181,14 +166,13 @@ drawn = figures.sizes(changes.rename(index=lambda name: name.split()[0]))
 # *does not hold*; the same rule serves Tables 5 and 6.
 
 # %%
-beside(TABLES[3], found[3])
+page.comparison_table(TABLES[3], found[3])
 
 # %% tags=["remove-input"]
-answer("batch", best("64", scores[3]), 3)
+verdict("batch", best("64", scores[3]), 3)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy over the batch size: here the mean, a band of one deviation and the seeds; on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of accuracy over six batch sizes from 8 to 256, on the left measured here with a band over seeds, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
-published = dict(zip(TABLES[3].settings, TABLES[3].published, strict=True))
-drawn = figures.over_settings(scores[3], published, "batch size")
+# %% mystnb={"figure": {"caption": "Overall accuracy at each batch size: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of six batch sizes from 8 to 256, on the left measured here with intervals, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+drawn = page.beside_the_paper(TABLES[3], found[3], "batch size")
 
 # %% [markdown]
 # (table-4)=
@@ -201,7 +185,7 @@ drawn = figures.over_settings(scores[3], published, "batch size")
 # has the others.
 
 # %%
-beside(TABLES[4], found[4])
+page.comparison_table(TABLES[4], found[4])
 
 # %% tags=["remove-input"]
 static = {
@@ -211,13 +195,10 @@ rival = max(
     static, key=lambda name: np.mean(list(static[name].values())), default="0.2"
 )
 names = ("the learned mask", f"the static mask at {rival}")
-answer("masking", better(scores[4]["learned"], scores[4][rival], names), 4)
+verdict("masking", better(scores[4]["learned"], scores[4][rival], names), 4)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy over the probability of the static mask, and of the learned mask (diamond): here the mean, one deviation and the seeds; on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of accuracy over four masking probabilities and for the learned mask, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
-published = dict(zip(TABLES[4].settings, TABLES[4].published, strict=True))
-drawn = figures.over_settings(
-    scores[4], published, "probability of the static mask"
-)
+# %% mystnb={"figure": {"caption": "Overall accuracy at each probability of the static mask, and of the learned mask: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of four masking probabilities and the learned mask, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+drawn = page.beside_the_paper(TABLES[4], found[4], "probability of the static mask")
 
 # %% [markdown]
 # (table-5)=
@@ -227,14 +208,13 @@ drawn = figures.over_settings(
 # ([open decision 4](../book/decisions)), so that T acts through training alone.
 
 # %%
-beside(TABLES[5], found[5])
+page.comparison_table(TABLES[5], found[5])
 
 # %% tags=["remove-input"]
-answer("steps", best("100", scores[5]), 5)
+verdict("steps", best("100", scores[5]), 5)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy over the number of diffusion steps T: here the mean, a band of one deviation and the seeds; on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of accuracy over five numbers of diffusion steps from 5 to 1000, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
-published = dict(zip(TABLES[5].settings, TABLES[5].published, strict=True))
-drawn = figures.over_settings(scores[5], published, "diffusion steps T")
+# %% mystnb={"figure": {"caption": "Overall accuracy at each number of diffusion steps T: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of five numbers of diffusion steps from 5 to 1000, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+drawn = page.beside_the_paper(TABLES[5], found[5], "diffusion steps T")
 
 # %% [markdown]
 # (table-6)=
@@ -246,33 +226,31 @@ drawn = figures.over_settings(scores[5], published, "diffusion steps T")
 # *holds in part*.
 
 # %%
-beside(TABLES[6], found[6])
+page.comparison_table(TABLES[6], found[6])
 
 # %% tags=["remove-input"]
-answer("components", best("both", scores[6]), 6)
+verdict("components", best("both", scores[6]), 6)
 
 # %% tags=["remove-input"]
 vit = scores[6]["neither (ViT)"]
 alone = {
     name: better(scores[6][name], vit, (name, "the ViT")) for name in ("CM", "DGFR")
 }
-answer("dgfr", together(alone))
+verdict("dgfr", combined(alone))
 
 # %% mystnb={"figure": {"caption": "Overall accuracy minus that of the ViT, seed by seed: dots are seeds, diamonds means with their 95 % interval (three seeds or more), squares the paper's differences on Botswana."}, "image": {"alt": "A forest plot with a row each for CM, DGFR and both: differences against the vision transformer in points around a line at zero, with the paper's differences as squares."}} tags=["nbval-ignore-output"]
-published = dict(zip(TABLES[6].settings, TABLES[6].published, strict=True))
-stated = {
-    name: published[name] - published["neither (ViT)"]
-    for name in ("CM", "DGFR", "both")
-}
-against = {
-    name: {
-        seed: each - vit[seed]
-        for seed, each in scores[6][name].items()
-        if seed in vit
-    }
-    for name in stated
-}
-drawn = figures.forest(against, stated, "the ViT")
+base = "neither (ViT)"
+own = page.scores_by_setting(TABLES[6], found[6])
+own = own - own.loc[base]
+paper = dict(zip(TABLES[6].settings, TABLES[6].published, strict=True))
+paper = {name: value - paper[base] for name, value in paper.items()}
+measure = "overall accuracy minus that of the ViT (points)"
+drawn = seeds_by_row(
+    {measure: own.drop(index=base)},
+    "network",
+    intervals={measure: t_intervals(own.drop(index=base))},
+    published=paper,
+)
 
 # %% [markdown]
 # ## The key findings

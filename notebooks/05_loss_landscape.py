@@ -23,7 +23,7 @@
 # CPDGAL's minimum is broad and flat, the ViT's are sharp; the ViT's Hessian eigenvalues skew negative, CPDGAL's are
 # symmetric around zero, slightly skewed positive; CPDGAL's magnitudes (e.g., 1, 2) far exceed the ViT's (e.g., 0.2, 0.4).
 #
-# **Measured here**: CPDGAL and its twin without the paper's modules, both trained for 200 epochs on the same 5 % of the labels, drawn
+# **Measured here**: CPDGAL and the ViT, its network without the paper's modules, both trained for 200 epochs on the same 5 % of the labels, drawn
 # at random (half of the pool of a tenth). The loss is the cross-entropy on windows that they were trained on, in
 # evaluation mode. It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/05_loss_landscape.ipynb): some minutes,
@@ -36,7 +36,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -60,33 +60,25 @@ import torch
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import figures, landscape
-from cpdgal.claims import spread
-from cpdgal.figures import glue
+from cpdgal.book import landscape
+from cpdgal.book import loss_landscape as page
+from cpdgal.book.common import answer, glue
+from cpdgal.book.verdicts import spread
 
-METHODS = {"CPDGAL": "cpdgal", "ViT": "vit"}
 if profile == "smoke":
     grid, nodes, planes, count, iterations = 11, 5, 2, 32, 8
 
 
 def trained(scene_name, method):
     """The trained network, with windows and classes that it learned from."""
-    study = cpdgal.Study(
-        scene=scene_name,
-        method=method,
-        profile=profile,
-        seed=seed,
-        components=components,
-        cycles=0,
-        initial=0.5,
-    )
+    study = page.study(scene_name, method, profile, seed, components)
     record = cpdgal.run(study, cpdgal.Store(store), weights=True)
-    scene, taught = study.load_scene(), record.labelled()[:count]
+    scene, learned = study.load_scene(), record.labelled()[:count]
     windows = study.make_windows(scene, study.make_split(scene))
     return (
         record.network(scene),
-        windows[taught],
-        torch.from_numpy(scene.targets[taught]),
+        windows[learned],
+        torch.from_numpy(scene.targets[learned]),
     )
 
 
@@ -108,15 +100,17 @@ def surfaces(network, planes):
 # logarithm of the loss.
 
 # %% tags=["nbval-ignore-output"]
-networks = {name: trained(scene_name, method) for name, method in METHODS.items()}
+networks = {
+    name: trained(scene_name, method) for name, method in page.NETWORKS.items()
+}
 seen = {name: surfaces(network, planes) for name, network in networks.items()}
 first = {name: each[0] for name, each in seen.items()}
 
 # %% tags=["nbval-ignore-output"]
-figures.loss_surfaces(first)
+page.loss_surfaces(first)
 
 # %% mystnb={"figure": {"caption": "The cross-entropy around the trained weights of both networks on the same plane, as contours at shared levels of its logarithm. The cross marks the lowest grid point."}, "image": {"alt": "Two filled contour plots side by side over two random directions: the loss of CPDGAL and of the vision transformer, each with one dark basin around the centre that rises to all sides."}} tags=["nbval-ignore-output"]
-contours = figures.loss_contours(first)
+contours = page.loss_contours(first)
 glue("landscape-contours", contours)
 
 # %% [markdown]
@@ -156,7 +150,7 @@ spectra = {
     name: landscape.spectrum(*network, iterations=iterations, seed=seed)
     for name, network in networks.items()
 }
-density = figures.hessian_spectra(spectra)
+density = page.hessian_spectra(spectra)
 glue("landscape-spectra", density)
 
 # %% tags=["nbval-ignore-output"]
@@ -187,16 +181,15 @@ pd.DataFrame(summary).T
 widths = [[landscape.basin_width(one) for one in each] for each in seen.values()]
 losses = [[one.loss for one in each] for each in seen.values()]
 verdicts = {
-    "convex": landscape.verdict_convex(*losses),
-    "flat": landscape.verdict_flat(*widths),
-    "skew": landscape.verdict_skew(*spectra.values()),
-    "magnitude": landscape.verdict_magnitude(*spectra.values()),
+    "convex": page.verdict_convex(*losses),
+    "flat": page.verdict_flat(*widths),
+    "skew": page.verdict_skew(*spectra.values()),
+    "magnitude": page.verdict_magnitude(*spectra.values()),
 }
-lines = ["| Claim | Here | Verdict |", "|---|---|---|"]
-for name, (word, here) in verdicts.items():
-    glue(f"landscape-{name}-verdict", word)
-    glue(f"landscape-{name}-here", here)
-    lines.append(f"| {name} | {here} | **{word}** |")
+lines = [
+    f"- {name}: {answer(f'landscape-{name}', verdict)}"
+    for name, verdict in verdicts.items()
+]
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -222,7 +215,7 @@ Markdown("\n".join(lines))
 try:
     there = {
         name: surfaces(trained(other_scene, method), 1)
-        for name, method in METHODS.items()
+        for name, method in page.NETWORKS.items()
     }
     shown = pd.DataFrame({name: row(each) for name, each in there.items()}).T
 except cpdgal.SceneError as error:

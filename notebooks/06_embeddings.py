@@ -22,7 +22,7 @@
 # disentanglement". It shows pictures and no measure.
 #
 # **Measured here**: the features that the linear head reads (the encoder's tokens after the last LayerNorm, averaged) of CPDGAL
-# and of its twin, the transformer (ViT) without the paper's modules, for the same 1,000 pixels of the hold-out. The two share
+# and of the ViT, the transformer without the paper's modules, for the same 1,000 pixels of the hold-out. The two share
 # split, labels and seed. t-SNE draws what is near in feature space near on the page; distances between clusters, their sizes and
 # their shapes say little, and change with the perplexity, the number of neighbours that count as near. So there are several
 # perplexities here, and beside the pictures three numbers from the features themselves. What was trained is read
@@ -36,7 +36,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -56,19 +56,16 @@ from IPython.display import Markdown
 from sklearn.manifold import TSNE
 
 import cpdgal
-from cpdgal import Study, figures
-from cpdgal.claims import more_separated, on_record, spread
-from cpdgal.figures import glue
-from cpdgal.metrics import separation
+from cpdgal.book import embeddings as page
+from cpdgal.book.common import answer
+from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
 from cpdgal.training import features
 
 
-def told(key, verdict):
+def verdict(key, found):
     """A verdict on the page, and for the start page."""
-    glue(f"{key}-verdict", verdict.word)
-    glue(f"{key}-here", verdict.here)
-    return Markdown(f"Verdict: **{verdict.word}**. {verdict.sentence}")
+    return Markdown(f"Verdict: {answer(key, found)}")
 
 
 # %% [markdown]
@@ -77,7 +74,7 @@ def told(key, verdict):
 # - *5 % at random*: half of the pool, which is a tenth of the labelled pixels, drawn at random and learned in one
 #   training, several seeds.
 # - *loop*: the paper's loop whole, 31 trainings, which ends at about as many labels; weights are kept for seed 0.
-# - *loop, random questions*: the same loop, which asks for random pixels. Against it the loop's own questions are judged: number
+# - *loop, random queries*: the same loop, which asks for random pixels. Against it the loop's own queries are judged: number
 #   of labels and of trainings are the same.
 #
 # At the profile `smoke` there is one seed, of the loops only CPDGAL's own, and 300 pixels in place of 1,000.
@@ -88,16 +85,9 @@ smoke, rerun = (
     (scene_name, profile) != ("indian_pines", "paper"),
 )
 shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
-once = {"cycles": 0, "initial": 0.5, **shared}
-each = range(1 if smoke else seeds)
-studies = {
-    "CPDGAL, 5 % at random": [Study(seed=s, **once) for s in each],
-    "ViT, 5 % at random": [Study(seed=s, method="vit", **once) for s in each],
-    "CPDGAL, loop": [Study(**shared)],
-}
-if not smoke:
-    studies["ViT, loop"] = [Study(method="vit", **shared)]
-    studies["CPDGAL, loop, random questions"] = [Study(query="random", **shared)]
+studies = page.studies(range(1 if smoke else seeds), **shared)
+if smoke:
+    del studies["ViT, loop"], studies["CPDGAL, loop, random queries"]
 
 # %%
 records = cpdgal.Store(store)
@@ -109,7 +99,8 @@ Markdown("With weights, " + on_record(studies, found))
 # the principal components of the pixel itself, with no training.
 
 # %%
-scene, shown = Study(**shared).load_scene(), 300 if smoke else 1000
+scene = studies["CPDGAL, loop"][0].load_scene()
+shown = 300 if smoke else 1000
 
 
 def look(record):
@@ -152,7 +143,7 @@ if at_random:
         for name in at_random
     }
     classes = next(iter(looks[at_random[0]].values()))[2]
-    islands = figures.embeddings(scene, classes, panels)
+    islands = page.embeddings(scene, classes, panels)
 else:
     print("no run with weights is on record yet")
 
@@ -171,7 +162,9 @@ else:
 # %%
 def separations(each, part=0):
     """The measures of each seed's features."""
-    return {seed: separation(look[part], look[2]) for seed, look in each.items()}
+    return {
+        seed: page.separation(look[part], look[2]) for seed, look in each.items()
+    }
 
 
 scores = {name: separations(each) for name, each in looks.items()}
@@ -197,10 +190,10 @@ pd.DataFrame(rows).T.fillna("not run").rename_axis("features")
 # %% tags=["remove-input", "nbval-ignore-output"]
 def against(left, right, names):
     """The verdict on two kinds of features."""
-    return more_separated(scores.get(left, {}), scores.get(right, {}), names)
+    return page.more_separated(scores.get(left, {}), scores.get(right, {}), names)
 
 
-told("embedding-separated", against(*list(studies)[:2], ("CPDGAL", "ViT")))
+verdict("embedding-separated", against(*list(studies)[:2], ("CPDGAL", "ViT")))
 
 # %% [markdown]
 # ## After the loop
@@ -211,21 +204,21 @@ told("embedding-separated", against(*list(studies)[:2], ("CPDGAL", "ViT")))
 looped = [n for n in ("CPDGAL, loop", "ViT, loop") if looks.get(n)]
 if looped:
     beside = {"perplexity 30": {name: placed(name, 30) for name in looped}}
-    after = figures.embeddings(scene, looks[looped[0]][0][2], beside)
+    after = page.embeddings(scene, looks[looped[0]][0][2], beside)
 else:
     print("no run with weights is on record yet")
 
 # %% [markdown]
 # "Active learning's role": *holds* when silhouette and purity of CPDGAL are higher after the loop than after the same loop with
-# random questions, by the rule above. Only seed 0 has weights, so it can hold in part at most.
+# random queries, by the rule above. Only seed 0 has weights, so it can hold in part at most.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-loops = ("CPDGAL, loop", "CPDGAL, loop, random questions")
-told("embedding-loop", against(*loops, ("margin questions", "random questions")))
+loops = ("CPDGAL, loop", "CPDGAL, loop, random queries")
+verdict("embedding-loop", against(*loops, ("margin queries", "random queries")))
 
 # %% [markdown]
 # Against the single training on 5 % at random, which is how one may read the paper, the difference of the same measures is below; it
-# is no verdict on the questions, since the loop also trains far longer.
+# is no verdict on the queries, since the loop also trains far longer.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 single = against("CPDGAL, loop", "CPDGAL, 5 % at random", ("loop", "5 % at random"))

@@ -37,7 +37,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -56,17 +56,17 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import claims, figures
-from cpdgal.claims import FIRST_EMI, ends, on_record, spread
-from cpdgal.figures import glue
+from cpdgal import plots
+from cpdgal.book import model_improvement as page
+from cpdgal.book.common import BUDGETS, answer, over_seeds, studies_of
+from cpdgal.book.model_improvement import FIRST_EMI
+from cpdgal.book.verdicts import final_scores, on_record, spread
 from cpdgal.runner import gather
 
 
-def told(key, verdict):
+def verdict(key, found):
     """A verdict on the page, and for the start page."""
-    glue(f"{key}-verdict", verdict.word)
-    glue(f"{key}-here", verdict.here)
-    return Markdown(f"Verdict: **{verdict.word}**. {verdict.sentence}")
+    return Markdown(f"Verdict: {answer(key, found)}")
 
 
 # %% [markdown]
@@ -81,7 +81,7 @@ smoke, rerun = (
 )
 shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
 shared |= {"score_every": 2} if smoke else {}
-studies = claims.budgets(range(1 if smoke else seeds), **shared)
+studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)
 wanted = {n: each for n, each in studies.items() if not smoke or n != "1 %"}
 found = gather(wanted, cpdgal.Store(store), train=train or rerun)
 groups = {name: found.get(name, []) for name in studies}
@@ -94,9 +94,9 @@ Markdown(on_record(wanted, groups))
 # (figure-6)=
 # ## EMI over cycles (Fig. 6)
 
-# %% mystnb={"figure": {"caption": "EMI of every cycle at each budget, as a gain of OA (above) and per label asked for (below): seeds thin, their mean thick. Squares and the dashed line: what the paper's text says."}, "image": {"alt": "Jagged curves of the gain per cycle that fall towards zero over thirty cycles, a column for each budget, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "EMI of every cycle at each budget, as a gain of OA (above) and per label asked for (below): the mean over seeds and a band of one standard deviation. Squares and the dashed line: what the paper's text says."}, "image": {"alt": "Jagged curves of the gain per cycle that fall towards zero over thirty cycles, a column for each budget, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
 if there:
-    trajectories = figures.improvement(there, FIRST_EMI, ("0.5 %", 0.010))
+    trajectories = page.improvement(there, FIRST_EMI, ("0.5 %", 0.010))
 else:
     print("no run is on record yet")
 
@@ -104,7 +104,7 @@ else:
 # %%
 def mean_emi(records, first, last):
     """Mean EMI over cycles and seeds, as a fraction."""
-    means = list(claims.emi(records, first, last).values())
+    means = list(page.emi(records, first, last).values())
     return f"{np.mean(means) / 100:+.4f}" if means else "not run"
 
 
@@ -131,7 +131,7 @@ pd.DataFrame(
 # of 1.5 of the paper's value; *holds in part* when one of the two is so; else *does not hold*.
 
 # %% tags=["remove-input"]
-told("emi-first", claims.emi_first(groups))
+verdict("emi-first", page.emi_first(groups))
 
 # %% [markdown]
 # ### Diminishing returns
@@ -141,7 +141,7 @@ told("emi-first", claims.emi_first(groups))
 # part*; a claim of several parts holds when all parts do, and in part when they differ. Values are points of OA.
 
 # %% tags=["remove-input"]
-told("emi-declines", claims.emi_declines(groups))
+verdict("emi-declines", page.emi_declines(groups))
 
 # %% [markdown]
 # ### Stable after the 20th cycle?
@@ -150,7 +150,7 @@ told("emi-declines", claims.emi_declines(groups))
 # the ten cycles before. The first comparison is the easier one: the early decline itself counts as deviation there.
 
 # %% tags=["remove-input"]
-told("emi-stabilises", claims.emi_stabilises(groups["2 %"]))
+verdict("emi-stabilises", page.emi_stabilises(groups["2 %"]))
 
 # %% [markdown]
 # ## Which budget buys most
@@ -171,7 +171,7 @@ pd.DataFrame(
     {
         name: {
             "labels at the end": int(records[0].final.labels),
-            "OA at the end, %": spread(ends(records).values()),
+            "OA at the end, %": spread(final_scores(records).values()),
             f"OA at {fewest} labels, %": spread(at(r, fewest) for r in records),
             f"trainings until {fewest} labels": int(
                 (records[0].cycles.labels < fewest).sum() + 1
@@ -183,14 +183,16 @@ pd.DataFrame(
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the labels spent, at the three budgets: mean over seeds, and a band of one standard deviation."}, "image": {"alt": "Rising learning curves, one for each budget: the smaller the budget, the fewer labels the curve reaches within its cycles."}} tags=["nbval-ignore-output"]
 if there:
-    spent = figures.curves_over_seeds(there)
+    spent = plots.learning_curves(
+        {name: over_seeds(each) for name, each in there.items()}
+    )
 
 # %% [markdown]
 # "Larger batches that reduce variance": *holds* when the standard deviation of EMI over cycles 11 to 30 at 2 % is below that
 # at 0.5 % and below that at 1 %. ("Improve representativeness" names no measure and is not judged.)
 
 # %% tags=["remove-input"]
-told("budget-tradeoff", claims.budget_tradeoff(groups))
+verdict("budget-tradeoff", page.budget_tradeoff(groups))
 
 # %% [markdown]
 # ## What differs, and why it may
@@ -198,7 +200,7 @@ told("budget-tradeoff", claims.budget_tradeoff(groups))
 # - The paper's EMI may be another quantity: "expected" points to an estimate made before the labels are known, as in
 #   expected model change, while the gain here is seen afterwards, on the hold-out. Its scene may be another one too.
 # - The first training is on a twentieth of the pool, and where those few pixels fall decides the first gain, so it differs from seed
-#   to seed (thin lines). The paper shows one curve a budget.
+#   to seed (the band). The paper shows one curve a budget.
 # - Every training ends where its epochs leave it, so the OA moves a little without any new label. A negative EMI is that: what
 #   moves as far up and down is noise, at every budget.
-# - At equal labels a smaller budget has trained more often, so it differs in more than its questions.
+# - At equal labels a smaller budget has trained more often, so it differs in more than its queries.

@@ -36,7 +36,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -55,19 +55,16 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import claims, figures
-from cpdgal.claims import in_bins, on_record, spread
-from cpdgal.figures import glue
-from cpdgal.metrics import accuracy_by_entropy, mean_entropy
+from cpdgal.book import entropy as page
+from cpdgal.book.common import BUDGETS, answer, curves_by_panel, studies_of
+from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
 from cpdgal.training import predict
 
 
-def told(key, verdict):
+def verdict(key, found):
     """A verdict on the page, and for the start page."""
-    glue(f"{key}-verdict", verdict.word)
-    glue(f"{key}-here", verdict.here)
-    return Markdown(f"Verdict: **{verdict.word}**. {verdict.sentence}")
+    return Markdown(f"Verdict: {answer(key, found)}")
 
 
 # %% [markdown]
@@ -81,7 +78,7 @@ smoke, rerun = (
     (scene_name, profile) != ("indian_pines", "paper"),
 )
 shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
-studies = claims.budgets(range(1 if smoke else seeds), **shared)
+studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)
 wanted = {n: each for n, each in studies.items() if not smoke or n != "1 %"}
 records = cpdgal.Store(store)
 found = gather(wanted, records, train=train or rerun, weights=rerun)
@@ -99,7 +96,7 @@ Markdown(on_record(wanted, groups))
 
 # %% mystnb={"figure": {"caption": "Pixels left in the pool by predictive entropy over log K (rows, the most certain above) and cycle (columns), mean over seeds, at each budget."}, "image": {"alt": "A heat map for each budget: from the first cycles on the top row, the lowest entropy, turns bright, and the rows below it empty."}} tags=["nbval-ignore-output"]
 if there:
-    heat = figures.entropy_maps(there)
+    heat = page.entropy_maps(there)
 else:
     print("no run is on record yet")
 
@@ -110,9 +107,9 @@ else:
 
 # %% mystnb={"figure": {"caption": "Over the cycles, at each budget: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds and a band of one standard deviation."}, "image": {"alt": "Four panels of curves over thirty cycles: the share of certain pixels rises, the share of uncertain ones and the mean entropy fall, and the calibration error rises at first and then falls."}} tags=["nbval-ignore-output"]
 measures = {
-    "lowest bin": lambda r: in_bins(r, claims.LOWEST),
-    "upper five bins": lambda r: in_bins(r, claims.UPPER_HALF),
-    "mean entropy": lambda r: mean_entropy(r.entropy),
+    "lowest bin": lambda r: page.in_bins(r, page.LOWEST),
+    "upper five bins": lambda r: page.in_bins(r, page.UPPER_HALF),
+    "mean entropy": lambda r: page.mean_entropy(r.entropy),
     "calibration on the hold-out": lambda r: r.cycles.ECE.to_numpy(),
 }
 curves = {
@@ -124,7 +121,7 @@ curves = {
 }
 units = ["remaining pool (%)"] * 2 + ["entropy / log K", "ECE (points)"]
 if there:
-    over = figures.panels_over_seeds(curves, "cycle", units, share_y=False)
+    over = curves_by_panel(curves, "cycle", units, share_y=False)
 
 
 # %%
@@ -156,7 +153,7 @@ pd.DataFrame(
 # have more of the pool than the lower five. The budgets share this training.
 
 # %% tags=["remove-input"]
-told("entropy-start", claims.entropy_start(groups["2 %"]))
+verdict("entropy-start", page.entropy_start(groups["2 %"]))
 
 # %% [markdown]
 # ### Mass shifts toward lower-entropy bins
@@ -164,7 +161,7 @@ told("entropy-start", claims.entropy_start(groups["2 %"]))
 # *Holds* when at each budget the mean entropy is higher after the first training than at the end.
 
 # %% tags=["remove-input"]
-told("entropy-shifts", claims.entropy_shifts(groups))
+verdict("entropy-shifts", page.entropy_shifts(groups))
 
 # %% [markdown]
 # ### A persistent fraction in higher-entropy bins
@@ -174,7 +171,7 @@ told("entropy-shifts", claims.entropy_shifts(groups))
 # cannot both hold there.)
 
 # %% tags=["remove-input"]
-told("entropy-persists", claims.entropy_persists(groups))
+verdict("entropy-persists", page.entropy_persists(groups))
 
 # %% [markdown]
 # ### At 0.5 %, very low entropy from cycles 8 to 30
@@ -183,7 +180,7 @@ told("entropy-persists", claims.entropy_persists(groups))
 # part* when at least a third.
 
 # %% tags=["remove-input"]
-told("entropy-05", claims.gathers_low(groups["0.5 %"], 8, 30, 50, 33.3))
+verdict("entropy-05", page.gathers_in_lowest_bin(groups["0.5 %"], 8, 30, 50, 33.3))
 
 # %% [markdown]
 # ### At 2 %, all in the high-confidence region from cycle 20
@@ -192,7 +189,7 @@ told("entropy-05", claims.gathers_low(groups["0.5 %"], 8, 30, 50, 33.3))
 # *holds in part* when at least 90 %.
 
 # %% tags=["remove-input"]
-told("entropy-2-late", claims.gathers_low(groups["2 %"], 20, 30, 99, 90))
+verdict("entropy-2-late", page.gathers_in_lowest_bin(groups["2 %"], 20, 30, 99, 90))
 
 # %% [markdown]
 # ### At 2 %, a lighter map than at 0.5 %
@@ -201,7 +198,7 @@ told("entropy-2-late", claims.gathers_low(groups["2 %"], 20, 30, 99, 90))
 # of the pool. The number alone would say little: at 2 % fewer pixels are left to count.
 
 # %% tags=["remove-input"]
-told("entropy-lighter", claims.entropy_lighter(groups))
+verdict("entropy-lighter", page.entropy_lighter(groups))
 
 # %% [markdown]
 # ## Is low entropy right?
@@ -223,11 +220,11 @@ if record:
         "hold-out": some,
     }.items():
         answers = predict(record.network(scene), windows.batches(pixels)).numpy()
-        tables[name] = accuracy_by_entropy(scene.targets[pixels], answers)
+        tables[name] = page.accuracy_by_entropy(scene.targets[pixels], answers)
 
 # %% mystnb={"figure": {"caption": "How often the network is right in each entropy bin, for what is left of the pool and for 2,000 pixels of the hold-out; beside each dot the number of pixels. Bins with fewer than 20 pixels are pale and hollow."}, "image": {"alt": "Two series of dots over predictive entropy: right answers are most frequent in the lowest bin and fewer to the right, where bins hold few pixels."}} tags=["nbval-ignore-output"]
 if tables:
-    right = figures.right_by_entropy(tables)
+    right = page.right_by_entropy(tables)
 else:
     print("no weights are on record yet")
 

@@ -22,8 +22,8 @@
 # spectral-spatial perturbations" (abstract), and that its residual form gives "faster convergence" (Section 2.2; Section 4
 # sends to Appendices 6.5 and 6.6 for the curves, which are not at hand). It gives no figure for any of the four.
 #
-# **Measured here**: CPDGAL and its twin, the transformer without the paper's modules, trained on the same few labels with
-# the same seeds, and then judged on the hold-out as it is and as a worse sensor would show it. No questions are asked: these
+# **Measured here**: CPDGAL and the ViT, the transformer without the paper's modules, trained on the same few labels with
+# the same seeds, and then tested on the hold-out as it is and as a worse sensor would show it. Nothing is queried: these
 # claims are about the network. What was trained is read from [run records](../book/records); what is asked of trained
 # networks is computed on this page. It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/09_low_label.ipynb).
@@ -35,7 +35,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -57,24 +57,10 @@ from IPython.display import Markdown
 from sklearn.metrics import roc_auc_score
 
 import cpdgal
-from cpdgal import Study, figures
-from cpdgal.claims import (
-    EXTREME,
-    FEW_LABELS,
-    METHODS,
-    better,
-    by_setting,
-    ends,
-    epochs_to_level,
-    kept,
-    mean_ends,
-    on_record,
-    over_labels,
-    sooner,
-    spread,
-)
-from cpdgal.figures import glue
-from cpdgal.scenes import disturbed
+from cpdgal.book import low_label as page
+from cpdgal.book.common import answer, curves_by_panel, glue, over_seeds, studies_of
+from cpdgal.book.low_label import EXTREME, FEW_LABELS, FLOORS, NETWORKS
+from cpdgal.book.verdicts import better, final_scores, on_record, spread
 from cpdgal.runner import gather
 
 # %% tags=["hide-input"]
@@ -82,27 +68,7 @@ records = cpdgal.Store(store)
 smoke = profile == "smoke"
 train = train or profile != "paper" or scene_name != "indian_pines"
 shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
-NETWORKS = ("CPDGAL", "ViT")
-FLOORS = ("coordinates only (1-NN)", "spectrum only (SVM)")
-
-
-def studies(method, **values):
-    """A study for each seed."""
-    values = {**shared, **METHODS[method], **values}
-    return [Study(seed=seed, **values) for seed in range(1 if smoke else seeds)]
-
-
-# %% tags=["hide-input"]
-def shown(values):
-    """Mean and deviation over seeds, where there are some."""
-    return spread(values) if len(values) else "not run"
-
-
-def told(key, verdict):
-    """A verdict for the page, and for the start page."""
-    glue(f"{key}-verdict", verdict.word)
-    glue(f"{key}-here", verdict.here)
-    return f"**{verdict.word}**. {verdict.sentence}"
+counted = range(1 if smoke else seeds)
 
 
 # %% [markdown]
@@ -118,32 +84,34 @@ def told(key, verdict):
 # alone.
 
 # %% tags=["hide-input"]
-chosen = ("5 of each class", "50 % of the pool") if smoke else FEW_LABELS
-settings = {name: FEW_LABELS[name] for name in chosen}
+settings = ("5 of each class", "50 % of the pool") if smoke else FEW_LABELS
 
 
 def runs(split):
     """The records by method and setting, and how many there are."""
-    ask = {
-        (method, name): studies(method, split=split, cycles=0, **values)
-        for method in (*NETWORKS, *FLOORS)
-        for name, values in settings.items()
+    changes = {
+        name: change
+        for name, change in page.SETTINGS.items()
+        if name.split(", ")[1] in settings
     }
-    ask = {", ".join(each): some for each, some in ask.items()}
-    found = gather(ask, records, train=train)
+    studies = studies_of(changes, counted, split=split, **shared)
+    found = gather(studies, records, train=train)
     by_method = {
         method: {name: found[f"{method}, {name}"] for name in settings}
         for method in (*NETWORKS, *FLOORS)
     }
-    return by_method, on_record(ask, found)
+    return by_method, on_record(studies, found)
 
 
 # %% tags=["hide-input"]
 def few(found, key):
     """The verdict on the settings that count as extreme."""
     extreme = [name for name in settings if name in EXTREME]
-    both = [mean_ends([found[m][name] for name in extreme]) for m in NETWORKS]
-    return told(key, better(*both, NETWORKS))
+    both = [
+        page.mean_final_scores([found[m][name] for name in extreme])
+        for m in NETWORKS
+    ]
+    return answer(key, better(*both, NETWORKS))
 
 
 def curves(found):
@@ -153,11 +121,14 @@ def curves(found):
         for title, word in (("of each class", "class"), ("at random", "pool"))
     }
     panels = {
-        title: {m: over_labels([found[m][name] for name in names]) for m in found}
+        title: {
+            m: page.accuracy_over_labels([found[m][name] for name in names])
+            for m in found
+        }
         for title, names in parts.items()
     }
     x, y = "labelled pixels", "overall accuracy (%)"
-    return figures.panels_over_seeds(panels, x, y, log=True)
+    return curves_by_panel(panels, x, y, log=True)
 
 
 # %% [markdown]
@@ -171,7 +142,7 @@ random, said = runs("random")
 Markdown(said)
 
 # %%
-by_setting(random)
+page.table_by_setting(random)
 
 # %% [markdown]
 # By *extreme low-label settings* this page understands at most five labels of each class, and at most a fifth of the pool (2 % of
@@ -195,7 +166,7 @@ block, said = runs("block")
 Markdown(said)
 
 # %%
-by_setting(block)
+page.table_by_setting(block)
 
 # %% tags=["remove-input"]
 Markdown(few(block, "low-label-block"))
@@ -217,33 +188,33 @@ low_block = curves(block)
 # the two ends at that seed. So a network gains nothing by ending low, and loses nothing by ending high.
 
 # %% tags=["remove-input"]
-stages = {"initial": 0.5, "acquired": 0.0, "keep_optimizer": True, "score_every": 1}
-stages |= {"cycles": 1, "epochs": 2} if smoke else {"cycles": 19, "epochs": 10}
-wanted = {method: studies(method, **stages) for method in NETWORKS}
+stages = {"cycles": 1, "epochs": 2} if smoke else {}
+wanted = studies_of(page.IN_STAGES, counted, **stages, **shared)
 staged = gather(wanted, records, train=train)
 Markdown(on_record(wanted, staged))
 
 # %%
-needed = dict(zip(NETWORKS, epochs_to_level(*staged.values()), strict=True))
+needed = dict(zip(NETWORKS, page.epochs_to_level(*staged.values()), strict=True))
 table = {
     method: {
-        "epochs to the level of both": shown(needed[method].values()),
-        "OA, mean of all looks, %": shown([r.cycles.OA.mean() for r in each]),
-        "OA at the end, %": shown(ends(each).values()),
+        "epochs to the level of both": spread(needed[method].values()),
+        "OA, mean of all looks, %": spread([r.cycles.OA.mean() for r in each]),
+        "OA at the end, %": spread(final_scores(each).values()),
     }
     for method, each in staged.items()
 }
 pd.DataFrame(table).T
 
 # %% tags=["remove-input"]
-Markdown(told("convergence-faster", sooner(*staged.values(), NETWORKS)))
+Markdown(answer("convergence-faster", page.faster(*staged.values(), NETWORKS)))
 
 
 # %% mystnb={"figure": {"caption": "Training loss and overall accuracy on the hold-out over epochs at 5 % of the labels: mean over seeds, and a band of one standard deviation."}, "image": {"alt": "Left, falling training losses of CPDGAL and the vision transformer over the epochs; right, their rising accuracies on the hold-out."}} tags=["nbval-ignore-output"]
 def over_epochs(each, column):
     """A column of the records by epoch (rows) and seed (columns)."""
-    table = pd.DataFrame({r.study.seed: r.cycles[column] for r in each})
-    return table.set_axis(stages["epochs"] * (table.index + 1))
+    table = over_seeds(each, column, "cycle")
+    epochs = each[0].study.epochs if each else 0
+    return table.set_axis(epochs * (table.index + 1))
 
 
 losses, looks = (
@@ -253,7 +224,7 @@ losses, looks = (
 panels = {"what is minimised": losses, "what is wanted": looks}
 y = ["training loss", "overall accuracy on the hold-out (%)"]
 if any(staged.values()):
-    convergence = figures.panels_over_seeds(panels, "epochs", y, share_y=False)
+    convergence = curves_by_panel(panels, "epochs", y, share_y=False)
 else:
     print("no training in stages is on record yet")
 
@@ -262,7 +233,7 @@ else:
 # ## Robustness
 #
 # The networks trained on the clean scene at 5 % of the labels meet a disturbed one. Standardisation and PCA stay as they were
-# fitted on the clean scene. A thousand pixels of the hold-out judge, drawn once for each seed and the same for both networks
+# fitted on the clean scene. A thousand pixels of the hold-out are the test pixels, drawn once for each seed and the same for both networks
 # and all disturbances; each seed has its own draw of the disturbance, too, and both networks see it. Four kinds:
 #
 # - *noise*: white Gaussian noise; strength is its standard deviation over that of each band.
@@ -270,10 +241,10 @@ else:
 #   share.
 # - *illumination*: every spectrum times a factor that varies smoothly over the scene; strength is the standard deviation of the
 #   factor's logarithm, so that 0.01 is about 1 %.
-# - *missing pixels*: spectra of zeros at pixels at random, the judged pixel itself perhaps among them; strength is their share.
+# - *missing pixels*: spectra of zeros at pixels at random, the test pixel itself perhaps among them; strength is their share.
 
 # %% tags=["remove-input"]
-wanted = {method: studies(method, cycles=0, initial=0.5) for method in NETWORKS}
+wanted = studies_of(page.FIVE_PERCENT, counted, **shared)
 trained = gather(wanted, records, train=train, weights=True)
 Markdown("With their weights, " + on_record(wanted, trained))
 
@@ -317,7 +288,7 @@ def accuracies(kind, strength):
     """Accuracy in percent by method and seed; `strength` 0 is the clean scene."""
     found = {}
     for seed, pair in pairs.items():
-        worse = disturbed(scene, kind, strength, np.random.default_rng(seed))
+        worse = page.disturbed(scene, kind, strength, np.random.default_rng(seed))
         view = windows.on(worse)
         for method, record in pair.items():
             right = answers(record, view)[1] if strength else clean[method][seed][1]
@@ -348,7 +319,10 @@ pd.concat(measured, names=["kind", "strength"]).round(1)
 
 # %% tags=["nbval-ignore-output"]
 parts = {
-    kind: {m: {seed: kept(table[m, seed]) for seed in both} for m in NETWORKS}
+    kind: {
+        m: {seed: page.retained_accuracy(table[m, seed]) for seed in both}
+        for m in NETWORKS
+    }
     for kind, table in measured.items()
 }
 parts["all four, mean"] = {
@@ -356,7 +330,7 @@ parts["all four, mean"] = {
     for m in NETWORKS
 }
 rows = {
-    kind: {f"{m}: kept, %": shown(each.values()) for m, each in part.items()}
+    kind: {f"{m}: kept, %": spread(each.values()) for m, each in part.items()}
     for kind, part in parts.items()
 }
 pd.DataFrame(rows).T
@@ -365,7 +339,7 @@ pd.DataFrame(rows).T
 lines = []
 for kind, part in parts.items():
     key = "robust-" + kind.replace(" ", "-") if kind in KINDS else "robustness"
-    lines.append(f"- {kind}: {told(key, better(*part.values(), NETWORKS))}")
+    lines.append(f"- {kind}: {answer(key, better(*part.values(), NETWORKS))}")
 Markdown("\n".join(lines))
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on a thousand pixels of the hold-out over the strength of four disturbances that the networks never saw in training: mean over seeds, and a band of one standard deviation."}, "image": {"alt": "Four panels, noise, dead bands, illumination and missing pixels, with the accuracies of CPDGAL and the vision transformer over growing strength."}} tags=["nbval-ignore-output"]
@@ -373,7 +347,7 @@ strengths = ["noise / deviation of the band", "share of the bands"]
 strengths += ["deviation of the factor's logarithm", "share of the pixels"]
 if both:
     panels = {kind: {m: t[m] for m in NETWORKS} for kind, t in measured.items()}
-    robustness = figures.panels_over_seeds(panels, strengths, "OA (%)")
+    robustness = curves_by_panel(panels, strengths, "OA (%)")
 else:
     print("no seed has the weights of both networks on record yet")
 
@@ -386,7 +360,7 @@ else:
 # (calibration)=
 # ## Calibration
 #
-# Is a network as right as it is sure? The expected calibration error (ECE) is the mean gap between the probability of the
+# Is a network's confidence calibrated? The expected calibration error (ECE) is the mean gap between the probability of the
 # predicted class and the share that is right, in 15 bins of probability, on the whole hold-out; lower is better. It tends to
 # fall where accuracy rises, so accuracy stands beside it. Networks at 5 % of the labels.
 
@@ -397,7 +371,7 @@ five = {
 }
 rows = {
     split: {
-        f"{m}: {score}, %": shown(ends(each, score).values())
+        f"{m}: {score}, %": spread(final_scores(each, score).values())
         for score in ("ECE", "OA")
         for m, each in groups.items()
     }
@@ -411,16 +385,16 @@ pd.DataFrame(rows).T.rename_axis("split")
 # %% tags=["remove-input"]
 lines = []
 for split, key in (("random", "calibration"), ("block", "calibration-block")):
-    errors = (ends(each, "ECE") for each in five[split].values())
+    errors = (final_scores(each, "ECE") for each in five[split].values())
     turned = [{seed: -error for seed, error in each.items()} for each in errors]
-    said = told(key, better(*turned, NETWORKS, "points of ECE, sign turned"))
+    said = answer(key, better(*turned, NETWORKS, "points of ECE, sign turned"))
     lines.append(f"- {split} split: {said}")
 Markdown("\n".join(lines))
 
 # %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of right answers over the probability of the predicted class, and how many pixels are so sure."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, for CPDGAL and the vision transformer; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
 there = {method: each for method, each in five["random"].items() if each}
 if there:
-    reliability = figures.reliability_diagrams(there)
+    reliability = page.reliability_diagrams(there)
 else:
     print("no network at 5 % of the labels is on record yet")
 
@@ -442,7 +416,9 @@ found = {
     }
     for method, each in clean.items()
 }
-pd.DataFrame({m: {"AUROC, %": shown(each.values())} for m, each in found.items()}).T
+pd.DataFrame(
+    {m: {"AUROC, %": spread(each.values())} for m, each in found.items()}
+).T
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-Markdown(told("error-finding", better(*found.values(), NETWORKS)))
+Markdown(answer("error-finding", better(*found.values(), NETWORKS)))

@@ -30,7 +30,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -47,25 +47,21 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.claims import compared, ends, spread
-from cpdgal.figures import glue
-from cpdgal.metrics import accuracy_over_distance
+from cpdgal.book import leakage_audit as page
+from cpdgal.book.common import COMPARED, glue, studies_of
+from cpdgal.book.verdicts import final_scores, spread
 from cpdgal.splits import touched
 from cpdgal.runner import gather
 
-SPLITS = {
-    "random pixels": {"split": "random"},
-    "blocks": {"split": "block", "gap": 0},
-    "blocks with a gap": {"split": "block"},
-}
 records = cpdgal.Store(store)
 scene = cpdgal.load_scene("indian_pines")
 found = {
     split: gather(
-        compared(range(seeds), profile=profile, **values), records, train=train
+        studies_of(COMPARED, range(seeds), profile=profile, **values),
+        records,
+        train=train,
     )
-    for split, values in SPLITS.items()
+    for split, values in page.SPLITS.items()
 }
 
 # %% [markdown]
@@ -77,7 +73,7 @@ found = {
 
 # %%
 def near(record, reach):
-    """Percent of the judged pixels whose window holds or touches a label."""
+    """Percent of the test pixels whose window holds or touches a label."""
     holdout = record.study.make_split(scene).holdout
     return 100 * touched(scene, record.labelled(), holdout, 7, reach)
 
@@ -106,16 +102,16 @@ pd.DataFrame(rows).round(1)
 #
 # *Random pixels* is the paper's split. *Blocks* deals blocks of 15 x 15 pixels to the pool or to the hold-out. *Blocks with a
 # gap* also leaves out every hold-out pixel whose window would overlap that of a pool pixel. Each has as many labels as
-# the others. A dash: not run.
+# the others.
 
 # %%
-final = pd.DataFrame(found).map(lambda each: list(ends(each).values()))
-final.map(lambda values: spread(values) if values else "-").add_suffix(
-    ": OA, %"
-).rename_axis("method")
+final = pd.DataFrame(found).map(final_scores)
+final.map(lambda scores: spread(scores.values())).add_suffix(": OA, %").rename_axis(
+    "method"
+)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of parting pool and hold-out: means as lines, seeds as dots."}, "image": {"alt": "Lines fall from left to right: every method, networks and floors alike, loses most of its accuracy from random pixels to blocks with a gap."}} tags=["nbval-ignore-output"]
-drop = figures.fall(final.loc[:, final.map(len).any()])
+# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds as lines, and a band of one deviation."}, "image": {"alt": "Lines fall from left to right: every method, networks and floors alike, loses most of its accuracy from random pixels to blocks with a gap."}} tags=["nbval-ignore-output"]
+drop = page.accuracy_by_split(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
 
 # %% [markdown]
@@ -131,10 +127,10 @@ for method, each in found["blocks with a gap"].items():
     for record in [r for r in each if r.study.seed == 0 and r.can_answer]:
         others = np.setdiff1d(np.arange(len(scene.pixels)), record.labelled())
         right = record.answers(scene, others) == scene.targets[others]
-        curves[method] = accuracy_over_distance(
+        curves[method] = page.accuracy_over_distance(
             scene, record.labelled(), others, right
         )
-over_distance = figures.accuracy_by_distance(curves, 7)
+over_distance = page.accuracy_by_distance(curves, 7)
 
 # %% [markdown]
 # ## An honest number for this scene
@@ -147,8 +143,8 @@ for method in ("CPDGAL", "ViT", "spectrum only (SVM)", "coordinates only (1-NN)"
     )
     if near and far:
         said.append(
-            f"- **{method}**: {spread(far)} % where no window of the hold-out overlaps one of the pool, "
-            f"against {spread(near)} % on random pixels."
+            f"- **{method}**: {spread(far.values())} % where no window of the hold-out overlaps one of the pool, "
+            f"against {spread(near.values())} % on random pixels."
         )
 Markdown("\n".join(said) or "No method has both splits on record yet.")
 

@@ -35,7 +35,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -53,11 +53,10 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal import figures
-from cpdgal.claims import best, better, on_record, spread
-from cpdgal.figures import glue
-from cpdgal.metrics import area_under_curve, class_balance
-from cpdgal.queries import STRATEGIES
+from cpdgal import plots
+from cpdgal.book import query_strategies as page
+from cpdgal.book.common import answer, curves_by_panel, over_seeds, seeds_by_row
+from cpdgal.book.verdicts import best, better, on_record, spread
 from cpdgal.runner import gather
 
 # %% [markdown]
@@ -83,15 +82,10 @@ smoke, rerun = (
     profile == "smoke",
     (scene_name, profile) != ("indian_pines", "ablation"),
 )
-asked = [*STRATEGIES, "balanced-margin"]
-if smoke:
-    asked = ["margin", "random", "farthest-first"]
+asked = ("margin", "random", "farthest-first") if smoke else page.QUERIES
 shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
 counted = range(1 if smoke else seeds)
-studies = {
-    name: [cpdgal.Study(query=name, seed=seed, **shared) for seed in counted]
-    for name in asked
-}
+studies = page.studies(counted, asked, **shared)
 
 # %%
 found = gather(studies, cpdgal.Store(store), train=train or rerun)
@@ -117,14 +111,23 @@ Markdown(on_record(studies, found))
 # width, so that it is the mean accuracy in percent on the way from the first labels to the last. It counts what labels buy
 # early as well as late.
 
-# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds and a band of one deviation, before the paper's margin (dashed) and random questions (dotted)."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random questions."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds and a band of one deviation, with the paper's margin and random queries in every panel."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random queries."}} tags=["nbval-ignore-output"]
 if runs:
-    curves = figures.curves_against(runs)
+    curves = {name: over_seeds(each) for name, each in runs.items()}
+    given = {name: curves[name] for name in ("margin", "random") if name in runs}
+    panels = {
+        name: {**given, "the panel's strategy": each}
+        for name, each in curves.items()
+        if name not in given
+    }
+    multiples = curves_by_panel(
+        panels or {"": given}, "labelled pixels", "OA (%)", columns=3
+    )
 else:
     print("no run is on record yet")
 
 # %%
-area = by_seed(lambda r: area_under_curve(r.cycles["labels"], r.cycles.OA))
+area = by_seed(lambda r: page.area_under_curve(r.cycles["labels"], r.cycles.OA))
 tables = {
     "area, %": area,
     "OA at the end, %": by_seed(lambda r: r.final.OA),
@@ -152,7 +155,10 @@ shown(tables) if runs else None
 # %% mystnb={"figure": {"caption": "Area under the learning curve, accuracy at the end and time of a cycle: dots are seeds, diamonds their means, strategies in the order of their area."}, "image": {"alt": "Three panels of dots with a row for every strategy: area under the learning curve, overall accuracy at the end in percent, and seconds of a cycle."}} tags=["nbval-ignore-output"]
 if runs:
     panels = ("area, %", "OA at the end, %", "seconds a cycle")
-    ranked = figures.ranking({name: tables[name] for name in panels})
+    SHOWN = {"margin": plots.PALETTE[3], "random": plots.PALETTE[1]}
+    ranked = seeds_by_row(
+        {name: tables[name] for name in panels}, "strategy", highlighted=SHOWN
+    )
 
 # %% [markdown]
 # ## Verdicts
@@ -166,7 +172,7 @@ NAMES = {
     "margin": "the third-best margin",
     "usual-margin": "the usual margin",
     "farthest-first": "spreading over the map",
-    "random": "random questions",
+    "random": "random queries",
 }
 QUESTIONS = {
     "third-margin": ("margin", "usual-margin"),
@@ -183,26 +189,15 @@ areas = {
 }
 
 
-def answer(key, question, verdict):
-    """A verdict, on the page and for the start page."""
-    glue(f"query-{key}-verdict", verdict.word)
-    glue(f"query-{key}-here", verdict.here)
-    sentence = verdict.sentence[:1].upper() + verdict.sentence[1:]
-    return f"- {question} **{verdict.word}**. {sentence}"
-
-
 lines = []
 for key, pair in QUESTIONS.items():
     left, right = (areas.get(name, {}) for name in pair)
     question = f"Is {NAMES[pair[0]]} better than {NAMES[pair[1]]}?"
     names = (NAMES[pair[0]], NAMES[pair[1]])
-    lines.append(
-        answer(key, question, better(left, right, names, "points of area"))
-    )
-utility = best("margin", areas)
-lines.append(
-    answer("utility", "Has the third-best margin the maximum utility?", utility)
-)
+    verdict = better(left, right, names, "points of area")
+    lines.append(f"- {question} {answer(f'query-{key}', verdict)}")
+utility = answer("query-utility", best("margin", areas))
+lines.append(f"- Has the third-best margin the maximum utility? {utility}")
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -224,7 +219,7 @@ FEW = (
 some = {name: runs[name][0].queried for name in FEW if name in runs}
 if some:
     scene = next(iter(runs.values()))[0].study.load_scene()
-    places = figures.queried_maps(scene, some)
+    places = plots.queried_pixels(scene, some)
 
 # %% [markdown]
 # ## Which classes they went to
@@ -238,7 +233,7 @@ if some:
 def balance(record):
     """How evenly the labels at the end went to the classes."""
     counts = record.classes
-    return class_balance(counts["labels"], counts["pool"] + counts["judged"])
+    return page.class_balance(counts["labels"], counts["pool"] + counts["judged"])
 
 
 parts = {
@@ -255,7 +250,9 @@ shown(balances) if runs else None
 # %% mystnb={"figure": {"caption": "Evenness over the classes, and the share of labels that went to the rarest quarter of them: dots are seeds, diamonds their means, strategies in the order of their evenness."}, "image": {"alt": "Two panels of dots with a row for every strategy: evenness of the labels over classes between 0 and 1, and percent of labels that went to the rarest classes."}} tags=["nbval-ignore-output"]
 if runs:
     drawn = ("evenness, 0..1", "labels of the rarest classes, %")
-    balanced = figures.ranking({name: balances[name] for name in drawn})
+    balanced = seeds_by_row(
+        {name: balances[name] for name in drawn}, "strategy", highlighted=SHOWN
+    )
 
 # %% [markdown]
 # ## What differs, and why it may
@@ -264,4 +261,4 @@ if runs:
 #   looks at each pixel by itself may ask for many that are alike; the more so, the more it asks for at once.
 # - **One scene, one kind of split.** Nearly every pixel of the hold-out has neighbours in the pool, so a strategy may gain by covering
 #   the map, whatever it looks at. On land that nobody labelled the order may be another.
-# - **One network.** CPDGAL asks and CPDGAL is judged; another network would ask for other pixels.
+# - **One network.** CPDGAL queries and CPDGAL is tested; another network would ask for other pixels.

@@ -4,35 +4,24 @@ With --stale only the pages that are drawn from records, and only where the reco
 """
 
 import hashlib
-import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
 import nbformat
 import papermill
 
+from cpdgal import book
+
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE.parent / "results"
-# The pages drawn from records, and what the studies of the records they read have in common.
+SOURCES = [*sorted(HERE.glob("[0-9]*.py")), HERE / "run.py"]
+# The pages drawn from records, and the files of cpdgal.book that list their runs.
 FROM_RECORDS = {
-    "03_comparison": {"profile": "paper"},
-    "04_ablations": {"profile": "ablation"},
-    "05_loss_landscape": {
-        "profile": "paper",
-        "cycles": 0,
-        "initial": 0.5,
-        "stratified": False,
-        "seed": 0,
-    },
-    "06_embeddings": {"profile": "paper", "split": "random", "stratified": False},
-    "07_model_improvement": {"profile": "paper", "cycles": 30},
-    "08_entropy": {"profile": "paper", "cycles": 30},
-    "09_low_label": {"profile": "paper", "stratified": False},
-    "10_leakage_audit": {"profile": "paper", "cycles": 30},
-    "11_query_strategies": {"profile": "ablation"},
-    "12_open_decisions": {"split": "validation"},
-    "run": {"profile": "paper", "method": "cpdgal", "seed": 0, "cycles": 30},
+    source.stem: name
+    for source in SOURCES
+    if (name := source.stem.lstrip("0123456789_")) in book.PAGES
 }
 
 
@@ -41,14 +30,10 @@ def digest(page: str) -> str:
     found = hashlib.sha256()
     if page == "03_comparison":
         found.update((RECORDS / "inference.csv").read_bytes())
-    for path in sorted(RECORDS.glob("*.json")):
-        content = path.read_bytes()
-        study = json.loads(content)["study"]
-        if (
-            FROM_RECORDS[page].items()
-            <= {name: study[name] for name in FROM_RECORDS[page]}.items()
-        ):
-            found.update(path.name.encode() + content)
+    studies = import_module(f"cpdgal.book.{FROM_RECORDS[page]}").STUDIES
+    for path in sorted(RECORDS / f"{study.name}.json" for study in studies):
+        if path.exists():
+            found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -89,14 +74,13 @@ def execute(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    sources = sorted([*HERE.glob("[0-9]*.py"), HERE / "run.py"])
     asked = [name for name in sys.argv[1:] if name != "--stale"]
-    known = [source.stem for source in sources]
+    known = [source.stem for source in SOURCES]
     if wrong := [name for name in asked if name not in known]:
         sys.exit(
             f"no notebook is called {', '.join(wrong)}; known are {', '.join(known)}"
         )
-    for source in sources:
+    for source in SOURCES:
         if "--stale" in sys.argv:
             wanted = source.stem in FROM_RECORDS and is_stale(source)
         else:

@@ -29,7 +29,7 @@ import sys
 if "google.colab" in sys.modules:
     import subprocess
 
-    address = "cpdgal @ git+https://github.com/cpdgal/cpdgal"
+    address = "cpdgal[pages] @ git+https://github.com/cpdgal/cpdgal"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", address], check=True
     )
@@ -53,7 +53,7 @@ import json
 import pandas as pd
 
 import cpdgal
-from cpdgal import figures
+from cpdgal import plots
 
 # %%
 study = cpdgal.Study(
@@ -78,7 +78,7 @@ pd.Series(record.provenance).drop("seconds")
 # ## What it reached
 
 # %% mystnb={"figure": {"caption": "Overall accuracy, average accuracy and kappa over the labels that were spent, and the gap between confidence and accuracy."}, "image": {"alt": "Three rising curves over the number of labelled pixels: OA, AA and kappa in percent; below, the expected calibration error of each cycle."}} tags=["nbval-ignore-output"]
-progress = figures.run_progress(record)
+progress = plots.run_progress(record)
 
 # %%
 columns = ["labels", "share", "OA", "AA", "kappa", "ECE", "EMI"]
@@ -89,12 +89,16 @@ record.cycles.dropna(subset="OA")[columns].round(2).tail(8)
 
 # %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
 scene = study.load_scene()
-asked = figures.queried_pixels(scene, record.queried)
+asked = plots.queried_pixels(
+    scene, {f"The {len(record.queried)} labelled pixels": record.queried}
+)
 
 # %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the pixels that judge."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 if record.weights:
-    classes = figures.classification_map(
-        scene, record.map(scene), study.make_split(scene)
+    classes = plots.class_maps(
+        scene,
+        {"Predicted for every pixel": record.map(scene)},
+        study.make_split(scene),
     )
 else:
     print(

@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import cpdgal
-from cpdgal.claims import PUBLISHED, TABLE_1
+from cpdgal.book.comparison import PUBLISHED, TABLE_1
+from cpdgal.book.low_label import disturbed
 from cpdgal.methods import size
 from cpdgal.peers import PEERS
-from cpdgal.scenes import disturbed
 from cpdgal.training import features
 
 sys.path.insert(0, str(ROOT / "book"))

@@ -8,21 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cpdgal
-from cpdgal.metrics import (
-    accuracy_by_entropy,
-    accuracy_over_distance,
-    area_under_curve,
-    calibration_error,
-    class_balance,
-    entropy,
-    entropy_histogram,
-    linear_probe,
-    mean_entropy,
-    model_improvement,
-    neighbour_purity,
-    reliability,
-    separation,
-)
+from cpdgal.metrics import calibration_error, entropy, entropy_histogram, model_improvement, reliability
 
 
 def test_scores_against_their_definitions():
@@ -142,79 +128,3 @@ def test_model_improvement_is_a_loop_over_looks(looks):
         assert gains[i] == pytest.approx(gain)
         assert each[i] == pytest.approx(gain / looks[i][1])
     assert gains[1:].sum() == pytest.approx((accuracies[-1] - accuracies[0]) / 100, abs=1e-12)
-
-
-def test_accuracy_over_distance():
-    """One labelled pixel in a corner of a full scene: every distance is known, and only what is near is right."""
-    labels = np.ones((5, 5), dtype=int)
-    labels[0, 0] = 2
-    scene = cpdgal.Scene(np.zeros((5, 5, 2)), labels)
-    others = np.arange(1, 25)
-    distance = scene.pixels[others].max(1)
-    table = accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=4)
-    assert table.distance.tolist() == [2, 3, 4]  # three pixels at distance 1 are too few
-    assert table.accuracy.tolist() == [100, 0, 0]
-    assert len(accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=3)) == 4
-
-
-def test_mean_entropy_is_that_of_bin_centres():
-    histograms = np.array([[3, 1, 0, 0, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]])
-    np.testing.assert_allclose(mean_entropy(histograms), [(3 * 0.1 + 0.3) / 4, 0.9, np.nan])
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_the_estimate_is_off_by_half_a_bin_at_most(seed):
-    drawn = np.random.default_rng(seed).dirichlet(np.full(5, 0.5), size=40)
-    assert abs(mean_entropy(entropy_histogram(drawn)) - entropy(drawn).mean() / log(5)) <= 0.05 + 1e-9
-
-
-def test_accuracy_by_entropy():
-    """Certain pixels, of which two in three are right, and pixels with no idea, which are never right."""
-    certain, even = [1.0, 0.0], [0.5, 0.5]
-    table = accuracy_by_entropy(np.array([0, 0, 1, 1]), np.array([certain, certain, certain, even]), bins=4)
-    assert table["count"].tolist() == [3, 0, 0, 1]
-    np.testing.assert_allclose(table.accuracy, [200 / 3, np.nan, np.nan, 0])
-
-
-def test_purity_is_a_loop_over_neighbours():
-    rng = np.random.default_rng(0)
-    points, classes = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
-    same = []
-    for i, point in enumerate(points):
-        nearest = sorted((j for j in range(30) if j != i), key=lambda j: np.linalg.norm(points[j] - point))[:4]
-        same += [classes[j] == classes[i] for j in nearest]
-    assert neighbour_purity(points, classes, 4) == pytest.approx(100 * np.mean(same))
-
-
-def test_what_is_far_apart_is_separated():
-    """Two heaps a hundred times as far apart as they are wide; with the classes dealt across them nothing is left."""
-    rng = np.random.default_rng(0)
-    heap = np.tile([0, 1], 100)
-    points = 100 * heap[:, None] + rng.normal(size=(200, 2))
-    apart, across = separation(points, heap), separation(points, np.repeat([0, 1, 0, 1], 50))
-    assert apart["silhouette, hundredths"] > 95
-    assert apart["purity, %"] == apart["linear probe, %"] == 100
-    assert across["silhouette, hundredths"] < 1
-    assert 40 < across["purity, %"] < 60
-
-
-def test_the_probe_is_judged_on_what_it_did_not_see():
-    points = np.array([[0.0], [0.1], [1.0], [1.1], [0.0], [1.0], [0.9], [0.1]])
-    assert linear_probe(points, np.array([0, 0, 1, 1, 0, 1, 0, 1])) == 50  # the last two are mislabelled
-
-
-def test_the_area_under_a_curve_is_its_mean_height():
-    assert area_under_curve([50, 150, 350], [40.0, 40.0, 40.0]) == pytest.approx(40)
-    assert area_under_curve([0, 100, 300], [10.0, 30.0, 50.0]) == pytest.approx((100 * 20 + 200 * 40) / 300)
-    assert area_under_curve([0, 50, 100], [0.0, np.nan, 100.0]) == pytest.approx(50)  # a look that was not taken
-    assert area_under_curve([0, 100], [np.nan, 70.0]) == 70
-
-
-def test_the_balance_of_labels_over_classes():
-    even = class_balance(np.full(8, 5), np.arange(8))
-    assert even == {"evenness": pytest.approx(1), "seen": 8, "rarest": pytest.approx(25)}
-    lopsided = class_balance([0, 6, 2, 0], [100, 50, 7, 8])  # class 2 is the rarest of four
-    share = 0.75
-    assert lopsided["evenness"] == pytest.approx(-(share * log(share) + (1 - share) * log(1 - share)) / log(4))
-    assert (lopsided["seen"], lopsided["rarest"]) == (2, pytest.approx(25))
-    assert class_balance([3, 0], [1, 2]) == {"evenness": 0, "seen": 1, "rarest": 100}

@@ -21,7 +21,7 @@ import build
 import execute
 
 SCRIPTS = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), ROOT / "notebooks" / "run.py"]
-TRAINS = ("run", "05_loss_landscape")  # what they lack, where the others say so
+TRAINS = ("run", "01_quickstart", "05_loss_landscape")  # what they lack, where the others say so
 FROM_RECORDS = [script for script in SCRIPTS if script.stem in execute.FROM_RECORDS and script.stem not in TRAINS]
 FIXED = (
     "03_comparison",
@@ -29,6 +29,7 @@ FIXED = (
     "12_open_decisions",
 )  # of these scenes, and they train only where they are told to
 TRAINING = [script for script in SCRIPTS if script.stem not in FIXED]
+SLOW = set(execute.FROM_RECORDS) - {"run", "01_quickstart"}  # whose studies are many
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
 
@@ -90,7 +91,7 @@ def test_the_set_up_cell_installs_the_package_alone_and_only_on_a_hosted_service
     exec(first, {})
     ((*pip, package),) = called
     assert pip == [sys.executable, "-m", "pip", "install", "--quiet"]
-    assert package.startswith("cpdgal @ git+https://")
+    assert package.startswith("cpdgal[pages] @ git+https://")
 
 
 @by_name
@@ -126,7 +127,7 @@ def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
 @pytest.mark.notebook
 @pytest.mark.parametrize(
     "script",
-    [pytest.param(s, marks=pytest.mark.slow) if s.stem in execute.FROM_RECORDS and s.stem != "run" else s for s in TRAINING],
+    [pytest.param(s, marks=pytest.mark.slow) if s.stem in SLOW else s for s in TRAINING],
     ids=[each.stem for each in TRAINING],
 )
 def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):

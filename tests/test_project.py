@@ -2,7 +2,9 @@
 
 import ast
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -37,6 +39,15 @@ def test_every_notebook_links_to_itself_on_colab():
         assert link in script.read_text(encoding="utf-8")
 
 
+def imported(source: Path) -> set[tuple[int, str]]:
+    """What a file imports from the package: the level of the import, and the module."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found |= {(node.level, name) for name in ([node.module] if node.module else [each.name for each in node.names])}
+    return found
+
+
 def test_a_file_imports_only_from_files_above_it():
     floors = [
         "scenes",
@@ -53,18 +64,32 @@ def test_a_file_imports_only_from_files_above_it():
         "study",
         "records",
         "runner",
-        "claims",
-        "landscape",
-        "figures",
+        "plots",
         "cli",
     ]
     assert {path.stem for path in (ROOT / "cpdgal").glob("*.py")} == {*floors, "__init__"} - {"peers"}
     for number, name in enumerate(floors):
         for source in (ROOT / "cpdgal" / "peers").glob("*.py") if name == "peers" else [ROOT / "cpdgal" / f"{name}.py"]:
-            tree = ast.parse(source.read_text(encoding="utf-8"))
-            level = 1 + (name == "peers")
-            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == level}
-            assert {module.split(".")[0] for module in imported} <= set(floors[:number]), source.name
+            own = {module.split(".")[0] for level, module in imported(source) if level == 1 + (name == "peers")}
+            assert own <= set(floors[:number]), source.name
+
+
+def test_nothing_imports_the_book_and_its_pages_do_not_import_each_other():
+    shared = ["verdicts", "common", "landscape"]
+    for source in (ROOT / "cpdgal" / "book").glob("*.py"):
+        above = shared[: shared.index(source.stem)] if source.stem in shared else shared
+        for level, module in imported(source):
+            assert (level == 1 and module in above) or (level == 2 and module not in ("cli", "book")), (source.stem, module)
+    for source in [*(ROOT / "cpdgal").glob("*.py"), *(ROOT / "cpdgal" / "peers").glob("*.py")]:
+        assert "book" not in {module.split(".")[0] for _, module in imported(source)}, source.stem
+
+
+def test_the_command_line_does_not_load_what_only_pages_need():
+    script = "import sys; from typer.testing import CliRunner; import cpdgal.cli\n"
+    script += "assert CliRunner().invoke(cpdgal.cli.app, ['records']).exit_code == 0\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "cpdgal.plots" in done.stdout.split()
+    assert not {"cpdgal.book", "seaborn", "plotly", "pyhessian"} & set(done.stdout.split())
 
 
 def test_the_wheel_holds_every_file_of_the_package():

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 import cpdgal
+from cpdgal import book
 
 sys.path.insert(0, str(ROOT / "book"))
 sys.path.insert(0, str(ROOT / "notebooks"))
@@ -42,6 +43,11 @@ def test_a_record_is_whole(path):
     left = sum(content["classes"]["pool"]) - record.cycles.labels
     np.testing.assert_array_equal(record.entropy.sum(1), left)
     assert len(content["provenance"]["seconds"]) == len(record.cycles)
+
+
+def test_every_record_stands_in_a_page_s_studies():
+    named = {study.name for study in book.studies()}
+    assert [path.stem for path in RECORDS if path.stem not in named] == []
 
 
 def test_kept_weights_give_the_record_s_accuracy(indian_pines):

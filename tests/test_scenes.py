@@ -5,7 +5,7 @@ import pytest
 from scipy.io import savemat
 
 import cpdgal
-from cpdgal import Scene, SceneError, load_scene, scenes
+from cpdgal import Scene, SceneError, load_scene
 
 CUBE = np.arange(4 * 5 * 3, dtype=float).reshape(4, 5, 3)
 LABELS = np.array([[0, 1, 1, 2, 2]] * 4)
@@ -145,49 +145,3 @@ def test_bad_files_get_one_clear_sentence(files, cube, options, said):
     with pytest.raises(SceneError, match=said) as caught:
         load_scene(files / cube, **options)
     assert cube in str(caught.value)
-
-
-KINDS = ("noise", "dead bands", "illumination", "missing pixels")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_disturbance_grows_from_nothing_and_keeps_the_ground_truth(scene, kind):
-    gapped = Scene(scene.cube, scene.labels * 7, name="gapped")
-    shown = [scenes.disturbed(gapped, kind, strength, np.random.default_rng(3)) for strength in (0, 0.1, 0.3, 0.3)]
-    np.testing.assert_allclose(shown[0].cube, gapped.cube, rtol=1e-6)
-    changes = [np.abs(each.cube - gapped.cube).mean() for each in shown]
-    assert 0 < changes[1] < changes[2] == changes[3]
-    for each in shown:
-        np.testing.assert_array_equal(each.labels, gapped.labels)
-        assert (each.label_values, each.class_names, each.name) == (gapped.label_values, gapped.class_names, "gapped")
-
-
-def test_disturbances_have_the_strength_they_are_given(scene):
-    show = {kind: scenes.disturbed(scene, kind, 0.25, np.random.default_rng(0)).cube for kind in KINDS}
-    noise = (show["noise"] - scene.cube) / scene.cube.std((0, 1))
-    assert noise.std() == pytest.approx(0.25, rel=0.02)
-    assert abs(np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]) < 0.02
-    dead = show["dead bands"].std((0, 1)) < 1e-5
-    assert dead.sum() == scene.bands // 4
-    np.testing.assert_array_equal(show["dead bands"][..., ~dead], scene.cube[..., ~dead])
-    np.testing.assert_allclose(show["dead bands"].mean((0, 1)), scene.cube.mean((0, 1)), rtol=1e-4)
-    light = np.log(show["illumination"] / scene.cube)
-    np.testing.assert_allclose(light, np.broadcast_to(light[..., :1], light.shape), atol=1e-5)
-    assert light[..., 0].std() == pytest.approx(0.25, rel=1e-4)
-    assert np.abs(np.diff(light[..., 0], axis=0)).max() < 0.15
-    missing = (show["missing pixels"] == 0).all(2)
-    assert missing.mean() == pytest.approx(0.25, abs=0.04)
-    np.testing.assert_array_equal(show["missing pixels"][~missing], scene.cube[~missing])
-
-
-@pytest.mark.parametrize(
-    ("kind", "strength", "said"),
-    [
-        ("fog", 0.1, "no disturbance is called 'fog'; known are noise, dead bands, illumination, missing pixels"),
-        ("noise", -0.1, "noise of strength -0.1: a strength is 0 or more, and a share at most 1"),
-        ("dead bands", 1.5, "dead bands of strength 1.5"),
-    ],
-)
-def test_a_disturbance_that_does_not_exist_is_refused(scene, kind, strength, said):
-    with pytest.raises(ValueError, match=said):
-        scenes.disturbed(scene, kind, strength, np.random.default_rng(0))

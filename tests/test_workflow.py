@@ -14,7 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from cpdgal import Record, Store, Study, run
+from cpdgal import Record, Store, Study, book, run
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from sweeps import studies
@@ -69,7 +69,7 @@ def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
     ("wrong", "said"),
     [
         ({"method": "resnet"}, "method is one of"),
-        ({"seed": [0, -1]}, "a seed is a number from 0 up, not -1"),
+        ({"seed": [0, -1]}, "seed lies in .0, 9223372036854775807., not at -1"),
         ({"sede": 0}, "'sede'"),
         ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
     ],
@@ -87,10 +87,31 @@ def test_a_file_that_lists_no_sweeps_is_told(tmp_path, text):
         studies(tmp_path / "s.yml")
 
 
-def test_every_study_behind_the_book_can_be_built_and_has_a_name_of_its_own():
-    listed = studies(ROOT / "workflow" / "sweeps.yml")
-    assert len(listed) == len({study.key for study in listed}) == len({study.name for study in listed}) > 50
-    assert any(listed.values())
+def test_the_runs_behind_the_book_have_names_of_their_own_and_are_in_the_order_of_the_pages():
+    listed = book.studies()
+    assert len(listed) == len({study.key for study in listed}) == len({study.name for study in listed}) > 500
+    networks = [study for study in listed if study.method not in ("coordinates", "spectra")]
+    assert list(listed)[-len(networks) :] == networks
+    readings, few_labels, strategies, ablations, budgets, reference, peers = (
+        networks.index(study)
+        for study in (
+            Study(split="validation", seed=101),
+            Study(cycles=0, per_class=1),
+            Study(profile="ablation", query="random"),
+            Study(profile="ablation", steps=5),
+            Study(acquired=0.005),
+            Study(seed=3),
+            Study(method="ssftt"),
+        )
+    )
+    assert 0 == readings < few_labels < strategies < ablations < budgets < reference < peers
+
+
+def test_weights_are_kept_where_some_page_asks_for_them():
+    listed = book.studies()
+    assert listed[Study()]  # for the maps, not for Fig. 6
+    assert listed[Study(cycles=0, initial=0.5, seed=2)]
+    assert not listed[Study(seed=1)]
 
 
 # Snakemake
@@ -138,8 +159,16 @@ def test_a_batch_leaves_a_record_and_an_executed_notebook_for_every_study(batch)
     assert {path.stem for path in (folder / "store").glob("*.json")} == set(right), done.stdout
     for name, seed in zip(right, (0, 1), strict=True):
         record = Record.read(folder / "store" / f"{name}.json")
-        assert record.study == Study(**SMALL, seed=seed, checksum=record.study.checksum)
+        assert record.study.key == Study(**SMALL, seed=seed).key
         assert "What it reached" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
+@needs_snakemake
+def test_without_a_file_the_runs_are_those_of_the_pages(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "records", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "--dry-run"]
+    done = finished([*command, "--quiet", "progress", "--config", "store=store"], workplace(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert {Path(path).stem for path in re.findall(r"output: (\S+)", done.stdout)} == {study.name for study in book.studies()}
 
 
 @needs_snakemake

@@ -1,4 +1,12 @@
-"""The studies that a sweeps file lists, in its order."""
+"""The studies that a sweeps file of one's own lists, in its order.
+
+    a name:
+      - {method: [cpdgal, vit], seed: [0, 1], weights: [0]}
+      - {seed: 0, variants: [{epochs: 50}, {window: 9}]}
+
+A sweep takes every combination of its lists; a name is that of a value of `cpdgal.Study`. `weights` lists the seeds whose
+trained weights are kept; with `variants`, each entry is run beside the plain study.
+"""
 
 from itertools import product
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Section 4's loss landscapes and Hessian spectra (Fig. 3).
+"""Loss surfaces and Hessian spectra of trained networks (Section 4, Fig. 3).
 
 What is measured is the cross-entropy in evaluation mode, on given windows: both networks have that term, CW-MSE is CPDGAL's
 alone. DGFR is the identity in evaluation, so the loss does not depend on its parameters.
@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -18,14 +17,11 @@ import torch
 import torch.nn.functional as F
 from numpy.polynomial.chebyshev import chebvander
 from scipy.ndimage import label
-from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
-from torch.func import functional_call, grad
+from torch.func import functional_call
 from tqdm.auto import tqdm
 
-from .training import _evaluation
-
-EIGHT = np.ones((3, 3), dtype=int)  # a grid point and its eight neighbours
+from ..training import _evaluation
 
 
 class Surface(NamedTuple):
@@ -33,7 +29,7 @@ class Surface(NamedTuple):
 
     steps: np.ndarray  # (s,) coordinates along either direction; 1 is as long as the weights themselves
     loss: np.ndarray  # (s, s) mean cross-entropy, row = first direction, column = second
-    error: float  # the largest relative error at the grid points that were checked; 0 where every point was evaluated
+    error: float  # the largest relative error at the grid points that were checked
 
 
 def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
@@ -64,10 +60,9 @@ def surface(
     *,
     size: int = 51,
     reach: float = 1.0,
-    nodes: int | None = 17,
+    nodes: int = 17,
     checks: int = 9,
     batch: int = 32,
-    progress: bool = True,
 ) -> Surface:
     """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
 
@@ -84,7 +79,7 @@ def surface(
     size, reach
         grid points along a direction, from -reach to reach.
     nodes
-        Chebyshev points along a direction; None evaluates the network at every grid point.
+        Chebyshev points along a direction.
     batch
         windows at a time; 32 keeps the attention in the processor's cache.
     """
@@ -98,15 +93,7 @@ def surface(
     def loss_of(logits: Tensor) -> float:
         return F.cross_entropy(logits, y).item()
 
-    sampled = size if nodes is None else nodes
-    total = sampled**2 + (0 if nodes is None else checks)
-    with _evaluation(model), tqdm(total=total, desc="surface", unit="weights", leave=False, disable=not progress) as bar:
-        if nodes is None:
-            loss = np.empty((size, size))
-            for place in np.ndindex(loss.shape):
-                loss[place] = loss_of(logits_at(*steps[list(place)]))
-                bar.update()
-            return Surface(steps, loss, 0.0)
+    with _evaluation(model), tqdm(total=nodes**2 + checks, desc="surface", unit="weights", leave=False) as bar:
         at = np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)
         known = torch.empty(nodes, nodes, *logits_at(0.0, 0.0).shape, dtype=x.dtype)
         for place in np.ndindex(nodes, nodes):
@@ -169,13 +156,12 @@ def basin_width(surface: Surface, factor: float = 2.0) -> float:
     The basin is the connected part of the grid around it where the loss is at most `factor` times the lowest; its width
     is the diameter of the circle of the same area.
     """
-    regions, _ = label(surface.loss <= factor * surface.loss.min(), EIGHT)
+    regions, _ = label(surface.loss <= factor * surface.loss.min(), np.ones((3, 3)))  # eight neighbours
     area = (regions == regions.flat[surface.loss.argmin()]).sum() * (surface.steps[1] - surface.steps[0]) ** 2
     return float(2 * np.sqrt(area / np.pi))
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+class Spectrum(NamedTuple):
     """The eigenvalue density of a Hessian: point masses from stochastic Lanczos quadrature, several runs together."""
 
     values: np.ndarray  # (m,) ascending; the outermost are the extreme eigenvalues, as far as Lanczos has converged
@@ -200,10 +186,6 @@ class Spectrum:
         It is rough where Lanczos stands for the bulk near zero with a few point masses.
         """
         return float(self.weights[self.values < -tolerance * self.largest].sum())
-
-    def cumulative(self, at: np.ndarray) -> np.ndarray:
-        """The share of eigenvalues up to `at`, on lines through the middle of every step."""
-        return np.interp(at, self.values, self.weights.cumsum() - self.weights / 2, left=0, right=1)
 
 
 def spectrum(
@@ -239,7 +221,7 @@ def _pyhessian(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Iterator[py
         for name, weight in model.named_parameters():
             weight.requires_grad_(name in acting)
         eig = patch.object(torch, "eig", _symmetric_eig, create=True)
-        with _evaluating(model), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), eig:
+        with _evaluation(model), torch.inference_mode(False), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), eig:
             warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
             torch.default_generator.manual_seed(seed)
             yield pyhessian.hessian(model, lambda out, classes: F.cross_entropy(out.logits, classes), (x, y), cuda=False)
@@ -255,104 +237,9 @@ def _symmetric_eig(matrix: Tensor, eigenvectors: bool) -> tuple[Tensor, Tensor]:
     return torch.stack([values, torch.zeros_like(values)], 1), vectors
 
 
-def hessian_operator(model: nn.Module, x: Tensor, y: Tensor, *, batch: int = 128) -> LinearOperator:
-    """The Hessian of the loss as products with vectors, for `scipy.sparse.linalg.eigsh`.
-
-    It acts on the parameters that the loss depends on, flattened, in the model's order; `batch` windows at a time bound
-    the memory.
-    """
-    held = {name: weight.detach() for name, weight in model.named_parameters()}
-    acting = {name: held[name] for name in _acting(model, x[:1])}
-    sizes = [weight.numel() for weight in acting.values()]
-    kind = np.dtype(str(x.dtype).removeprefix("torch."))
-
-    def product(vector: np.ndarray) -> np.ndarray:
-        parts = torch.from_numpy(vector.astype(kind).ravel()).split(sizes)
-        along = {name: part.view_as(acting[name]) for name, part in zip(acting, parts, strict=True)}
-        total = np.zeros(len(vector))
-        for some, classes in zip(x.split(batch), y.split(batch), strict=True):
-
-            def loss(weights, some=some, classes=classes):
-                logits = functional_call(model, {**held, **weights}, (some,)).logits
-                return F.cross_entropy(logits, classes, reduction="sum") / len(x)
-
-            def slope_along(weights, loss=loss):
-                return sum((slope * along[name]).sum() for name, slope in grad(loss)(weights).items())
-
-            with _evaluating(model):
-                curved = grad(slope_along)(acting)
-            total += torch.cat([part.flatten() for part in curved.values()]).numpy()
-        return total
-
-    return LinearOperator((sum(sizes), sum(sizes)), matvec=product, dtype=kind)
-
-
 def _acting(model: nn.Module, x: Tensor) -> list[str]:
     """The names of the parameters that the logits depend on in evaluation mode."""
     names, weights = zip(*model.named_parameters(), strict=True)
-    with _evaluating(model), torch.enable_grad():
+    with _evaluation(model), torch.inference_mode(False):
         slopes = torch.autograd.grad(model(x).logits.sum(), weights, allow_unused=True)
     return [name for name, slope in zip(names, slopes, strict=True) if slope is not None]
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with gradients; the model's own mode is put back."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-def verdict_convex(cpdgal: list[np.ndarray], vit: list[np.ndarray]) -> tuple[str, str]:
-    """Section 4: "CPDGAL shows a smooth, convex 3D surface with a singular global optimum", ViT "multiple local minima".
-
-    Takes the losses of each network's surfaces. CPDGAL's half holds when every surface has one minimum and is convex at
-    95 % of its points on average; ViT's when most surfaces have further minima. *Holds* with both, *in part* with one.
-    """
-    shares = [[100 * convexity(loss) for loss in losses] for losses in (cpdgal, vit)]
-    others = [[len(barriers(loss)) for loss in losses] for losses in (cpdgal, vit)]
-    halves = np.mean(shares[0]) >= 95 and max(others[0]) == 0, np.median(others[1]) > 0
-    here = (
-        f"convex at {np.mean(shares[0]):.0f} % of the points for CPDGAL and {np.mean(shares[1]):.0f} % for ViT; "
-        f"further local minima on {np.count_nonzero(others[0])} of {len(cpdgal)} surfaces and on "
-        f"{np.count_nonzero(others[1])} of {len(vit)}"
-    )
-    return _WORDS[sum(halves)], here
-
-
-def verdict_flat(cpdgal: list[float], vit: list[float]) -> tuple[str, str]:
-    """Section 4: "CPDGAL forms a broad, centralized flat minimum", ViT "sharply peaked minima".
-
-    Takes the basin widths of each network's surfaces. *Holds* when the narrowest of CPDGAL's is wider than the widest of
-    ViT's, *in part* when the means alone say so.
-    """
-    word = _WORDS[int(np.mean(cpdgal) > np.mean(vit)) + int(min(cpdgal) > max(vit))]
-    return word, f"basins {np.mean(cpdgal):.2f} wide for CPDGAL and {np.mean(vit):.2f} for ViT"
-
-
-def verdict_skew(cpdgal: Spectrum, vit: Spectrum) -> tuple[str, str]:
-    """Section 4: "For ViT, eigenvalues skew negative"; CPDGAL's are "symmetric around zero, slightly skewed positive".
-
-    ViT's half holds when its skewness is below 0, CPDGAL's when its own is between 0 and 1. *Holds* with both, *in part*
-    with one.
-    """
-    word = _WORDS[int(vit.skewness < 0) + int(0 <= cpdgal.skewness <= 1)]
-    return word, (
-        f"skewness {cpdgal.skewness:+.1f} for CPDGAL and {vit.skewness:+.1f} for ViT; "
-        f"{100 * cpdgal.negative():.1f} % and {100 * vit.negative():.1f} % of the eigenvalues negative"
-    )
-
-
-def verdict_magnitude(cpdgal: Spectrum, vit: Spectrum) -> tuple[str, str]:
-    """Section 4: "CPDGAL's eigenvalue magnitudes (e.g., 1, 2) far exceed ViT's (e.g., 0.2, 0.4)": five times.
-
-    *Holds* when CPDGAL's largest is at least five times ViT's, *in part* when it is larger.
-    """
-    word = _WORDS[int(cpdgal.largest > vit.largest) + int(cpdgal.largest >= 5 * vit.largest)]
-    return word, f"largest magnitude {cpdgal.largest:.3g} for CPDGAL and {vit.largest:.3g} for ViT"
-
-
-_WORDS = ("does not hold", "holds in part", "holds")

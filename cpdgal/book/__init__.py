@@ -1,0 +1,34 @@
+"""The backend of the book: a file a page, with its runs (`STUDIES`), tables and figures, and what pages share.
+
+Nothing outside of this package imports it, but the notebooks, the workflow and the tests. Its pages need the extra "pages".
+"""
+
+from importlib import import_module
+
+from ..methods import METHODS
+from ..study import Study
+
+# The pages with runs, in the order in which the sweep takes them.
+PAGES = (
+    "open_decisions",
+    "low_label",
+    "loss_landscape",
+    "query_strategies",
+    "ablations",
+    "model_improvement",
+    "entropy",
+    "comparison",
+    "leakage_audit",
+    "embeddings",
+    "quickstart",
+    "run",
+)
+
+
+def studies() -> dict[Study, bool]:
+    """Every run behind the book and whether its trained weights are kept: floors first, which are cheap, then page by page."""
+    found = {}
+    for page in PAGES:
+        for study, weights in import_module(f".{page}", __name__).STUDIES.items():
+            found[study] = found.get(study, False) or weights
+    return dict(sorted(found.items(), key=lambda each: METHODS[each[0].method].kind != "floor"))

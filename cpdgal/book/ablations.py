@@ -1,0 +1,125 @@
+"""Tables 2 to 6: one setting changed at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..records import Record
+from ..study import Study
+from .common import seeds_by_row, studies_of, sweep, t_intervals
+from .verdicts import Verdict, final_scores, mean_over_seeds, not_run, rank_sentence, seed_count, spread
+
+
+class Ablation(NamedTuple):
+    """A table of the paper: one setting a column, its OA in percent on Botswana."""
+
+    settings: dict[str, dict]  # by the values of `Study`
+    published: tuple[float, ...]
+    best: str  # the setting that the paper calls best
+
+
+SIZES = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
+TABLES = {
+    2: Ablation(  # embedding D, heads h and layers L
+        {f"C{i} ({d}, {h}, {n})": {"dim": d, "heads": h, "layers": n} for i, (d, h, n) in enumerate(SIZES, 1)},
+        (94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27),
+        "C7 (32, 8, 6)",
+    ),
+    3: Ablation(  # batch size
+        {str(size): {"batch": size} for size in (8, 16, 32, 64, 128, 256)}, (96.17, 97.42, 98.73, 98.94, 98.55, 98.50), "64"
+    ),
+    4: Ablation(  # static masks against the learned one
+        {**{str(p): {"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8)}, "learned": {}},
+        (97.64, 98.02, 98.42, 97.05, 98.94),
+        "learned",
+    ),
+    5: Ablation(  # diffusion steps T
+        {str(steps): {"steps": steps} for steps in (5, 10, 100, 500, 1000)}, (98.20, 98.28, 98.94, 98.42, 98.59), "100"
+    ),
+    6: Ablation(  # DGFR and CM
+        {
+            "neither (ViT)": {"method": "vit"},
+            "CM": {"method": "cpdgal-no-dgfr"},
+            "DGFR": {"method": "cpdgal-no-masking"},
+            "both": {"method": "cpdgal"},
+        },
+        (95.77, 97.64, 98.20, 98.94),
+        "both",
+    ),
+}
+
+
+def studies(seeds: Sequence[int], **values) -> dict[int, dict[str, list[Study]]]:
+    """The studies of each table by setting, one a seed; the largest network of Table 2 has one seed, since it takes longest."""
+    tables = {
+        number: studies_of(table.settings, seeds, **{"profile": "ablation", **values}) for number, table in TABLES.items()
+    }
+    tables[2]["C10 (64, 64, 8)"] = tables[2]["C10 (64, 64, 8)"][:1]
+    return tables
+
+
+STUDIES = sweep(*studies(range(3)).values())
+
+
+def scores_by_setting(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """OA at the end in percent: a row a setting, a column a seed (NaN: not run)."""
+    return pd.DataFrame({name: pd.Series(final_scores(groups.get(name, ())), dtype=float) for name in table.settings}).T
+
+
+def comparison_table(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """A table of the paper beside what was measured: a row a setting, OA in percent."""
+    scores = scores_by_setting(table, groups)
+    here = [spread(row.dropna()) for _, row in scores.iterrows()]
+    columns = {"the paper (Botswana), %": map("{:.2f}".format, table.published), "seeds": scores.count(axis=1), "here, %": here}
+    return pd.DataFrame(columns, scores.index).rename_axis("setting")
+
+
+def changes_against_best(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Settings by row: OA less that of the setting the paper calls best, in points: `here` (mean over shared seeds, NaN where
+    not run) and in the `paper`."""
+    scores, published = scores_by_setting(table, groups), pd.Series(table.published, list(table.settings))
+    return pd.DataFrame({"here": (scores - scores.loc[table.best]).mean(axis=1), "paper": published - published[table.best]})
+
+
+def beside_the_paper(table: Ablation, groups: Mapping[str, Sequence[Record]], settings: str) -> Figure:
+    """OA of each setting here, with its seeds and a 95 % interval, and in the paper, on scales of equal span; `settings` names
+    the rows."""
+    scores, published = scores_by_setting(table, groups), pd.DataFrame({0: table.published}, list(table.settings))
+    panels = {"OA here (%)": scores, "OA in the paper, on Botswana (%)": published}
+    figure = seeds_by_row(panels, settings, intervals={name: t_intervals(each) for name, each in panels.items()}, ordered=False)
+    span = max(np.ptp(axis.get_xlim()) for axis in figure.axes)
+    for axis in figure.axes:
+        axis.set_xlim(np.mean(axis.get_xlim()) + np.array([-span, span]) / 2)
+    return figure
+
+
+def order_sentence(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
+    """Whether the settings of a table are in the paper's order here, as a sentence."""
+    return rank_sentence(table.published, scores_by_setting(table, groups).mean(axis=1).tolist(), "settings")
+
+
+def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
+    """On "more helps until it is too much", given the percentage of every setting at every seed, in the settings' order.
+
+    The best setting between the ends is compared with the first and with the last over the seeds that they share: "holds"
+    when it is more than half a point above both, "holds in part" when above the first alone, else "does not hold".
+    """
+    first, *inner, last = measured
+    means = {name: mean_over_seeds(measured[name]) for name in inner if measured[name]}
+    top = max(means, key=means.get, default=first)
+    shared = [sorted(set(measured[top]) & set(measured[end])) for end in (first, last)]
+    if not means or not all(shared):
+        return not_run(f"{first}, {last} and a setting between them have to be run first.")
+    above_first, above_last = (
+        np.mean([measured[top][seed] - measured[end][seed] for seed in seeds])
+        for end, seeds in zip((first, last), shared, strict=True)
+    )
+    return Verdict(
+        "does not hold" if above_first <= 0.5 else "holds" if above_last > 0.5 else "holds in part",
+        f"{top}: {above_first:+.2f} points against {first}, {above_last:+.2f} against {last}",
+        f"Best between the ends is {top} with {means[top]:.2f} %: {above_first:+.2f} points against {first} "
+        f"({seed_count(len(shared[0]))}), {above_last:+.2f} against {last} ({seed_count(len(shared[1]))}).",
+    )

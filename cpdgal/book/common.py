@@ -1,0 +1,184 @@
+"""What pages of the book share: stored values, runs by method and by budget, tables over seeds, figures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy import stats
+
+from ..plots import PALETTE, draw_mean, line_styles
+from ..records import Record
+from ..study import Study
+from .verdicts import Verdict
+
+# The methods that pages compare, by the values of `Study`. Floors take random labels, or labels spread over the map.
+COMPARED = {
+    "CPDGAL": {"method": "cpdgal"},
+    "ViT": {"method": "vit"},
+    "CPDGAL, random queries": {"method": "cpdgal", "query": "random"},
+    "coordinates only (1-NN)": {"method": "coordinates", "query": "random"},
+    "coordinates, spread out": {"method": "coordinates", "query": "farthest-first"},
+    "spectrum only (SVM)": {"method": "spectra", "query": "random"},
+}
+RANDOM = "CPDGAL, random queries"
+# Figures 6 and 7: what a cycle asks for, of the remaining pool.
+BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
+
+
+def glue(name: str, value) -> None:
+    """Store a number, a text or a figure of a notebook for other pages; without myst-nb, do nothing."""
+    try:
+        from myst_nb import glue as store
+    except ImportError:  # a hosted notebook service
+        return
+    store(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def answer(key: str, verdict: Verdict) -> str:
+    """The verdict as Markdown; its word and what was measured are stored for the start page under `key`."""
+    glue(f"{key}-verdict", verdict.word)
+    glue(f"{key}-here", verdict.here)
+    return f"**{verdict.word}**. {verdict.sentence[:1].upper()}{verdict.sentence[1:]}"
+
+
+def sweep(*groups: Mapping[str, Iterable[Study]], weights: Iterable[int] = ()) -> dict[Study, bool]:
+    """The studies of groups in their order, and whether the trained weights are kept: those of the seeds in `weights`."""
+    return {study: study.seed in weights for group in groups for studies in group.values() for study in studies}
+
+
+def studies_of(changes: Mapping[str, dict], seeds: Iterable[int], without: Sequence[str] = (), **values) -> dict:
+    """Lists of studies, one a seed, by the names of `changes`, which are values of `Study`, but for those named in `without`;
+    other `values` are shared by all and override a change of the same name."""
+    wanted = {name: change for name, change in changes.items() if name not in without}
+    return {name: [Study(seed=seed, **{**change, **values}) for seed in seeds] for name, change in wanted.items()}
+
+
+# The headline's runs, which its page and the leakage audit show.
+REFERENCE = sweep(
+    studies_of(COMPARED, range(5), [RANDOM]),
+    studies_of(COMPARED, range(3)),
+    studies_of(COMPARED, range(3), [RANDOM], split="block"),
+    weights=[0],
+)
+
+
+def over_seeds(records: Sequence[Record], column: str = "OA", index: str = "labels") -> pd.DataFrame:
+    """A column of the cycles of records, by seed (columns), over another column of the cycles (rows); unscored cycles are left
+    out."""
+    return pd.DataFrame({record.study.seed: record.cycles.set_index(index)[column].dropna() for record in records})
+
+
+def curves_by_panel(
+    panels: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, columns=2, log=False, share_y=True
+) -> Figure:
+    """Panels by title with curves by name: the mean over seeds, and a band of one deviation.
+
+    A curve is a table with a row for each x (its index) and a column for each seed; an empty one is left out. `x` and `y` name
+    the axes, all alike or one a panel; ``log`` puts x on a logarithmic scale.
+    """
+    rows = -(-len(panels) // columns)
+    size = {1: (8, 5.2), 2: (9, 3.5 * rows + 0.7)}.get(columns, (10, 2.4 * rows + 0.7))
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, sharey=share_y)
+    styles = line_styles(dict.fromkeys(name for curves in panels.values() for name in curves))
+    for number, (axis, (title, curves)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+        for name, runs in curves.items():
+            if not runs.empty:
+                draw_mean(axis, runs, label=name, ms=5 if columns < 3 else 3, **styles[name])
+        axis.set_title(title, fontsize=10)
+        axis.set(xlabel=x if isinstance(x, str) else x[number], ylabel=y if isinstance(y, str) else y[number])
+        axis.grid(alpha=0.3, which="both" if log else "major")
+        if log:
+            axis.set_xscale("log")
+            ticks = sorted({round(at) for runs in curves.values() for at in runs.index})
+            axis.set_xticks(ticks, map(str, ticks))
+            axis.minorticks_off()
+        else:
+            axis.locator_params(axis="x", nbins=5)
+    for axis in grid.flat[len(panels) :]:
+        axis.set_axis_off()
+    one_legend(figure, grid.flat, 4)
+    return figure
+
+
+def seeds_by_row(
+    panels: dict[str, pd.DataFrame],
+    rows: str,
+    *,
+    intervals: Mapping[str, pd.DataFrame] | None = None,
+    published: Mapping[str, float] | None = None,
+    highlighted: Mapping[str, str] | None = None,
+    noise: float | None = None,
+    ordered: bool = True,
+) -> Figure:
+    """Names by row, called `rows`, and measures by panel: seeds as dots, their mean as a diamond.
+
+    A panel is a table with a row for each name and a column for each seed (NaN: not run). `intervals` are tables by measure as
+    `t_intervals` makes them; `published` are the paper's values by name, shown in the first panel; `highlighted` are colours by
+    name; `noise` is half the width of a grey band around zero. Rows are in the order of their means in the first panel, the
+    highest above, or with ``ordered=False`` as they are.
+    """
+    means = next(iter(panels.values())).mean(axis=1)
+    order = means.sort_values().index if ordered else means.index[::-1]
+    size = (10 if len(panels) > 1 else 8, 0.36 * len(order) + 1.6)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    at, colours = np.arange(len(order)), [(highlighted or {}).get(name, PALETTE[0]) for name in order]
+    for axis, (measure, table) in zip(axes[0], panels.items(), strict=True):
+        table = table.reindex(order)
+        if noise is not None:
+            axis.axvspan(-noise, noise, color="#DDDDDD", lw=0, label="one standard error of the default")
+        if (table < 0).any(axis=None):
+            axis.axvline(0, color="#000000", lw=1)
+        if intervals:
+            interval = intervals[measure].reindex(order)
+            axis.hlines(at, interval.low, interval.high, color=colours, lw=2, label="95 % interval")
+        for seed in table:
+            axis.scatter(table[seed], at, s=18, c=colours, alpha=0.5, label="one seed")
+        axis.scatter(table.mean(axis=1), at, marker="D", s=40, c=colours, zorder=3, label="mean")
+        if published and axis is axes[0, 0]:
+            paper = [published.get(name, np.nan) for name in order]
+            axis.scatter(paper, at, marker="s", s=60, facecolors="none", edgecolors="#000000", zorder=4, label="the paper")
+        axis.set_xlabel(measure)
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_yticks(at, order)
+    axes[0, 0].set(ylim=(-0.6, len(order) - 0.4), ylabel=rows)
+    one_legend(figure, axes[0], 5, "outside upper center")
+    return figure
+
+
+def scores_by_cost(table: pd.DataFrame, score: str, costs: Mapping[str, str], paper: str = "") -> Figure:
+    """A column of scores over columns of costs, on logarithmic scales: a number marks a row, and the legend names it.
+
+    `costs` names the axes by column. The column `paper`, where there is one, stands beside the scores as hollow squares.
+    """
+    figure, axes = plt.subplots(1, len(costs), figsize=(10, 5.6), sharey=True, squeeze=False, layout="constrained")
+    for axis, (cost, label) in zip(axes[0], costs.items(), strict=True):
+        for number, (name, row) in enumerate(table.iterrows(), 1):
+            colour = PALETTE[3] if name.startswith("CPDGAL") else PALETTE[0]
+            axis.plot(row[cost], row[score], "o", ms=15, color=colour, alpha=0.35)
+            axis.plot(row[cost], row[paper] if paper else np.nan, "s", ms=13, mfc="none", color="#000000")
+            for column in filter(None, (score, paper)):
+                axis.annotate(str(number), (row[cost], row[column]), ha="center", va="center", fontsize=9)
+        axis.set(xscale="log", xlabel=label)
+        axis.grid(alpha=0.3)
+        axis.margins(0.08)
+    axes[0, 0].set_ylabel(score)
+    marks = {name: f"${number}$" for number, name in enumerate(table.index, 1)} | ({"the paper": "s"} if paper else {})
+    entries = {name: Line2D([], [], ls="", marker=mark, ms=9, mfc="none", color="#000000") for name, mark in marks.items()}
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=4, fontsize=9)
+    return figure
+
+
+def t_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """The 95 % interval of each row's mean over seeds by Student's t, `low` and `high`; NaN for fewer than three seeds."""
+    count = table.count(axis=1)
+    reach = stats.t.ppf(0.975, (count - 1).where(count > 2)) * table.std(axis=1) / np.sqrt(count)
+    return pd.DataFrame({"low": table.mean(axis=1) - reach, "high": table.mean(axis=1) + reach})
+
+
+def one_legend(figure: Figure, axes: Iterable, columns: int, place: str = "outside lower center") -> None:
+    """A legend below or above the panels with one entry a label."""
+    entries = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries, loc=place, ncols=columns, fontsize=9)

@@ -1,0 +1,233 @@
+"""The headline and Table 1: CPDGAL against the ViT, the floors and the peers."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from scipy import stats
+
+from ..methods import METHODS, size
+from ..peers import PEERS
+from ..plots import PALETTE
+from ..records import Record, Store
+from ..study import Study
+from .common import COMPARED, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
+from .verdicts import Verdict, final_scores, mean_over_seeds, not_run, rank_sentence, spread
+
+# What the paper reports for CPDGAL, in percent (Table 1).
+PUBLISHED = {
+    "indian_pines": {"OA": 97.34, "AA": 96.74, "kappa": 97.21},
+    "salinas": {"OA": 99.87, "AA": 99.41, "kappa": 99.81},
+    "botswana": {"OA": 98.94, "AA": 99.03, "kappa": 98.82},
+}
+
+
+# What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent. It has no supervised ViT.
+TABLE_1 = {
+    "cnn2d": (91.19, 87.42, 89.95),
+    "cnn3d": (85.95, 80.11, 83.91),
+    "hybridsn": (93.10, 88.43, 92.12),
+    "sprn": (90.84, 82.18, 89.56),
+    "spectralformer": (78.84, 70.28, 75.80),
+    "ssftt": (93.15, 90.03, 92.18),
+    "gaht": (94.42, 83.63, 93.64),
+    "caevt": (93.93, 89.81, 93.08),
+    "morphformer": (94.96, 89.74, 94.25),
+    "gscvit": (97.12, 94.34, 96.67),
+    "datn": (97.18, 93.61, 96.78),
+    "dctn": (96.76, 93.10, 96.30),
+}
+
+
+# What is cut of a peer's own recipe or input, as values of `Study`, so that a run takes 45 minutes of one core at most.
+CUT = {
+    "spectralformer": {"epochs": 150},
+    "vit_hong": {"epochs": 250},
+    "caevt": {"epochs": 130},
+    "morphformer": {"epochs": 80},
+    "sst": {"epochs": 30},
+    "datn": {"epochs": 30},
+    "dctn": {"epochs": 15},
+    "ssan": {"components": 30},
+}
+
+
+# CPDGAL's network with the labels that the peers have, and a peer with CPDGAL's protocol.
+NO_LOOP = {"cycles": 0, "initial": 0.5, "stratified": True}
+LOOP = {"cycles": 30, "initial": 0.05, "stratified": False}
+# Blocks for all of Table 1: a gap for the widest window but HybridSN's, so that they share pool and hold-out.
+BLOCKS = {"split": "block", "gap": 14}
+
+
+def contenders(seeds: Sequence[int], *, capped: bool = True, **values) -> dict[str, list[Study]]:
+    """The studies of Table 1 that share their labels, by title, one a seed: all peers, networks that other packages bring,
+    CPDGAL and the ViT without the loop.
+
+    `values` name what they share; ``capped`` cuts long recipes as `CUT` says, where the profile has not cut them already.
+    """
+    cut = CUT if capped and values.get("profile") != "smoke" else {}
+    networks = {name: method for name, method in METHODS.items() if method.kind == "network" and not method.takes}
+    own = {
+        method.title: {"method": name, **cut.get(name, {}), **({} if method.recipe else NO_LOOP)}
+        for name, method in networks.items()
+    }
+    own |= {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
+    return studies_of(own, seeds, **values)
+
+
+def _planned(without: Sequence[str] = (), **values) -> dict[str, list[Study]]:
+    """The `contenders` of the sweep: three seeds of CPDGAL, the ViT and three peers, one of the others."""
+    several, wanted = ("cpdgal", "vit", "ssftt", "cnn2d", "sprn"), {"cpdgal", "vit", *PEERS} - set(without)
+    groups = {title: each for title, each in contenders(range(3), **values).items() if each[0].method in wanted}
+    return {title: each if each[0].method in several else each[:1] for title, each in groups.items()}
+
+
+STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), [RANDOM], scene="salinas_a"), weights=[0])
+STUDIES |= sweep(
+    _planned(),
+    _planned(without=["hybridsn", *CUT], **BLOCKS),
+    {"CPDGAL": [Study(**BLOCKS)], "SSFTT, in CPDGAL's loop": [Study(method="ssftt", **LOOP)]},
+)
+
+
+def score_table(groups: Mapping[str, Sequence[Record]], paper: bool = True) -> pd.DataFrame:
+    """Methods by row: seeds, labels, and mean and deviation of OA, AA and kappa in percent, beside those of the `paper` for
+    Indian Pines, and what was cut of a recipe."""
+    rows = {}
+    for title, records in groups.items():
+        final = records[0].final if records else None
+        row = {"seeds": len(records), "labels": f"{final.labels:.0f}" if records else ""}
+        row["share, %"] = f"{final.share:.2f}" if records else ""
+        for score in ("OA", "AA", "kappa"):
+            published = published_scores(score).get(title)
+            row[f"{score}, %"] = spread(final_scores(records, score).values())
+            row |= {f"paper's {score}": f"{published:.2f}" if published else ""} if paper else {}
+        rows[title] = row | {"budget-capped at": cuts(records)}
+    table = pd.DataFrame(rows).T.rename_axis("method")
+    return table.loc[:, (table != "").any()]
+
+
+def cuts(records: Sequence[Record]) -> str:
+    """What a peer's runs cut of its own recipe or input, in words; empty for none, and for what is no peer."""
+    peer = METHODS[records[0].study.method].recipe if records else None
+    if peer is None:
+        return ""
+    study = records[0].study
+    epochs = [f"{study.epochs} of {peer.epochs} epochs"] if study.epochs < peer.epochs else []
+    bands = [f"{study.components} components for its raw bands"] if study.components and not peer.components else []
+    return ", ".join(epochs + bands)
+
+
+def uncut(groups: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Record]]:
+    """The groups that were run and whose recipe was not cut: how a method ranks cannot be seen from part of its training."""
+    return {title: records for title, records in groups.items() if records and not cuts(records)}
+
+
+def published_scores(score: str = "OA") -> dict[str, float]:
+    """What Table 1 gives on Indian Pines, in percent, by title."""
+    at = ("OA", "AA", "kappa").index(score)
+    return {PEERS[name].title: scores[at] for name, scores in TABLE_1.items()} | {"CPDGAL": PUBLISHED["indian_pines"][score]}
+
+
+def order_sentence(groups: Mapping[str, Sequence[Record]], other: Mapping[str, float], whose: str) -> str:
+    """Whether methods that were run `uncut` are in the order of `other`, a percentage by title, as a sentence."""
+    ran = uncut(groups)
+    shared = [title for title in other if title in ran]
+    ours = [mean_over_seeds(final_scores(ran[title])) for title in shared]
+    return rank_sentence([other[title] for title in shared], ours, "methods", whose)
+
+
+def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") -> Verdict:
+    """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run `uncut`,
+    "holds in part" when it is above half of them or more, else "does not hold"."""
+    means = {title: mean_over_seeds(final_scores(runs)) for title, runs in uncut(groups).items()}
+    peers = [peer.title for peer in PEERS.values()]
+    ran = [means[title] for title in peers if title in means]
+    if ours not in means or not ran:
+        return not_run(f"{ours} and at least one peer have to be run whole first.")
+    below = sum(mean < means[ours] for mean in ran)
+    word = "holds" if below == len(ran) else "holds in part" if 2 * below >= len(ran) else "does not hold"
+    here = f"above {below} of {len(ran)} peers run whole"
+    cut = sum(bool(groups.get(title)) for title in peers) - len(ran)
+    others = [f"{cut} more were cut and do not count."] * bool(cut)
+    others += [f"{len(peers) - len(ran) - cut} more are not run yet."] * (len(ran) + cut < len(peers))
+    return Verdict(word, here, " ".join([f"{ours} ({means[ours]:.2f} %) is {here}.", *others]))
+
+
+def measured_inference(store: Store) -> pd.DataFrame:
+    """Pixels a second and memory in MiB by name of the method, as `benchmarks/inference.py` measured them; empty without."""
+    found = [path for folder in store.folders if (path := folder / "inference.csv").is_file()]
+    return pd.read_csv(found[0], comment="#", index_col="method") if found else pd.DataFrame()
+
+
+def costs(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> pd.DataFrame:
+    """The size and the cost of methods on Indian Pines, by title, NaN where unknown.
+
+    Overall accuracy in percent, parameters (all, used, counted by common counters, and the paper's in millions),
+    multiply-adds of one window in millions, minutes of a run, and what `measured_inference` gives.
+    """
+    names = {method.title: name for name, method in METHODS.items()}
+    rows = {}
+    for title, records in groups.items():
+        name = names.get(title) or names[title.split(",")[0]]
+        peer, counted = METHODS[name].recipe, size(name)
+        minutes = [sum(record.provenance["seconds"]) / 60 for record in records]
+        rows[title] = {
+            "OA, %": mean_over_seeds(final_scores(records)),
+            "parameters": counted.parameters,
+            "used": counted.used,
+            "counted": counted.counted,
+            "paper, millions": peer.published if peer else 0.09 if name == "cpdgal" else None,
+            "multiply-adds, millions": counted.multiply_adds / 1e6,
+            "minutes": np.mean(minutes) if records else np.nan,
+            **(measured.loc[name] if name in measured.index else {}),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def accuracy_by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Accuracy of each class in percent, mean over seeds: a row a method that was run, a column a class."""
+    ran = {title: pd.concat([each.classes.accuracy for each in runs], axis=1) for title, runs in groups.items() if runs}
+    return pd.DataFrame({title: accuracies.mean(axis=1) for title, accuracies in ran.items()}).T
+
+
+def ranking(
+    panels: dict[str, Mapping[str, Sequence[Record]]], published: dict[str, float], labels: Mapping[str, str]
+) -> Figure:
+    """Methods in the order of the first panel, a panel a split: OA of each seed, the mean, and an interval of 95 %.
+
+    The paper's figures stand in the first panel; `labels` are for methods that are not shown by their own name.
+    """
+    titles = [name for name, records in next(iter(panels.values())).items() if records]
+    shown, scores, intervals = {name: labels.get(name, name) for name in titles}, {}, {}
+    for panel, groups in panels.items():
+        measure, ran = f"OA (%), {panel}", {shown[name]: groups[name] for name in titles if groups.get(name)}
+        scores[measure] = pd.DataFrame({name: final_scores(records) for name, records in ran.items()}).T
+        wilson = pd.DataFrame({name: _wilson(records) for name, records in ran.items()}, ["low", "high"]).T
+        intervals[measure] = t_intervals(scores[measure]).fillna(wilson)
+    ours = {name: PALETTE[3] for name in titles if name.startswith("CPDGAL")}
+    paper = {shown[name]: value for name, value in published.items() if name in shown}
+    return seeds_by_row(scores, "method", intervals=intervals, published=paper, highlighted=ours)
+
+
+def _wilson(records: Sequence[Record]) -> tuple[float, float]:
+    """What the number of test pixels alone leaves open of a mean OA, in percent (Wilson's interval of 95 %)."""
+    count = int(records[0].confusion.sum())
+    right = round(np.mean([record.final.OA for record in records]) / 100 * count)
+    interval = stats.binomtest(right, count).proportion_ci(0.95, "wilson")
+    return 100 * interval.low, 100 * interval.high
+
+
+def class_heatmap(table: pd.DataFrame, labels: pd.Series) -> Figure:
+    """Accuracy of each class in percent: a row a method, a column a class, of which `labels` counts the labelled pixels."""
+    figure, axes = plt.subplots(figsize=(10, 0.36 * len(table) + 2.6), layout="constrained")
+    ticks = [f"{name} ({labels[name]})" for name in table]
+    numbers = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 8}, "cbar_kws": {"label": "accuracy of the class (%)"}}
+    sns.heatmap(table, ax=axes, cmap="cividis", vmin=0, vmax=100, linewidths=0.4, **numbers)
+    axes.set_xticklabels(ticks, rotation=50, ha="right", fontsize=8)
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    axes.set(xlabel="class (labelled pixels)", ylabel="method")
+    return figure

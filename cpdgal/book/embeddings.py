@@ -1,0 +1,85 @@
+"""Fig. 5: how well classes separate in the features of trained networks."""
+
+from collections.abc import Iterable, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ..scenes import Scene
+from ..study import Study
+from .common import sweep
+from .verdicts import Verdict, better, combined
+
+
+def studies(seeds: Iterable[int], **values) -> dict[str, list[Study]]:
+    """The studies by what was learned: once, from labels at random (one a seed), and in the loop (seed 0)."""
+    once = {"cycles": 0, "initial": 0.5, **values}
+    return {
+        "CPDGAL, 5 % at random": [Study(seed=seed, **once) for seed in seeds],
+        "ViT, 5 % at random": [Study(seed=seed, method="vit", **once) for seed in seeds],
+        "CPDGAL, loop": [Study(**values)],
+        "ViT, loop": [Study(method="vit", **values)],
+        "CPDGAL, loop, random queries": [Study(query="random", **values)],
+    }
+
+
+STUDIES = sweep(studies(range(3)), weights=range(3))
+
+
+def neighbour_purity(features: np.ndarray, classes: np.ndarray, neighbours: int = 10) -> float:
+    """Percent of the nearest neighbours of each sample, itself not counted, that share its class; features (n, d)."""
+    nearest = NearestNeighbors(n_neighbors=neighbours).fit(features).kneighbors(return_distance=False)
+    return float(100 * (classes[nearest] == classes[:, None]).mean())
+
+
+def linear_probe(features: np.ndarray, classes: np.ndarray) -> float:
+    """Percent of the second half of the samples that a logistic regression on the first half gets right; features (n, d)."""
+    half = len(features) // 2
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(features[:half], classes[:half])
+    return float(100 * probe.score(features[half:], classes[half:]))
+
+
+def separation(features: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+    """How far apart classes are in a feature space (n, d): silhouette, `neighbour_purity`, `linear_probe`, each times 100."""
+    return {
+        "silhouette, hundredths": float(100 * silhouette_score(features, classes)),
+        "purity, %": neighbour_purity(features, classes),
+        "linear probe, %": linear_probe(features, classes),
+    }
+
+
+def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: tuple[str, str]) -> Verdict:
+    """On "compact, well-separated clusters": silhouette and neighbour purity are both higher on the left, each by `better`,
+    given the `separation` of features at every seed."""
+    verdicts = {}
+    for measure in ("silhouette, hundredths", "purity, %"):
+        scores = [{seed: each[measure] for seed, each in side.items()} for side in (left, right)]
+        name, unit = measure.split(", ")
+        named = (f"{name.capitalize()}, {names[0]}", names[1])
+        verdicts[f"{name}:"] = better(*scores, named, "points" if unit == "%" else unit)
+    return combined(verdicts)
+
+
+def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Samples placed in the plane, (n, 2) for each network (rows) and setting (columns), coloured and marked by class (n,)."""
+    columns = max(map(len, placed.values()))
+    size = (max(3.1 * columns, 6.2), 3.1 * len(placed) + 1.2)
+    figure, axes = plt.subplots(len(placed), columns, figsize=size, squeeze=False, layout="constrained")
+    for row, (network, settings) in zip(axes, placed.items(), strict=True):
+        for axis, (setting, points) in zip(row, settings.items(), strict=True):
+            for k in np.unique(classes):
+                own = points[classes == k]
+                axis.scatter(*own.T, s=14, marker="osD^"[k % 4], color=scene.palette[k], edgecolors="#333333", linewidths=0.2)
+            axis.set_title(f"{network}, {setting}", fontsize=10)
+            axis.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
+    outline = {"ls": "", "markeredgecolor": "#333333"}
+    handles = [Line2D([], [], marker="osD^"[k % 4], color=colour, **outline) for k, colour in enumerate(scene.palette)]
+    figure.legend(handles, scene.class_names, loc="outside lower center", ncols=4, fontsize=8)
+    return figure

@@ -1,0 +1,45 @@
+"""What a random split adds to an accuracy: splits with blocks apart, and accuracy over distance."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.ndimage import distance_transform_cdt
+
+from ..scenes import Scene
+from .common import COMPARED, RANDOM, REFERENCE, curves_by_panel, studies_of, sweep
+
+SPLITS = {"random pixels": {"split": "random"}, "blocks": {"split": "block", "gap": 0}, "blocks with a gap": {"split": "block"}}
+STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RANDOM], **SPLITS["blocks"]))
+
+
+def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, right: np.ndarray, least=200):
+    """Accuracy in percent over the distance in pixels, the larger of rows and columns, to the nearest labelled pixel.
+
+    ``labelled`` and ``tested`` are positions of labelled pixels of the scene, ``right`` (len(tested),) whether the answer was.
+    A DataFrame with one row a bin of distances that holds `least` pixels: their mean `distance` and `accuracy`.
+    """
+    unlabelled = np.ones(scene.labels.shape, dtype=int)
+    unlabelled[tuple(scene.pixels[labelled].T)] = 0
+    distance = distance_transform_cdt(unlabelled, metric="chessboard")[tuple(scene.pixels[tested].T)]
+    bins = pd.cut(distance, [0, 1, 2, 3, 4, 6, 9, 13, 18, 25, 35, np.inf])
+    binned = pd.DataFrame({"distance": distance, "accuracy": 100.0 * right}).groupby(bins, observed=True)
+    return binned.mean()[binned.size() >= least]
+
+
+def accuracy_by_split(table: pd.DataFrame) -> Figure:
+    """What each method loses from split to split: a row a method, a column a split, values OA in percent by seed (empty: not
+    run)."""
+    curves = {name: pd.DataFrame([pd.Series(each, dtype=float) for each in row]) for name, row in table.iterrows()}
+    figure = curves_by_panel({"": curves}, "how pool and hold-out were split", "overall accuracy at the end (%)", columns=1)
+    figure.axes[0].set_xticks(range(table.shape[1]), table.columns)
+    figure.axes[0].margins(x=0.1)
+    return figure
+
+
+def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
+    """Curves of `accuracy_over_distance` by name, and a line at the `gap` in pixels from which on no windows overlap."""
+    distance = "distance to the nearest labelled pixel (pixels; the larger of rows and columns)"
+    runs = {name: curve.set_index("distance") for name, curve in curves.items()}
+    figure = curves_by_panel({"no windows overlap right of the dotted line": runs}, distance, "right answers (%)", columns=1)
+    figure.axes[0].axvline(gap, color="#000000", lw=1, ls=":")
+    return figure

@@ -1,0 +1,149 @@
+"""Few labels, convergence, robustness and calibration: CPDGAL against the ViT on the same labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.integrate import trapezoid
+from scipy.ndimage import gaussian_filter
+
+from ..plots import line_styles
+from ..records import Record
+from ..scenes import Scene
+from .common import COMPARED, studies_of, sweep
+from .verdicts import Verdict, better, final_scores, spread
+
+# Few labels: so many of every class, or so much of the pool at random. The paper does not say how few are "extreme": here,
+# at most five of each class, or a fifth of the pool (2 % of the labelled pixels where the pool is a tenth of them).
+FEW_LABELS = {
+    **{f"{count} of each class": {"per_class": count} for count in (1, 2, 3, 5, 10)},
+    **{f"{100 * share:g} % of the pool": {"initial": share} for share in (0.05, 0.1, 0.2, 0.3, 0.5)},
+}
+EXTREME = tuple(name for name, given in FEW_LABELS.items() if given.get("per_class", 0) <= 5 and given.get("initial", 0) <= 0.2)
+
+
+NETWORKS, FLOORS = ("CPDGAL", "ViT"), ("coordinates only (1-NN)", "spectrum only (SVM)")
+
+
+SETTINGS = {
+    f"{method}, {setting}": {"cycles": 0, **COMPARED[method], **labels}
+    for method in (*NETWORKS, *FLOORS)
+    for setting, labels in FEW_LABELS.items()
+}
+# Networks whose trained weights are asked: half of the pool, 5 % of the labelled pixels.
+FIVE_PERCENT = {name: {"cycles": 0, "initial": 0.5, **COMPARED[name]} for name in NETWORKS}
+# That training in stages, each scored on the hold-out: nothing is queried, weights and Adam go on.
+STAGES = {"initial": 0.5, "acquired": 0.0, "keep_optimizer": True, "score_every": 1, "cycles": 19, "epochs": 10}
+IN_STAGES = {name: {**STAGES, **COMPARED[name]} for name in NETWORKS}
+
+STUDIES = sweep(studies_of(SETTINGS, range(3)), studies_of(SETTINGS, range(3), split="block"))
+STUDIES |= sweep(studies_of(FIVE_PERCENT, range(3)), studies_of(FIVE_PERCENT, range(3), split="block"), weights=range(3))
+STUDIES |= sweep(studies_of(IN_STAGES, range(3)))
+
+
+def mean_final_scores(groups: Sequence[Sequence[Record]], score: str = "OA") -> dict[int, float]:
+    """The mean over groups of the score at the end, for every seed that all of the groups have."""
+    scores = [final_scores(records, score) for records in groups]
+    seeds = set.intersection(*map(set, scores)) if scores else set()
+    return {seed: float(np.mean([each[seed] for each in scores])) for seed in sorted(seeds)}
+
+
+def table_by_setting(methods: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
+    """Settings by row, methods by column: OA in percent, beside the labels and their share of the labelled pixels (means)."""
+    rows = {}
+    for name in next(iter(methods.values())):
+        spent = [record.final for settings in methods.values() for record in settings[name]]
+        rows[name] = {
+            "labels": f"{np.mean([each.labels for each in spent]):.0f}" if spent else "",
+            "share, %": f"{np.mean([each.share for each in spent]):.2f}" if spent else "",
+            **{f"{m}, %": spread(final_scores(s[name]).values()) for m, s in methods.items()},
+        }
+    return pd.DataFrame(rows).T.rename_axis("labels given")
+
+
+def accuracy_over_labels(groups: Sequence[Sequence[Record]]) -> pd.DataFrame:
+    """OA in percent at the end of groups of records: a row a group, by its mean number of labels, and a column a seed."""
+    rows = {np.mean([record.final.labels for record in records]): final_scores(records) for records in groups if records}
+    return pd.DataFrame(rows).T
+
+
+def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, int], dict[int, int]]:
+    """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records of
+    the same training in stages."""
+    runs = [{record.study.seed: record for record in records} for records in (left, right)]
+    counts = ({}, {})
+    for seed in sorted(set(runs[0]) & set(runs[1])):
+        level = min(each[seed].final.OA for each in runs) - 1
+        for count, record in zip(counts, (each[seed] for each in runs), strict=True):
+            first = record.cycles["cycle"][record.cycles.OA >= level].iloc[0]
+            count[seed] = int(first + 1) * record.study.epochs
+    return counts
+
+
+def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
+    """On "left converges faster": by `better`, on the `epochs_to_level`, seed by seed, the fewer the better."""
+    negated = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
+    return better(*negated, names, "epochs sooner")
+
+
+def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:
+    """The scene as a worse sensor or sky would show it; its ground truth stays.
+
+    A generator in the same state disturbs the same places at every strength, only more of them or further.
+
+    Parameters
+    ----------
+    kind, strength
+        "noise": white Gaussian noise; its standard deviation over that of each band.
+        "dead bands": the share of the bands, chosen at random, that show their mean everywhere: they say nothing, and
+        are no outliers.
+        "illumination": every spectrum times a positive factor that varies smoothly, over about a sixth of the scene; the
+        standard deviation of the factor's logarithm.
+        "missing pixels": the share of the pixels, chosen at random, whose spectra are zero.
+    """
+    cube, (height, width) = scene.cube.copy(), scene.labels.shape
+    if kind == "noise":
+        cube += strength * cube.std((0, 1)) * rng.standard_normal(cube.shape, dtype=np.float32)
+    elif kind == "dead bands":
+        dead = rng.permutation(scene.bands)[: round(strength * scene.bands)]
+        cube[..., dead] = cube[..., dead].mean((0, 1))
+    elif kind == "illumination":
+        light = gaussian_filter(rng.standard_normal((height, width)), (height / 6, width / 6), mode="wrap")
+        cube *= np.exp(strength * (light - light.mean()) / light.std())[..., None]
+    elif kind == "missing pixels":
+        cube[rng.random((height, width)) < strength] = 0
+    else:
+        raise ValueError(f"no disturbance is called {kind!r}")
+    return replace(scene, cube=cube, labels=np.array([0, *scene.label_values])[scene.labels])
+
+
+def retained_accuracy(accuracies: pd.Series) -> float:
+    """How much of an accuracy a disturbance leaves: the area under `accuracies` over their index, the strengths from 0 up,
+    in percent of the area that the first of them would have throughout."""
+    strengths = accuracies.index.to_numpy(dtype=float)
+    return float(100 * trapezoid(accuracies, strengths) / (accuracies.iloc[0] * np.ptp(strengths)))
+
+
+def reliability_diagrams(groups: dict[str, list[Record]]) -> Figure:
+    """How often answers are right over how sure the network is, and how many are so sure: all seeds of a group together."""
+    figure, (right, share) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    right.plot([0, 1], [0, 1], color="#000000", lw=1, ls=":", label="calibrated confidence")
+    for name, style in line_styles(groups).items():
+        records = groups[name]
+        count = np.array([record.calibration["count"] for record in records])
+        sums = [np.nansum(count * [record.calibration[part] for record in records], 0) for part in ("confidence", "accuracy")]
+        filled = count.sum(0) > 0
+        confidence, accuracy = (total[filled] / count.sum(0)[filled] for total in sums)
+        right.plot(confidence, accuracy, ms=5, lw=2, label=name, **style)
+        share.plot(confidence, 100 * count.sum(0)[filled] / count.sum(), ms=5, lw=2, **style)
+    share.set_yscale("log")
+    right.set_ylabel("share that is right")
+    share.set_ylabel("pixels of the hold-out (%)")
+    for axis in (right, share):
+        axis.set_xlabel("probability of the predicted class")
+        axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    return figure

@@ -1,0 +1,69 @@
+"""What the paper leaves open, on validation pixels: readings at full length, and alternatives one at a time."""
+
+from ..study import Study
+from .common import studies_of, sweep
+
+# Readings at the paper's full length, by the rule of book/decisions.md. The bundle is what the early prototype did.
+READINGS = {
+    "default": {},
+    "60 epochs": {"epochs": 60},
+    "20 epochs": {"epochs": 20},
+    "bundle": {
+        "alpha_form": "sigmoid",
+        "alpha_range": (0.92, 0.27),
+        "alpha_clip": (0.05, 0.99),
+        "cw_mse_weight": 0.1 / 32,
+        "keep_optimizer": True,
+        "residual_blocks": True,
+        "residual_denoiser": False,
+        "scaling": "none",
+    },
+    "Adam's state kept": {"keep_optimizer": True},
+    "sigmoid schedule": {"alpha_form": "sigmoid"},
+}
+# Runs of before the rule, which does not use them.
+EARLY = {
+    **studies_of({"ViT, 60 epochs": {"method": "vit", "epochs": 60}}, range(101, 104), split="validation"),
+    **studies_of({"ViT": {"method": "vit"}}, [102], split="validation"),
+    **studies_of({"CW-MSE, Adam": {"cw_mse_weight": 0.1 / 32, "keep_optimizer": True}}, [101, 102], split="validation"),
+}
+SHORT = {"split": "validation", "acquired": 0.06, "cycles": 8, "epochs": 40}
+# Each alternative by the number of the decision and what it changes.
+ALTERNATIVES = {
+    "1: window 5": {"window": 5},
+    "1: window 9": {"window": 9},
+    "1: residual denoising blocks": {"residual_blocks": True},
+    "1: denoiser without its residual": {"residual_denoiser": False},
+    "1: residual blocks alone": {"residual_blocks": True, "residual_denoiser": False},
+    "2: CW-MSE weight 0": {"cw_mse_weight": 0.0},
+    "2: CW-MSE weight 0.003": {"cw_mse_weight": 0.003},
+    "2: CW-MSE weight 0.01": {"cw_mse_weight": 0.01},
+    "2: CW-MSE weight 0.03": {"cw_mse_weight": 0.03},
+    "2: CW-MSE weight 1": {"cw_mse_weight": 1.0},
+    "2: CW-MSE target detached": {"detach_target": True},
+    "3: masked where above one half": {"masked_above": "half"},
+    "4: t = T at inference": {"refinement": "last"},
+    "4: mean of 8 draws at inference": {"refinement": "average"},
+    "5: schedule down to 0.01": {"alpha_range": (0.99, 0.01)},
+    "5: schedule down to 0.9": {"alpha_range": (0.99, 0.9)},
+    "5: clipped to 0.2..0.8": {"alpha_clip": (0.2, 0.8)},
+    "5: sigmoid schedule": {"alpha_form": "sigmoid"},
+    "6: no mask at inference": {"mask_at_inference": False},
+    "7: each training from scratch": {"warm_start": False},
+    "7: Adam's state kept": {"keep_optimizer": True},
+    "9: first labels from every class": {"stratified": True},
+    "9: pool purely at random": {"stratified_pool": False},
+    "10: PCA of the pool alone": {"pca": "pool"},
+    "10: scores not whitened": {"whiten": False},
+    "14: centre token": {"pooling": "centre"},
+    "15: Z'_m before the LayerNorm": {"refined_after_norm": False},
+    "16: cosine decay": {"decay": "cosine"},
+}
+
+
+def alternatives() -> dict[str, list[Study]]:
+    """The studies of the short protocol by name: the default, the `ALTERNATIVES` and the ViT, one a seed."""
+    return studies_of({"default": {}, **ALTERNATIVES, "ViT": {"method": "vit"}}, range(101, 104), **SHORT)
+
+
+STUDIES = sweep(studies_of(READINGS, range(101, 106), split="validation"), EARLY, alternatives())

@@ -1,0 +1,47 @@
+"""Section 2.5: what each query strategy gains, and where its labels go."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.integrate import trapezoid
+
+from ..metrics import entropy
+from ..queries import STRATEGIES
+from ..study import Study
+from .common import studies_of, sweep
+
+QUERIES = (*STRATEGIES, "balanced-margin")
+
+
+def studies(seeds: Iterable[int], queries: Iterable[str] = QUERIES, **values) -> dict[str, list[Study]]:
+    """The studies of each strategy, one a seed; `values` name what they share."""
+    return studies_of({query: {"query": query} for query in queries}, seeds, **{"profile": "ablation", **values})
+
+
+STUDIES = sweep(studies(range(3)))
+
+
+def area_under_curve(labels, accuracies) -> float:
+    """The area under a learning curve by the trapezoid rule, over its width in labels: the mean accuracy, in its own unit.
+
+    ``labels`` (n,) and ``accuracies`` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
+    """
+    labels, accuracies = np.asarray(labels, dtype=float), np.asarray(accuracies, dtype=float)
+    seen = ~np.isnan(accuracies)
+    x, y = labels[seen], accuracies[seen]
+    return float(trapezoid(y, x) / np.ptp(x)) if len(x) > 1 else float(y.mean())
+
+
+def class_balance(labels, there) -> dict[str, float]:
+    """How evenly labels went to the classes, from the counts (k,) of labels and of the pixels that there are.
+
+    `evenness`, the entropy of the labels' shares over log k, 0..1 (Pielou's); `seen`, the classes with a label; `rarest`,
+    the percentage of labels that went to the quarter of the classes with the fewest pixels (at least one class).
+    """
+    counts, k = np.asarray(labels, dtype=float), len(labels)
+    rarest = np.argsort(there, kind="stable")[: max(k // 4, 1)]
+    return {
+        "evenness": float(entropy(counts[None] / counts.sum())[0] / np.log(k)),
+        "seen": int((counts > 0).sum()),
+        "rarest": float(100 * counts[rarest].sum() / counts.sum()),
+    }

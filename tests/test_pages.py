@@ -1,0 +1,759 @@
+"""The pages' backend: runs, tables, verdicts and figures, against what can be written out."""
+
+import runpy
+import sys
+from dataclasses import dataclass, replace
+from math import log
+from pathlib import Path
+from types import MappingProxyType
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.display import SVG
+
+import cpdgal
+from cpdgal import Scene, plots
+from cpdgal.book import (
+    ablations,
+    common,
+    comparison,
+    embeddings,
+    entropy,
+    leakage_audit,
+    low_label,
+    method,
+    model_improvement,
+    query_strategies,
+)
+from cpdgal.book.ablations import TABLES
+from cpdgal.book.comparison import CUT, TABLE_1
+from cpdgal.methods import size
+from cpdgal.metrics import entropy as pixel_entropy
+from cpdgal.metrics import entropy_histogram
+from cpdgal.peers import PEERS
+from cpdgal.study import Study
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_tables_are_the_paper_s():
+    """Every table has one figure a setting, its best is the highest, and its studies can be built."""
+    assert list(TABLES) == [2, 3, 4, 5, 6]
+    for table in TABLES.values():
+        assert len(table.settings) == len(table.published)
+        assert list(table.settings)[int(np.argmax(table.published))] == table.best
+        studies = common.studies_of(table.settings, [0, 1], profile="ablation")
+        assert [[study.seed for study in each] for each in studies.values()] == [[0, 1]] * len(table.settings)
+        assert len({study.key for each in studies.values() for study in each}) == 2 * len(table.settings)
+    ours = {common.studies_of(TABLES[n].settings, [0], profile="ablation")[TABLES[n].best][0] for n in (2, 4, 5, 6)}
+    assert len(ours) == 1  # the same study is "ours" in all of them
+
+
+def looks(method, seed, *accuracies, epochs=10):
+    """A record with so many looks at the hold-out."""
+    study = cpdgal.Study(method=method, seed=seed, acquired=0.0, cycles=len(accuracies) - 1, epochs=epochs)
+    cycles = pd.DataFrame({"cycle": range(len(accuracies)), "OA": accuracies, "labels": 100 + 2 * seed, "share": 1.0 + seed})
+    return cpdgal.Record(study, cycles, *[None] * 6)
+
+
+def test_means_are_over_the_seeds_that_every_group_has():
+    groups = [[looks("vit", 0, 40.0), looks("vit", 1, 50.0)], [looks("vit", 2, 1.0), looks("vit", 0, 60.0)]]
+    assert low_label.mean_final_scores(groups) == {0: 50.0}
+    assert low_label.mean_final_scores([]) == low_label.mean_final_scores([[], groups[0]]) == {}
+
+
+def test_the_sooner_one_needs_fewer_epochs_to_the_level_of_both():
+    ours = [looks("cpdgal", 0, 50.0, 89.0, 88.0, 90.0), looks("cpdgal", 1, 80.0, 70.0, 60.0)]
+    twin = [looks("vit", 0, 50.0, 70.0, 92.0, 91.0), looks("vit", 1, 10.0, 58.9, 65.0), looks("vit", 2, 1.0)]
+    said = low_label.faster(ours, twin, ("ours", "twin"))
+    assert "+10.00, +20.00" in said.sentence  # 89 after 20 and 30 epochs; 59 after 10 and 30
+    assert said.here == "+15.00 epochs sooner over 2 seeds"
+    assert low_label.faster(twin, ours, ("twin", "ours")).word == "does not hold"
+    assert low_label.epochs_to_level(ours, twin) == ({0: 20, 1: 10}, {0: 30, 1: 30})
+    assert low_label.faster([], twin, ("ours", "twin")).word == "not run here"
+
+
+def test_settings_and_labels_stand_beside_their_accuracies():
+    ours, twin = {"few": [looks("cpdgal", 0, 50.0), looks("cpdgal", 1, 52.0)], "more": []}, {"few": [], "more": []}
+    table = low_label.table_by_setting({"ours": ours, "twin": twin})
+    assert table.loc["few"].tolist() == ["101", "1.50", "51.00 ± 1.41", "not run"]
+    assert table.loc["more"].tolist() == ["", "", "not run", "not run"]
+    curve = low_label.accuracy_over_labels(list(ours.values()))
+    assert curve.to_dict("index") == {101.0: {0: 50.0, 1: 52.0}}
+    assert low_label.accuracy_over_labels([]).empty
+
+
+def test_what_counts_as_extreme():
+    assert low_label.EXTREME == (
+        "1 of each class",
+        "2 of each class",
+        "3 of each class",
+        "5 of each class",
+        "5 % of the pool",
+        "10 % of the pool",
+        "20 % of the pool",
+    )
+    assert set(low_label.FEW_LABELS) - set(low_label.EXTREME) == {"10 of each class", "30 % of the pool", "50 % of the pool"}
+
+
+def test_what_is_kept_is_an_area():
+    assert low_label.retained_accuracy(pd.Series({0.0: 80.0, 0.5: 80.0})) == 100
+    assert low_label.retained_accuracy(pd.Series({0.0: 80.0, 0.1: 40.0, 0.4: 40.0})) == pytest.approx(
+        100 * (6 + 12) / (80 * 0.4)
+    )
+
+
+def cycled(seed, gains, lowest=None, upper=None):
+    """A record with an EMI in every cycle from the first on, or with so many pixels in the lowest and the last of the entropy
+    bins of a pool that loses ten pixels a cycle; the others lie in the second bin."""
+    cycles = pd.DataFrame({"cycle": range(len(gains) + 1), "EMI": [np.nan, *gains]})
+    entropy = np.zeros((len(gains) + 1, 10), dtype=int)
+    if lowest is not None:
+        entropy[:, 0], entropy[:, 9] = lowest, upper
+        entropy[:, 1] = 1000 - 10 * np.arange(len(entropy)) - entropy.sum(1)
+    return cpdgal.Record(cpdgal.Study(seed=seed), cycles, *[None] * 3, entropy, None, None)
+
+
+def test_emi_over_some_cycles():
+    runs = [cycled(0, [0.04, 0.02, 0.03]), cycled(1, [0.01, np.nan, 0.02]), cycled(2, [0.05])]
+    assert model_improvement.emi(runs, 1, 3) == {0: pytest.approx(3)}  # seed 1 was not scored, seed 2 has too few cycles
+    assert model_improvement.emi(runs, 1, 1) == {0: pytest.approx(4), 1: pytest.approx(1), 2: pytest.approx(5)}
+    assert model_improvement.emi(runs, 1, 3, np.std) == {0: pytest.approx((2 / 3) ** 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("first", "word"),
+    [
+        ((0.0300, 0.0500, 0.0350), "holds"),
+        ((0.0250, 0.0400, 0.0450), "holds in part"),
+        ((0.0020, 0.0500, 0.0350), "holds in part"),
+        ((0.1000, 0.0500, 0.0350), "does not hold"),
+    ],
+)
+def test_the_first_emi_is_the_paper_s_or_not(first, word):
+    groups = {
+        name: [cycled(0, [value]), cycled(1, [value])] for name, value in zip(model_improvement.FIRST_EMI, first, strict=True)
+    }
+    said = model_improvement.emi_first(groups)
+    assert said.word == word
+    assert said.here == f"{first[0]:.4f} at 0.5 %, {first[1]:.4f} at 1 %, {first[2]:.4f} at 2 %"
+    assert model_improvement.emi_first({**groups, "1 %": []}).word == "not run here"
+
+
+def swinging(seed, *spans):
+    """A record whose EMI goes up and down by so much over so many cycles."""
+    return cycled(seed, [size * (-1) ** i for count, size in spans for i in range(count)])
+
+
+def test_emi_declines_stabilises_and_swings_less_at_larger_budgets():
+    falling = [cycled(seed, [0.03 + seed / 100] * 5 + [0.01] * 25) for seed in range(3)]
+    assert model_improvement.emi_declines({"2 %": falling}).word == "holds"
+    assert "+2.00, +3.00, +4.00" in model_improvement.emi_declines({"2 %": falling}).sentence
+    assert model_improvement.emi_declines({"2 %": falling, "1 %": []}).word == "not run here"
+    assert model_improvement.emi_declines({"2 %": [cycled(0, [0.01] * 30)]}).word == "does not hold"
+    assert model_improvement.emi_declines({"2 %": [cycled(0, [0.03, 0.01])]}).word == "not run here"  # too few cycles
+
+    calm = [swinging(seed, (20, 0.03 + seed / 1000), (10, 0.01)) for seed in range(3)]
+    late = [swinging(seed, (10, 0.05 + seed / 1000), (10, 0.01), (10, 0.02)) for seed in range(3)]
+    assert model_improvement.emi_stabilises(calm).word == "holds"
+    assert model_improvement.emi_stabilises(late).word == "holds in part"  # calmer than all before, not than the ten before
+    assert model_improvement.emi_stabilises([swinging(0, (20, 0.01), (10, 0.03))]).word == "does not hold"
+    assert model_improvement.emi_stabilises([]).word == "not run here"
+
+    groups = {"0.5 %": [swinging(seed, (30, 0.02 + seed / 1000)) for seed in range(3)]}
+    groups["1 %"] = [swinging(seed, (30, 0.01 + seed / 1000)) for seed in range(3)]
+    groups["2 %"] = [swinging(seed, (30, 0.001)) for seed in range(3)]
+    assert model_improvement.budget_tradeoff(groups).word == "holds"
+    assert model_improvement.budget_tradeoff({**groups, "2 %": [swinging(0, (30, 0.1))]}).word == "does not hold"
+
+
+def test_entropy_over_cycles_by_its_rules():
+    none = [0.0] * 30
+    sure = [cycled(seed, none, np.minimum(100 + seed + 40 * np.arange(31), 700), 600 - 20 * np.arange(31)) for seed in range(3)]
+    assert entropy.in_bins(sure[0], entropy.LOWEST)[:2].tolist() == [10, pytest.approx(100 * 140 / 990)]
+    assert entropy.entropy_start(sure).sentence.startswith("Upper half minus lower half, seed by seed, in points: +20.00")
+    assert entropy.entropy_start([cycled(0, none, 500, 400)]).word == "does not hold"
+    assert entropy.entropy_shifts({"2 %": sure}).word in ("holds", "holds in part")
+    assert entropy.entropy_shifts({"2 %": [cycled(0, none, 100, 10 * np.arange(31))]}).word == "does not hold"
+    assert entropy.entropy_shifts({"2 %": sure, "1 %": []}).word == "not run here"
+    assert entropy.entropy_persists({"2 %": sure}).word == "holds in part"  # 20 a cycle: the last cycle has none
+    assert "in 9 of the cycles 21 to 30" in entropy.entropy_persists({"2 %": sure}).sentence
+    assert entropy.entropy_persists({"2 %": [cycled(0, none, 9, 1)]}).word == "holds"
+    assert entropy.entropy_persists({"2 %": [cycled(0, none, 9, 0)]}).word == "does not hold"
+    assert entropy.entropy_persists({"2 %": [cycled(0, [0.0], 9, 1)]}).word == "not run here"
+
+
+@pytest.mark.parametrize(("pixels", "word"), [(510, "holds"), (400, "holds in part"), (100, "does not hold")])
+def test_pixels_gather_in_the_lowest_bin_or_not(pixels, word):
+    said = entropy.gathers_in_lowest_bin([cycled(0, [0.0] * 30, pixels, 0)], 0, 30, 50, 33.3)
+    assert said.word == word
+    assert said.here == f"{pixels / 10:.1f} to {pixels / 7:.1f} % of the pool over one seed"
+    assert entropy.gathers_in_lowest_bin([cycled(0, [0.0] * 5, pixels, 0)], 0, 30, 50, 33.3).word == "not run here"
+
+
+def test_a_map_is_lighter_in_number_and_in_share():
+    none, few, many = [0.0] * 30, [cycled(0, [0.0] * 30, 100, 0)], [cycled(0, [0.0] * 30, 300, 0)]
+    assert entropy.entropy_lighter({"0.5 %": many, "2 %": few}).word == "holds in part"  # one seed is too few to be clear
+    assert "in pixels: +200.00" in entropy.entropy_lighter({"0.5 %": many, "2 %": few}).sentence
+    assert entropy.entropy_lighter({"0.5 %": few, "2 %": many}).word == "does not hold"
+    assert entropy.entropy_lighter({"0.5 %": [], "2 %": many}).word == "not run here"
+    clear = [cycled(seed, none, 300 + seed, 0) for seed in range(3)], [cycled(seed, none, 100, 0) for seed in range(3)]
+    assert entropy.entropy_lighter(dict(zip(("0.5 %", "2 %"), clear, strict=True))).word == "holds"
+
+
+def test_budgets_share_all_but_what_a_cycle_asks_for():
+    studies = common.studies_of(common.BUDGETS, [0, 1])
+    assert studies["2 %"] == [cpdgal.Study(), cpdgal.Study(seed=1)]  # the reference
+    assert studies["0.5 %"][1].changes == {"acquired": 0.005}
+
+
+def test_more_separated_needs_both_measures():
+    def scores(silhouette, purity):
+        values = {"silhouette, hundredths": silhouette, "purity, %": purity, "linear probe, %": 0.0}
+        return {seed: {name: value + seed / 10 for name, value in values.items()} for seed in range(3)}
+
+    apart, mixed = scores(40.0, 95.0), {0: scores(20.0, 80.0)[0], 1: scores(21.0, 79.0)[1], 2: scores(20.5, 80.0)[2]}
+    assert embeddings.more_separated(apart, mixed, ("a", "b")).word == "holds"
+    assert embeddings.more_separated(mixed, apart, ("b", "a")).word == "does not hold"
+    assert embeddings.more_separated(scores(40.0, 70.0), mixed, ("a", "b")).word == "holds in part"
+    assert embeddings.more_separated({}, mixed, ("a", "b")).word == "not run here"
+
+
+@pytest.mark.parametrize(
+    ("measured", "word"),
+    [
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {0: 91.0}}, "holds"),
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {0: 91.6}}, "holds in part"),
+        ({"small": {0: 91.6}, "middle": {0: 92.0}, "large": {0: 80.0}}, "does not hold"),
+        ({"small": {0: 90.0}, "poor": {0: 1.0}, "middle": {0: 92.0}, "none": {}, "large": {0: 91.0}}, "holds"),
+        ({"small": {0: 90.0}, "middle": {0: 92.0}, "large": {}}, "not run here"),
+        ({"small": {0: 90.0}, "middle": {}, "large": {0: 91.0}}, "not run here"),
+        ({"small": {}, "middle": {}, "large": {}}, "not run here"),
+    ],
+)
+def test_more_helps_until_it_is_too_much_or_not(measured, word):
+    assert ablations.peak(measured).word == word
+
+
+def test_a_peak_is_compared_over_shared_seeds():
+    said = ablations.peak({"small": {0: 90.0, 1: 80.0}, "middle": {0: 92.0, 1: 92.0}, "large": {0: 91.0}})
+    assert said.here == "middle: +7.00 points against small, +1.00 against large"
+    assert "(2 seeds)" in said.sentence
+    assert "(one seed)" in said.sentence
+
+
+@dataclass(frozen=True)
+class Run:
+    """As much of a record as a table needs."""
+
+    study: Study
+    final: dict[str, float]
+    classes: pd.DataFrame | None = None
+    provenance: dict | None = None
+
+
+def ended(table, **accuracies):
+    """Records of settings by their accuracy at every seed from 0 up."""
+    return {
+        name: [Run(Study(seed=seed), {"OA": each}) for seed, each in enumerate(accuracies.get(f"at_{name}", []))]
+        for name in table.settings
+    }
+
+
+def test_a_table_s_settings_against_the_paper_s_best():
+    table = TABLES[5]  # T: 5, 10, 100, 500, 1000
+    changes = ablations.changes_against_best(table, ended(table, at_5=[90.0, 91.0, 10.0], at_100=[92.0, 94.0]))
+    assert changes.here["5"] == pytest.approx(-2.5)
+    assert changes.paper["5"] == pytest.approx(98.20 - 98.94)
+    assert (changes.here["100"], changes.paper["100"]) == (0, 0)
+    assert changes.here[["10", "500", "1000"]].isna().all()
+    assert ablations.changes_against_best(table, ended(table, at_5=[90.0])).here.isna().all()
+
+
+def test_the_agreement_of_a_table_in_a_sentence():
+    table = TABLES[5]
+    same = ended(table, **{f"at_{name}": [each] for name, each in zip(table.settings, table.published, strict=True)})
+    assert "is +1.00" in ablations.order_sentence(table, same)
+    assert "5 settings" in ablations.order_sentence(table, same)
+    assert "four settings have to be run" in ablations.order_sentence(table, ended(table, at_5=[90.0]))
+
+
+def ended_peers(cut=MappingProxyType({}), **accuracies):
+    """Groups by title of a run a value, its OA, with AA and kappa a point and two points below; `cut` by method, as `CUT`."""
+    groups = {peer.title: [] for peer in PEERS.values()} | {"CPDGAL": []}
+    for name, values in accuracies.items():
+        title = PEERS[name].title if name in PEERS else "CPDGAL"
+        for seed, value in enumerate(values):
+            scores = pd.Series({"labels": 512, "share": 5.0, "OA": value, "AA": value - 1, "kappa": value - 2})
+            study = Study(method=name, seed=seed, **cut.get(name, {}))
+            groups[title].append(Run(study, scores, provenance={"seconds": [60.0 * (seed + 1)]}))
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("ours", "word"), [([95.0], "holds"), ([91.0], "holds in part"), ([80.0], "does not hold"), ([], "not run here")]
+)
+def test_all_peers_are_outperformed_or_not(ours, word):
+    verdict = comparison.outperforms(ended_peers(cpdgal=ours, ssftt=[90.0, 91.8], sprn=[90.5], gaht=[94.0]))
+    assert verdict.word == word
+    assert ours == [] or f"{len(PEERS) - 3} more are not run yet" in verdict.sentence
+    assert comparison.outperforms(ended_peers(cpdgal=[99.0])).word == "not run here"
+
+
+def test_a_cut_recipe_is_no_evidence():
+    accuracies = {name: [scores[0]] for name, scores in TABLE_1.items()} | {"dctn": [20.0], "datn": [99.0]}
+    groups = ended_peers(CUT, cpdgal=[98.0], **accuracies)
+    assert not {"DCTN", "DATN", "SSAN"} & comparison.uncut(groups).keys()
+    verdict = comparison.outperforms(groups)
+    assert verdict.word == "holds"
+    assert verdict.here == "above 7 of 7 peers run whole"
+    assert verdict.sentence.endswith(f"5 more were cut and do not count. {len(PEERS) - 12} more are not run yet.")
+    assert "is +1.00 (" in comparison.order_sentence(groups, comparison.published_scores(), "the paper's order")
+    assert comparison.outperforms(ended_peers(CUT, cpdgal=[98.0], dctn=[20.0])).word == "not run here"
+
+
+def test_table_1_stands_beside_the_papers():
+    table = comparison.score_table(ended_peers(ssftt=[90.0, 92.0], cpdgal=[95.0]))
+    expected = {"seeds": 2, "labels": "512", "OA, %": "91.00 ± 1.41", "paper's OA": "93.15", "AA, %": "90.00 ± 1.41"}
+    assert table.loc["SSFTT", list(expected)].to_dict() == expected
+    paper = ["paper's OA", "paper's AA", "paper's kappa"]
+    assert table.loc["CPDGAL", ["OA, %", *paper]].tolist() == ["95.00", "97.34", "96.74", "97.21"]
+    assert table.loc["SPRN", ["labels", "OA, %", "paper's OA", "seeds"]].tolist() == ["", "not run", "90.84", 0]
+    assert table.loc["SSAN", "paper's OA"] == ""
+    assert "budget-capped at" not in table  # nothing was cut
+    assert not set(paper) & set(comparison.score_table(ended_peers(cpdgal=[95.0]), paper=False))
+    assert comparison.score_table(ended_peers(CUT, dctn=[20.0])).loc["DCTN", "budget-capped at"] == "15 of 200 epochs"
+    assert comparison.score_table({}).empty
+
+
+def test_a_cut_recipe_is_told():
+    def told(**values):
+        return comparison.cuts([Run(Study(**values), {})])
+
+    assert told(method="dctn", epochs=15) == "15 of 200 epochs"
+    assert told(method="ssan", components=30) == "30 components for its raw bands"
+    assert told(method="ssan", components=30, epochs=10) == "10 of 100 epochs, 30 components for its raw bands"
+    assert told(method="ssftt") == told(method="cpdgal", epochs=1) == comparison.cuts([]) == ""
+
+
+def test_contenders_are_all_peers_on_the_same_labels():
+    plain, capped = (comparison.contenders([0, 1], capped=capped, split="block") for capped in (False, True))
+    assert [*plain] == [*capped] == [*(peer.title for peer in PEERS.values()), "CPDGAL, no loop", "ViT, no loop"]
+    for name, peer in PEERS.items():
+        assert plain[peer.title] == [Study(method=name, seed=seed, split="block") for seed in (0, 1)]
+        assert capped[peer.title][1].changes == CUT.get(name, {})
+    assert {each.epochs for each in comparison.contenders([0], profile="smoke")["DCTN"]} == {1}
+    labels = {(s.cycles, s.initial, s.stratified, s.pool) for each in capped.values() for s in each}
+    assert labels == {(0, 0.5, True, 0.1)}
+
+
+def test_the_papers_order_is_compared_with_ours():
+    first = {name: [scores[0]] for name, scores in TABLE_1.items()}
+    backwards = {name: [-value] for name, (value,) in first.items()}
+    for accuracies, said in (({**first, "cpdgal": [99.0]}, ("+1.00", "13")), (backwards, ("-1.00", "12"))):
+        sentence = comparison.order_sentence(ended_peers(**accuracies), comparison.published_scores(), "the paper's order")
+        assert f"with the paper's order is {said[0]} (" in sentence
+        assert f"{said[1]} methods)" in sentence
+    few = comparison.order_sentence(ended_peers(ssftt=[1.0]), comparison.published_scores(), "the paper's order")
+    assert few == "For a rank correlation with the paper's order, four methods have to be run."
+
+
+def test_what_methods_weigh_and_cost(tmp_path):
+    store = cpdgal.Store(tmp_path, packaged=False)
+    assert comparison.measured_inference(store).empty
+    (tmp_path / "inference.csv").write_text("# a machine\nmethod,pixels a second,MiB\ncpdgal,900,60\nssftt,100,30\n")
+    table = comparison.costs(ended_peers(ssftt=[90.0, 92.0]), comparison.measured_inference(store))
+    assert table.loc["SSFTT", ["OA, %", "minutes", "pixels a second", "MiB"]].tolist() == [91.0, 1.5, 100.0, 30.0]
+    assert table.loc["SSFTT", ["parameters", "paper, millions"]].tolist() == [153_224, 0.95]
+    assert table.loc["CPDGAL", ["parameters", "paper, millions", "pixels a second"]].tolist() == [87_605, 0.09, 900.0]
+    assert table.loc["SPRN", ["OA, %", "minutes", "pixels a second"]].isna().all()
+    assert table.loc["CPDGAL", "multiply-adds, millions"] == pytest.approx(size("cpdgal").multiply_adds / 1e6)
+    assert comparison.costs(ended_peers(), pd.DataFrame())["parameters"].notna().all()
+
+
+def test_measured_rows_stay_until_another_machine_measures(tmp_path, monkeypatch):
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "inference.py"))
+    write = benchmark["write"]
+    monkeypatch.setitem(write.__globals__, "RESULTS", tmp_path / "inference.csv")
+    store = cpdgal.Store(tmp_path, packaged=False)
+    for name, speed in (("cpdgal", 900.0), ("ssan", 4.0), ("cpdgal", 1000.0)):
+        write(name, "one machine", {"pixels a second": speed, "built first: MiB": None})
+    kept = comparison.measured_inference(store)
+    assert kept["pixels a second"].to_dict() == {"ssan": 4.0, "cpdgal": 1000.0}
+    assert kept["built first: MiB"].isna().all()
+    write("sprn", "another machine", {"pixels a second": 7.0, "built first: MiB": 3.0})
+    assert comparison.measured_inference(store)["pixels a second"].to_dict() == {"sprn": 7.0}
+    assert [path.name for path in tmp_path.iterdir()] == ["inference.csv"]
+
+
+def test_accuracies_by_class_are_means_over_seeds():
+    rows = [pd.DataFrame({"accuracy": values}, ["corn", "oats"]) for values in ([90.0, np.nan], [70.0, 50.0])]
+    runs = [Run(Study(seed=seed), {}, row) for seed, row in enumerate(rows)]
+    table = comparison.accuracy_by_class({"CPDGAL": runs, "SSFTT": [], "ViT": runs[1:]})
+    assert table.to_dict("index") == {"CPDGAL": {"corn": 80.0, "oats": 50.0}, "ViT": {"corn": 70.0, "oats": 50.0}}
+
+
+def test_accuracy_over_distance():
+    """One labelled pixel in a corner of a full scene: every distance is known, and only what is near is right."""
+    labels = np.ones((5, 5), dtype=int)
+    labels[0, 0] = 2
+    scene = cpdgal.Scene(np.zeros((5, 5, 2)), labels)
+    others = np.arange(1, 25)
+    distance = scene.pixels[others].max(1)
+    table = leakage_audit.accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=4)
+    assert table.distance.tolist() == [2, 3, 4]  # three pixels at distance 1 are too few
+    assert table.accuracy.tolist() == [100, 0, 0]
+    assert len(leakage_audit.accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=3)) == 4
+
+
+def test_mean_entropy_is_that_of_bin_centres():
+    histograms = np.array([[3, 1, 0, 0, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(entropy.mean_entropy(histograms), [(3 * 0.1 + 0.3) / 4, 0.9, np.nan])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_estimate_is_off_by_half_a_bin_at_most(seed):
+    drawn = np.random.default_rng(seed).dirichlet(np.full(5, 0.5), size=40)
+    assert abs(entropy.mean_entropy(entropy_histogram(drawn)) - pixel_entropy(drawn).mean() / log(5)) <= 0.05 + 1e-9
+
+
+def test_accuracy_by_entropy():
+    """Certain pixels, of which two in three are right, and pixels with no idea, which are never right."""
+    certain, even = [1.0, 0.0], [0.5, 0.5]
+    table = entropy.accuracy_by_entropy(np.array([0, 0, 1, 1]), np.array([certain, certain, certain, even]), bins=4)
+    assert table["count"].tolist() == [3, 0, 0, 1]
+    np.testing.assert_allclose(table.accuracy, [200 / 3, np.nan, np.nan, 0])
+
+
+def test_purity_is_a_loop_over_neighbours():
+    rng = np.random.default_rng(0)
+    points, classes = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
+    same = []
+    for i, point in enumerate(points):
+        nearest = sorted((j for j in range(30) if j != i), key=lambda j: np.linalg.norm(points[j] - point))[:4]
+        same += [classes[j] == classes[i] for j in nearest]
+    assert embeddings.neighbour_purity(points, classes, 4) == pytest.approx(100 * np.mean(same))
+
+
+def test_what_is_far_apart_is_separated():
+    """Two heaps a hundred times as far apart as they are wide; with the classes dealt across them nothing is left."""
+    rng = np.random.default_rng(0)
+    heap = np.tile([0, 1], 100)
+    points = 100 * heap[:, None] + rng.normal(size=(200, 2))
+    apart, across = embeddings.separation(points, heap), embeddings.separation(points, np.repeat([0, 1, 0, 1], 50))
+    assert apart["silhouette, hundredths"] > 95
+    assert apart["purity, %"] == apart["linear probe, %"] == 100
+    assert across["silhouette, hundredths"] < 1
+    assert 40 < across["purity, %"] < 60
+
+
+def test_the_probe_is_judged_on_what_it_did_not_see():
+    points = np.array([[0.0], [0.1], [1.0], [1.1], [0.0], [1.0], [0.9], [0.1]])
+    assert embeddings.linear_probe(points, np.array([0, 0, 1, 1, 0, 1, 0, 1])) == 50  # the last two are mislabelled
+
+
+def test_the_area_under_a_curve_is_its_mean_height():
+    assert query_strategies.area_under_curve([50, 150, 350], [40.0, 40.0, 40.0]) == pytest.approx(40)
+    assert query_strategies.area_under_curve([0, 100, 300], [10.0, 30.0, 50.0]) == pytest.approx((100 * 20 + 200 * 40) / 300)
+    assert query_strategies.area_under_curve([0, 50, 100], [0.0, np.nan, 100.0]) == pytest.approx(
+        50
+    )  # a look that was not taken
+    assert query_strategies.area_under_curve([0, 100], [np.nan, 70.0]) == 70
+
+
+def test_the_balance_of_labels_over_classes():
+    even = query_strategies.class_balance(np.full(8, 5), np.arange(8))
+    assert even == {"evenness": pytest.approx(1), "seen": 8, "rarest": pytest.approx(25)}
+    lopsided = query_strategies.class_balance([0, 6, 2, 0], [100, 50, 7, 8])  # class 2 is the rarest of four
+    share = 0.75
+    assert lopsided["evenness"] == pytest.approx(-(share * log(share) + (1 - share) * log(1 - share)) / log(4))
+    assert (lopsided["seen"], lopsided["rarest"]) == (2, pytest.approx(25))
+    assert query_strategies.class_balance([3, 0], [1, 2]) == {"evenness": 0, "seen": 1, "rarest": 100}
+
+
+KINDS = ("noise", "dead bands", "illumination", "missing pixels")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disturbance_grows_from_nothing_and_keeps_the_ground_truth(scene, kind):
+    gapped = Scene(scene.cube, scene.labels * 7, name="gapped")
+    shown = [low_label.disturbed(gapped, kind, strength, np.random.default_rng(3)) for strength in (0, 0.1, 0.3, 0.3)]
+    np.testing.assert_allclose(shown[0].cube, gapped.cube, rtol=1e-6)
+    changes = [np.abs(each.cube - gapped.cube).mean() for each in shown]
+    assert 0 < changes[1] < changes[2] == changes[3]
+    for each in shown:
+        np.testing.assert_array_equal(each.labels, gapped.labels)
+        assert (each.label_values, each.class_names, each.name) == (gapped.label_values, gapped.class_names, "gapped")
+
+
+def test_disturbances_have_the_strength_they_are_given(scene):
+    show = {kind: low_label.disturbed(scene, kind, 0.25, np.random.default_rng(0)).cube for kind in KINDS}
+    noise = (show["noise"] - scene.cube) / scene.cube.std((0, 1))
+    assert noise.std() == pytest.approx(0.25, rel=0.02)
+    assert abs(np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]) < 0.02
+    dead = show["dead bands"].std((0, 1)) < 1e-5
+    assert dead.sum() == scene.bands // 4
+    np.testing.assert_array_equal(show["dead bands"][..., ~dead], scene.cube[..., ~dead])
+    np.testing.assert_allclose(show["dead bands"].mean((0, 1)), scene.cube.mean((0, 1)), rtol=1e-4)
+    light = np.log(show["illumination"] / scene.cube)
+    np.testing.assert_allclose(light, np.broadcast_to(light[..., :1], light.shape), atol=1e-5)
+    assert light[..., 0].std() == pytest.approx(0.25, rel=1e-4)
+    assert np.abs(np.diff(light[..., 0], axis=0)).max() < 0.15
+    missing = (show["missing pixels"] == 0).all(2)
+    assert missing.mean() == pytest.approx(0.25, abs=0.04)
+    np.testing.assert_array_equal(show["missing pixels"][~missing], scene.cube[~missing])
+
+
+def test_a_disturbance_that_does_not_exist_is_refused(scene):
+    with pytest.raises(ValueError, match="no disturbance is called 'fog'"):
+        low_label.disturbed(scene, "fog", 0.1, np.random.default_rng(0))
+
+
+def labelled(figure):
+    axes = [axis for axis in figure.axes if axis.axison and axis.get_label() != "<colorbar>"]
+    return all(axis.get_xlabel() and axis.get_ylabel() for axis in axes)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Records of two methods, one of them with two seeds."""
+    store = cpdgal.Store(tmp_path_factory.mktemp("store"), packaged=False)
+    small = {"scene": "synthetic", "profile": "smoke", "score_every": 1, "epochs": 1, "dim": 8, "layers": 1, "window": 3}
+    studies = [cpdgal.Study(**small, seed=0), cpdgal.Study(**small, seed=1), cpdgal.Study(**small, method="spectra")]
+    records = [cpdgal.run(study, store, progress=False) for study in studies]
+    return {"CPDGAL": records[:2], "spectrum only (SVM)": records[2:]}
+
+
+def test_the_method_s_figures(scene):
+    model = cpdgal.build("cpdgal", bands=6, window=5, classes=4, steps=10)
+    windows = cpdgal.Windows(scene, window=5, components=6)
+    with torch.no_grad():
+        tokens = model.embedding(windows[[0]])
+        weights = model.blocks[0].attention_weights(tokens)
+        mask = model.masking(tokens, weights)[1]
+    assert labelled(method.schedule(model.dgfr.alpha(), model.dgfr.alpha() * 0.9))
+    refined = method.refinement(model.dgfr, tokens, [1, 10], torch.Generator().manual_seed(0))
+    assert refined.axes[0].get_title() == "clean $Z$"
+    assert len(method.attention(weights[0]).axes) == 8 + 1 + 2
+    method.masking(scene, tuple(scene.pixels[0]), 5, weights.mean(1).mean(1)[0], mask[0])
+    assert isinstance(method.flow_diagram(), SVG)
+
+
+def test_glue_stores_values_and_is_silent_on_a_hosted_service(monkeypatch):
+    import myst_nb
+
+    stored = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: stored.update({name: value}))
+    common.glue("x", 3.5)
+    monkeypatch.setitem(sys.modules, "myst_nb", None)
+    common.glue("y", 1)
+    assert stored == {"x": 3.5}
+
+
+def test_figures_of_records_have_labelled_axes(runs):
+    last = pd.DataFrame(
+        {"random": {"CPDGAL": {0: 90.0, 1: 92.0}, "ViT": {}}, "blocks": {"CPDGAL": {0: 40.0}, "ViT": {0: 30.0}}}
+    )
+    changes = pd.DataFrame({101: {"a": 1.0, "b": -2.0}, 102: {"a": 2.0, "b": np.nan}})
+    far = pd.DataFrame({"distance": [1.0, 5.0], "accuracy": [90.0, 50.0]})
+    drawn = [
+        plots.learning_curves({name: common.over_seeds(each) for name, each in runs.items()}, 97.0),
+        plots.run_progress(runs["CPDGAL"][0]),
+        leakage_audit.accuracy_by_split(last),
+        common.seeds_by_row({"change (points)": changes}, "alternative", noise=1.0),
+        leakage_audit.accuracy_by_distance({"CPDGAL": far}, 7),
+    ]
+    assert all(labelled(figure) for figure in drawn)
+
+
+def test_a_band_is_the_mean_and_one_deviation_over_seeds(runs):
+    (axes,) = plots.learning_curves({name: common.over_seeds(each) for name, each in runs.items()}).axes
+    both = np.stack([record.cycles.OA for record in runs["CPDGAL"]])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), both.mean(0))
+    corners = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(corners[:, 1].max(), (both.mean(0) + both.std(0, ddof=1)).max())
+    assert [line.get_label().split(":")[0] for line in axes.lines] == ["CPDGAL (2 seeds)", "spectrum only (SVM)"]
+
+
+def test_methods_that_were_not_run_on_a_split_leave_a_gap():
+    (axes,) = leakage_audit.accuracy_by_split(pd.DataFrame({"random": {"ViT": {}}, "blocks": {"ViT": {0: 30.0, 1: 40.0}}})).axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 35.0])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["random", "blocks"]
+
+
+def test_rows_are_in_the_order_of_their_means_or_as_they_are():
+    table = pd.DataFrame({101: {"better": 1.0, "worse": -2.0}})
+    for ordered, names in ((True, ["worse", "better"]), (False, ["worse", "better"])):
+        (axes,) = common.seeds_by_row({"change": table}, "alternative", noise=0.5, ordered=ordered).axes
+        assert [label.get_text() for label in axes.get_yticklabels()] == names
+    (axes,) = common.seeds_by_row({"change": -table}, "alternative", ordered=False).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["worse", "better"]
+
+
+def test_panels_show_means_bands_and_where_they_stand():
+    runs = pd.DataFrame({0: [10.0, 20.0], 1: [30.0, 40.0]}, index=[16.0, 140.0])
+    panels = {"one": {"CPDGAL": runs, "ViT": runs + 1}, "two": {"ViT": runs[[0]]}}
+    figure = common.curves_by_panel(panels, "labels", "OA", log=True)
+    one, two = figure.axes
+    assert labelled(figure)
+    assert (one.get_xscale(), one.get_title()) == ("log", "one")
+    np.testing.assert_array_equal(one.lines[0].get_ydata(), [20, 30])
+    corners = one.collections[0].get_paths()[0].vertices[:, 1]
+    assert corners.max() == pytest.approx(30 + np.sqrt(200))
+    assert [label.get_text() for label in two.get_xticklabels()] == ["16", "140"]
+    assert two.lines[0].get_linestyle() == one.lines[1].get_linestyle() != one.lines[0].get_linestyle()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CPDGAL", "ViT"]
+
+
+def test_reliability_joins_the_pixels_of_all_seeds(runs):
+    figure = low_label.reliability_diagrams({"CPDGAL": runs["CPDGAL"]})
+    assert labelled(figure)
+    right, share = figure.axes
+    confidence, accuracy = right.lines[1].get_data()
+    pixels = share.lines[0].get_ydata() / 100
+    assert pixels.sum() == pytest.approx(1)
+    assert 100 * (pixels * accuracy).sum() == pytest.approx(np.mean([record.final.OA for record in runs["CPDGAL"]]))
+    assert np.all(np.diff(confidence) > 0)
+
+
+def looped(seed, emi=(0.05, -0.01), counts=((3, 5, 2), (6, 2, 1), (8, 0, 0))):
+    cycles = pd.DataFrame({"cycle": range(len(emi) + 1), "EMI": [np.nan, *emi], "EMI per label": [np.nan, *emi]})
+    return cpdgal.Record(cpdgal.Study(seed=seed), cycles, *[None] * 3, np.array(counts), None, None)
+
+
+def test_emi_stands_beside_the_paper_s():
+    groups = {"0.5 %": [looped(0)], "2 %": [looped(0), looped(1, (0.03, 0.01))]}
+    figure = model_improvement.improvement(groups, {"0.5 %": 0.02, "2 %": 0.03}, ("0.5 %", 0.01))
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [axis.get_title() for axis in above] == ["0.5 % of the pool (one seed)", "2 % of the pool (2 seeds)"]
+    assert [axis.get_xlabel() for axis in below] == ["cycle"] * 2
+    drawn = {line.get_label(): line.get_ydata() for line in above[1].lines}
+    np.testing.assert_allclose(drawn["here"], [0.04, 0])
+    assert list(drawn["the paper, first cycle"]) == [0.03]
+    assert sum(line.get_linestyle() == "--" for axis in above for line in axis.lines) == 1  # the threshold, at its budget alone
+
+
+def test_entropy_maps_are_means_over_seeds_with_certain_pixels_above():
+    other = looped(1, counts=((5, 5, 0), (8, 0, 1), (8, 0, 0)))
+    figure = entropy.entropy_maps({"1 %": [], "2 %": [looped(0), other]})
+    (axis,) = (axis for axis in figure.axes if axis.get_label() != "<colorbar>")
+    np.testing.assert_array_equal(axis.images[0].get_array(), [[4, 7, 8], [5, 1, 0], [1, 1, 0]])
+    bottom, top = axis.get_ylim()
+    assert bottom > top
+    assert labelled(figure)
+
+
+def test_bins_of_few_pixels_are_hollow():
+    table = pd.DataFrame({"count": [90, 0, 5], "accuracy": [99.0, np.nan, 40.0]})
+    (axes,) = entropy.right_by_entropy({"pool": table}, fewest=20).axes
+    many, few = axes.lines
+    assert many.get_ydata().tolist() == [99.0]
+    assert few.get_ydata()[~np.isnan(few.get_ydata())].tolist() == [40.0]
+    assert few.get_markerfacecolor() == "none"
+    assert [text.get_text() for text in axes.texts] == ["90", "5"]
+
+
+def test_embeddings_have_a_panel_each_and_every_class_its_colour(scene):
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1, 3], 5)
+    placed = {name: {setting: rng.normal(size=(15, 2)) for setting in ("5", "30")} for name in ("CPDGAL", "ViT")}
+    figure = embeddings.embeddings(scene, classes, placed)
+    assert len(figure.axes) == 4
+    assert labelled(figure)
+    shown = figure.axes[3].collections
+    assert [len(points.get_offsets()) for points in shown] == [5, 5, 5]
+    np.testing.assert_allclose([points.get_facecolor()[0, :3] for points in shown], scene.palette[[0, 1, 3]])
+    np.testing.assert_array_equal(shown[2].get_offsets(), placed["ViT"]["30"][classes == 3])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(scene.class_names)
+
+
+def test_settings_stand_beside_the_paper_s_on_scales_of_equal_span():
+    runs = [Run(Study(seed=seed), {"OA": value}) for seed, value in ((0, 80.0), (1, 90.0), (0, 70.0))]
+    groups = {"5": runs[:2], "100": runs[2:]}
+    here, paper = ablations.beside_the_paper(TABLES[5], groups, "diffusion steps T").axes
+    assert (here.get_ylabel(), paper.get_xlabel()) == ("diffusion steps T", "OA in the paper, on Botswana (%)")
+    assert [label.get_text() for label in here.get_yticklabels()] == ["1000", "500", "100", "10", "5"]
+    means, published = (axis.collections[-1].get_offsets()[:, 0].filled(np.nan) for axis in (here, paper))
+    np.testing.assert_array_equal(means, [np.nan, np.nan, 70.0, np.nan, 85.0])
+    np.testing.assert_array_equal(published, TABLES[5].published[::-1])
+    assert np.ptp(here.get_xlim()) == pytest.approx(np.ptp(paper.get_xlim()))
+    assert len(ablations.beside_the_paper(TABLES[4], {}, "probability").axes[0].get_yticklabels()) == 5
+
+
+def test_a_row_shows_seeds_mean_interval_and_the_paper_s():
+    differences = pd.DataFrame({"CM": {0: 1.0, 1: 2.0, 2: 3.0}, "DGFR": {0: -1.0}, "both": {}}, dtype=float).T
+    reach = 4.302653 / 3**0.5
+    intervals = common.t_intervals(differences)
+    np.testing.assert_allclose(intervals, [[2 - reach, 2 + reach], [np.nan] * 2, [np.nan] * 2], atol=1e-5)
+    published = {"CM": 1.87, "DGFR": 2.43, "both": 3.17}
+    (axes,) = common.seeds_by_row({"OA": differences}, "network", intervals={"OA": intervals}, published=published).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["DGFR", "CM", "both"]
+    lines, *seeds, means, paper = axes.collections
+    (interval,) = (each for each in lines.get_segments() if len(each))
+    np.testing.assert_allclose(interval, [[2 - reach, 1], [2 + reach, 1]], atol=1e-5)
+    for dots, expected in zip(seeds, ([-1, 1], [2], [3]), strict=True):
+        assert dots.get_offsets()[:, 0].compressed().tolist() == expected
+    assert means.get_offsets()[:, 0].compressed().tolist() == [-1.0, 2.0]
+    assert paper.get_offsets()[:, 0].tolist() == [2.43, 1.87, 3.17]
+
+
+def test_methods_are_ranked_by_the_first_panel_with_seeds_means_and_intervals(runs):
+    ours, svm = runs["CPDGAL"], runs["spectrum only (SVM)"]
+    panels = {"random": {"CPDGAL": ours[:1], "SVM": svm[:1], "ViT": []}, "blocks": {"SVM": ours[:1]}}
+    figure = comparison.ranking(panels, {"CPDGAL": 97.34}, {"SVM": "SVM (cut)"})
+    first, second = figure.axes
+    assert (first.get_xlabel(), second.get_xlabel()) == ("OA (%), random", "OA (%), blocks")
+    scores = {"CPDGAL": ours[0].final.OA, "SVM": svm[0].final.OA}
+    order = sorted(scores, key=scores.get)
+    assert [label.get_text() for label in first.get_yticklabels()] == [name.replace("SVM", "SVM (cut)") for name in order]
+    means, paper = first.collections[-2:]
+    assert means.get_offsets()[:, 0].tolist() == [scores[name] for name in order]
+    assert paper.get_offsets()[:, 0].compressed().tolist() == [97.34]
+    n, right = ours[0].confusion.sum(), np.trace(ours[0].confusion)
+    ((low, _), (high, _)) = second.collections[0].get_segments()[order.index("SVM")]
+    p, z = right / n, 1.959964
+    wilson = (p + z**2 / 2 / n + np.array([-1, 1]) * z * np.sqrt(p * (1 - p) / n + z**2 / 4 / n**2)) / (1 + z**2 / n)
+    np.testing.assert_allclose([low, high], 100 * wilson, atol=1e-4)
+    three = [replace(ours[0], study=Study(seed=seed), cycles=ours[0].cycles.assign(OA=90.0 + seed)) for seed in range(3)]
+    (axis,) = comparison.ranking({"random": {"CPDGAL": three}}, {}, {}).axes
+    reach = 4.302653 / 3**0.5
+    np.testing.assert_allclose(axis.collections[0].get_segments()[0][:, 0], [91 - reach, 91 + reach], atol=1e-5)
+
+
+def test_costs_are_numbered_dots_on_logarithmic_scales():
+    table = pd.DataFrame({"OA, %": [94.0, 92.0], "parameters": [9e4, 2e6], "minutes": [100.0, 4.0]}, ["CPDGAL", "SSFTT"])
+    figure = common.scores_by_cost(table, "OA, %", {"parameters": "parameters", "minutes": "time (minutes)"})
+    for axis, values in zip(figure.axes, (table.parameters, table.minutes), strict=True):
+        assert axis.get_xscale() == "log"
+        assert {text.get_text(): text.xy for text in axis.texts} == {
+            str(i): (x, y) for i, (x, y) in enumerate(zip(values, table["OA, %"], strict=True), 1)
+        }
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["CPDGAL", "SSFTT"]
+
+
+def test_a_heat_map_of_classes_tells_their_labels():
+    table = pd.DataFrame({"corn": [90.0, 70.0], "oats": [10.0, np.nan]}, ["CPDGAL", "SSFTT"])
+    axes, bar = comparison.class_heatmap(table, pd.Series({"oats": 1, "corn": 71})).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["corn (71)", "oats (1)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["CPDGAL", "SSFTT"]
+    assert [text.get_text() for text in axes.texts] == ["90", "10", "70"]
+    assert bar.get_ylabel() == "accuracy of the class (%)"
+
+
+def test_panels_of_rows_are_in_the_order_of_the_first():
+    area = pd.DataFrame({0: [70.0, 60.0, 80.0], 1: [72.0, np.nan, 90.0]}, ["margin", "badge", "random"])
+    figure = common.seeds_by_row({"area": area, "seconds": 100 - area}, "strategy", highlighted={"random": "#ff0000"})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["badge", "margin", "random"]
+    for axis, values in zip(figure.axes, ([60, 71, 85], [40, 29, 15]), strict=True):
+        np.testing.assert_allclose(axis.collections[-1].get_offsets()[:, 0], values)
+        assert (axis.collections[-1].get_facecolors() == (1, 0, 0, 1)).all(1).tolist() == [False, False, True]
