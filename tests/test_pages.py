@@ -28,6 +28,7 @@ from cpdgal.book import (
     low_label,
     method,
     model_improvement,
+    open_decisions,
     query_strategies,
 )
 from cpdgal.book.ablations import TABLES
@@ -63,6 +64,42 @@ def looks(method, seed, *accuracies, epochs=10):
     study = cpdgal.Study(method=method, seed=seed, acquired=0.0, cycles=len(accuracies) - 1, epochs=epochs)
     cycles = pd.DataFrame({"cycle": range(len(accuracies)), "OA": accuracies, "labels": 100 + 2 * seed, "share": 1.0 + seed})
     return cpdgal.Record(study, cycles, *[None] * 6)
+
+
+def reading(seed, *accuracies):
+    study = cpdgal.Study(split="validation", seed=seed)
+    cycles = pd.DataFrame({"cycle": range(len(accuracies)), "OA": accuracies, "labels": 1, "share": 1.0})
+    return cpdgal.Record(study, cycles, *[None] * 6)
+
+
+def test_readings_follow_the_rule_that_was_written_down():
+    """By the mean of the last five looks, seed by seed, over all five seeds; at least a point, and clear."""
+    seeds = open_decisions.READING_SEEDS
+    assert [study.seed for study in open_decisions.readings()["bundle"]] == [101, 102, 103, 104, 105] == list(seeds)
+    default = {seed: 80.0 + seed % 100 for seed in seeds}
+    gains = {
+        "60 epochs": [1.4, 1.5, 1.6, 1.5, 1.5],  # clear
+        "20 epochs": [0.8, 0.9, 0.9, 0.8, 0.9],  # clear, but less than a point
+        "bundle": [9.0, -4.0, 8.0, -3.0, 2.0],  # large, but not clear
+        "Adam's state kept": [3.0, 3.1, 3.0, 3.1],  # a seed is missing
+    }
+    groups = {"default": [reading(seed, 0.0, *[oa] * 5) for seed, oa in default.items()], "sigmoid schedule": []}
+    for name, each in gains.items():
+        looks_at = [
+            reading(s, 99.0, *[default[s] + g + step for step in (-2, 2, 0, 1, -1)]) for s, g in zip(seeds, each, strict=False)
+        ]
+        groups[name] = looks_at
+    table = open_decisions.judged_readings(groups)
+    assert table["by the rule"].to_dict() == {
+        "default": "",
+        "sigmoid schedule": "",
+        "60 epochs": "better",
+        "20 epochs": "not better",
+        "bundle": "not better",
+        "Adam's state kept": "open: 4 of 5 seeds",
+    }
+    assert table.loc["60 epochs", "gain, points"] == "+1.50"
+    assert table.loc["default", "OA, last five looks, %"] == "83.00"
 
 
 def test_means_are_over_the_seeds_that_every_group_has():

@@ -1,5 +1,12 @@
 """What the paper leaves open, on validation pixels: readings at full length, and alternatives one at a time."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..records import Record
 from ..study import Study
 from .common import studies_of, sweep
 
@@ -61,9 +68,39 @@ ALTERNATIVES = {
 }
 
 
+READING_SEEDS = range(101, 106)
+
+
+def readings() -> dict[str, list[Study]]:
+    """The studies of the readings by name, one a seed."""
+    return studies_of(READINGS, READING_SEEDS, split="validation")
+
+
+def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """The readings by the rule of book/decisions.md: a row each, with its seeds, the mean OA of the last five looks, the gain
+    over the default on shared seeds with its 95 % interval (t), and what the rule says once all seeds are run."""
+    late = {name: {r.study.seed: r.cycles.OA.dropna()[-5:].mean() for r in records} for name, records in groups.items()}
+    rows = {}
+    for name, own in late.items():
+        rows[name] = {"seeds": len(own), "OA, last five looks, %": f"{np.mean([*own.values()]):.2f}" if own else "not run"}
+        gains = np.array([own[seed] - late["default"][seed] for seed in own if seed in late["default"]])
+        if name == "default" or not gains.size:
+            continue
+        low, high = stats.t.interval(0.95, len(gains) - 1, gains.mean(), stats.sem(gains)) if len(gains) > 2 else (np.nan,) * 2
+        verdict = "better" if gains.mean() >= 1 and low > 0 else "not better"
+        complete = len(gains) == len(READING_SEEDS)
+        rows[name] |= {
+            "gain, points": f"{gains.mean():+.2f}",
+            "95 % interval": f"{low:+.2f} to {high:+.2f}" if low == low else "",
+            "by the rule": verdict if complete else f"open: {len(gains)} of {len(READING_SEEDS)} seeds",
+        }
+    columns = ["seeds", "OA, last five looks, %", "gain, points", "95 % interval", "by the rule"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).fillna("").rename_axis("reading")
+
+
 def alternatives() -> dict[str, list[Study]]:
     """The studies of the short protocol by name: the default, the `ALTERNATIVES` and the ViT, one a seed."""
     return studies_of({"default": {}, **ALTERNATIVES, "ViT": {"method": "vit"}}, range(101, 104), **SHORT)
 
 
-STUDIES = sweep(studies_of(READINGS, range(101, 106), split="validation"), EARLY, alternatives())
+STUDIES = sweep(readings(), EARLY, alternatives())
