@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 import cpdgal
-from cpdgal.training import make_optimizer
+from cpdgal.training import Training, make_optimizer
 
 BANDS, WINDOW, CLASSES, DIM, HEADS, LAYERS, BATCH = 15, 7, 16, 32, 8, 6, 32
 STEPS, PRODUCTS, SIDE = 10, 5, 1024  # a turn: steps each way, and products of square matrices for the peak
@@ -68,8 +68,7 @@ class OurWay:
             self.model,
             self.windows[labelled],
             self.targets[labelled],
-            epochs=epochs,
-            batch=BATCH,
+            Training(epochs=epochs, batch=BATCH),
             generator=self.generator,
             optimizer=self.optimizer,
             progress=False,
