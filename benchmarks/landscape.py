@@ -14,6 +14,7 @@ from torch import Tensor
 
 import cpdgal
 from cpdgal.book.landscape import random_direction, surface
+from cpdgal.training import Training
 
 COUNT, EPOCHS, SEED = 512, 20, 0
 
@@ -49,7 +50,7 @@ if __name__ == "__main__":
     windows, learned = cpdgal.Windows(scene), rng.permutation(len(scene.pixels))[:COUNT]
     x, y = windows[learned], torch.from_numpy(scene.targets[learned])
     model = cpdgal.build("cpdgal", classes=scene.classes)
-    cpdgal.fit(model, x, y, epochs=EPOCHS, generator=torch.Generator().manual_seed(SEED))
+    cpdgal.fit(model, x, y, Training(epochs=EPOCHS), generator=torch.Generator().manual_seed(SEED))
     plane = [random_direction(model, seed) for seed in (0, 1)]
 
     steps = np.linspace(-1, 1, options.grid)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 import cpdgal
-from cpdgal.training import make_optimizer
+from cpdgal.training import Training
 
 BANDS, WINDOW, CLASSES, DIM, HEADS, LAYERS, BATCH = 15, 7, 16, 32, 8, 6, 32
 STEPS, PRODUCTS, SIDE = 10, 5, 1024  # a turn: steps each way, and products of square matrices for the peak
@@ -61,15 +61,14 @@ class OurWay:
     def __init__(self, windows: cpdgal.Windows):
         self.windows, self.targets = windows, torch.from_numpy(windows.scene.targets)
         self.model, self.generator = networks()[0], torch.Generator().manual_seed(0)
-        self.optimizer = make_optimizer(self.model)
+        self.optimizer = Training().make_optimizer(self.model)
 
     def train(self, labelled: np.ndarray, epochs: int):
         cpdgal.fit(
             self.model,
             self.windows[labelled],
             self.targets[labelled],
-            epochs=epochs,
-            batch=BATCH,
+            Training(epochs=epochs, batch=BATCH),
             generator=self.generator,
             optimizer=self.optimizer,
             progress=False,

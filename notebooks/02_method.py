@@ -51,6 +51,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import cpdgal
+from cpdgal.training import Training
 from cpdgal.book import method as page
 from cpdgal.book.common import answer, glue
 from cpdgal.book.verdicts import agrees
@@ -80,7 +81,8 @@ labelled = cpdgal.random_split(scene, 0.05, rng=np.random.default_rng(seed)).poo
 generator = torch.Generator().manual_seed(seed)
 x, y = windows[labelled], torch.from_numpy(scene.targets[labelled])
 epochs = 1 if profile == "smoke" else 20
-cpdgal.fit(model, x, y, epochs=epochs, decay="cosine", generator=generator)
+recipe = Training(epochs=epochs, decay="cosine")
+cpdgal.fit(model, x, y, recipe, generator=generator)
 model = model.eval()
 
 # %%
