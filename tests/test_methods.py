@@ -192,7 +192,7 @@ SESSION = """
 import json, sys, warnings
 import tiny
 import cpdgal
-from cpdgal.claims import contenders
+from cpdgal.book.comparison import contenders
 from cpdgal.cli import app
 from cpdgal.methods import METHODS
 
