@@ -163,6 +163,6 @@ if __name__ == "__main__":
     print(f"""
 The book            {HTML / "index.html"}
 Your own run        {HTML / "book" / "this_machine.html"}
-Overall accuracy    {values["quickstart-OA"]} % on the hold-out ({values["quickstart-random"]} % with random questions)
+Overall accuracy    {values["quickstart-OA"]} % on the hold-out ({values["quickstart-random"]} % with random queries)
 Labels used         {values["quickstart-labels"]} ({values["quickstart-share"]} % of the labelled pixels)
 Time                {(time.monotonic() - start) / 60:.1f} minutes""")

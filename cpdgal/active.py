@@ -314,10 +314,10 @@ class _FloorLearner:
         return np.eye(self.scene.classes, dtype=np.float32)[np.asarray(classes, dtype=int)]
 
     def features(self, positions) -> np.ndarray:
-        raise ValueError("a floor has no features to choose by; ask it margin, random or farthest-first questions")
+        raise ValueError("a floor has no features to choose by; ask it margin, random or farthest-first queries")
 
     def draws(self, positions, count, generator) -> np.ndarray:
-        raise ValueError("a floor has no draws to choose by; ask it margin, random or farthest-first questions")
+        raise ValueError("a floor has no draws to choose by; ask it margin, random or farthest-first queries")
 
     def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
         return {}

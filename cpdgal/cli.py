@@ -22,7 +22,7 @@ from .study import NAMES, Study
 
 
 class Sentences(TyperGroup):
-    """Commands that end with one sentence and a non-zero exit on what a user can mend."""
+    """Commands that end with one sentence and a non-zero exit on what a user can fix."""
 
     def invoke(self, context):
         try:

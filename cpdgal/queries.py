@@ -62,7 +62,7 @@ def _core_set(candidates: Candidates, count: int, rng: np.random.Generator) -> n
 
 
 def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
-    """CoreSet on rows and columns: spread the labels over the map. A check of what place alone is worth, no proposal."""
+    """CoreSet on rows and columns: spread the labels over the map. It shows what place alone is worth."""
     from skactiveml.pool import CoreSet
 
     pixels = (candidates.pixels.astype(float), candidates.labelled_pixels.astype(float))
@@ -105,7 +105,7 @@ STRATEGIES = {
     "bald": _bald,
     "farthest-first": _farthest_first,
 }
-BALANCED = "balanced-"  # before a strategy's name: the same, with its questions spread over the predicted classes
+BALANCED = "balanced-"  # before a strategy's name: the same, with its queries spread over the predicted classes
 
 
 def strategy(name: str):

@@ -114,8 +114,8 @@ def gather(
 ) -> dict[str, list[Record]]:
     """The records of groups of studies by the groups' names: those that are on record, in the order of the studies.
 
-    With ``train`` what the store lacks is run first, a study a core, and with ``weights`` a record without weights counts as
-    lacking.
+    With ``train`` what the store lacks is run first, one study per core, and with ``weights`` a record without weights counts
+    as lacking.
     """
     wanted = {study: None for studies in groups.values() for study in studies}
 

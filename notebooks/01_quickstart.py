@@ -69,7 +69,7 @@ spectra = plots.mean_spectra(scene)
 # ## Pool and hold-out
 #
 # As in the paper, a tenth of the labelled pixels form the **pool**: the loop may ask for their labels. All others are the
-# **hold-out** that judges. A network sees the 7 x 7 pixels around the one it classifies, in 15 principal components.
+# **hold-out** of test pixels. A network sees the 7 x 7 pixels around the one it classifies, in 15 principal components.
 
 # %%
 study = cpdgal.Study(
@@ -89,7 +89,7 @@ print(f"labels after each cycle: {study.protocol.label_counts(len(scene.pixels))
 # ## The loop
 #
 # Train on the labelled pixels; look at the rest of the pool; ask for the labels of the pixels whose best class leads the
-# third best by least; train on. The same network run with random questions shows what asking is worth. Both start
+# third best by least; train on. The same network run with random queries shows what asking is worth. Both start
 # from the same weights and the same first labels, in this profile some of every class.
 #
 # Every run leaves a record. Where there is one already, it is shown instead of run again; a run that was cut off goes on.
@@ -105,7 +105,7 @@ runs = dict(zip(page.QUERIES, found, strict=True))
 # **only a pixel's row and column** and takes the class of the nearest labelled pixel, and one that sees **a single
 # pixel's spectrum** and no neighbourhood.
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random questions, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random queries, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
 floors = {
     "coordinates only (1-NN)": cpdgal.coordinates_floor,
     "spectrum only (SVM)": cpdgal.spectra_floor,
@@ -154,10 +154,10 @@ place_oa = rounded["coordinates only (1-NN)", "random"]
 gain = network_oa - rounded["network", "random"]
 Markdown(
     f"With {spent} labels ({asked.final.share:.1f} % of the labelled pixels) the loop reaches an "
-    f"overall accuracy of **{network_oa:.1f} %**, {abs(gain):.1f} points {'above' if gain > 0 else 'below'} random questions. "
+    f"overall accuracy of **{network_oa:.1f} %**, {abs(gain):.1f} points {'above' if gain > 0 else 'below'} random queries. "
     f"A classifier that knows nothing but row and column, given as many random labels, reaches **{place_oa:.1f} %**: "
-    f"{'more' if place_oa > network_oa else 'less'} than the network. Fields are large and the split is random, so the pixels "
-    "that judge lie beside the pixels that taught. The last section shows what is left when they do not."
+    f"{'more' if place_oa > network_oa else 'less'} than the network. Fields are large and the split is random, so test pixels "
+    "lie beside training pixels. The last section shows what is left when they do not."
 )
 
 # %% [markdown]

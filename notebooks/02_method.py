@@ -110,7 +110,7 @@ z.shape  # (b, n, d)
 # %% [markdown]
 # ## 2.2 Diffusion-guided feature refinement
 #
-# Training disturbs the tokens, by a step $t$ drawn for every sample, and asks a small network to mend them. The schedule
+# Training disturbs the tokens, by a step $t$ drawn for every sample, and asks a small network to restore them. The schedule
 # $\alpha_t$ is learned and clipped:
 #
 # $$\mathbf{Z}_t = \alpha_t \mathbf{Z} + (1 - \alpha_t)\,\boldsymbol{\epsilon}, \quad \boldsymbol{\epsilon} \sim \mathcal{N}(\mathbf{0}, \mathbf{I}) \tag{4}$$
@@ -141,7 +141,7 @@ same = torch.equal(before.dgfr.denoise(z), z)
 print("before training, the denoiser is the identity:", same)
 
 # %% [markdown]
-# Clean and mended tokens are mixed, the more of the mended the later the step:
+# Clean and restored tokens are mixed, the more of the restored the later the step:
 #
 # $$\mathbf{Z}_\text{final} = \lambda_t\, \mathcal{D}_\theta(\mathbf{Z}_t, \mathbf{e}_t) + (1 - \lambda_t)\, \mathbf{Z}, \qquad \lambda_t = \min\!\left(1, \frac{t}{T}\right) \tag{8}$$
 
@@ -149,7 +149,7 @@ print("before training, the denoiser is the identity:", same)
 tokens = page.refinement(model.dgfr, z, [1, 25, 50, 75, 100], generator)
 
 # %% [markdown]
-# At inference there is nothing to mend: no noise is added and $\mathbf{Z}_\text{final} = \mathbf{Z}$, the limit of Eq. 8 at $t = 0$
+# At inference there is nothing to restore: no noise is added and $\mathbf{Z}_\text{final} = \mathbf{Z}$, the limit of Eq. 8 at $t = 0$
 # ([open decision 4](../book/decisions.md)).
 
 # %%
@@ -230,7 +230,7 @@ loss.shape  # one number for the batch
 # %% [markdown]
 # ## 2.5 Asking for labels
 #
-# A pixel's uncertainty is the lead of its best class over its third best; the pixels with the smallest lead are labelled next:
+# A pixel's uncertainty is the margin of its best class over its third best; the pixels with the smallest margin are labelled next:
 # $U(\mathbf{x}) = P(\text{top}) - P(k^\text{th}\,\text{top})$ with $k = 3$.
 
 # %%
@@ -282,7 +282,7 @@ inference = multiply_adds(network, sample)
 vit = multiply_adds(cpdgal.build("vit").eval(), sample)
 operations = {
     "training (with DGFR)": training,
-    "inference (no noise to mend)": inference,
+    "inference (no noise)": inference,
     "supervised ViT": vit,
 }
 millions = pd.Series(operations, name="million multiply-adds a window") / 1e6

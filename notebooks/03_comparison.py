@@ -236,7 +236,7 @@ if any(everyone.values()):
 # ### Blocks apart
 #
 # The same networks, recipes and shares where blocks of pixels are kept apart. A gap of fourteen pixels between pool and
-# hold-out suits every window but HybridSN's, so that all have the same labels and the same judges, and no window of the
+# hold-out suits every window but HybridSN's, so that all have the same labels and the same test pixels, and no window of the
 # hold-out overlaps one of the pool. The gap costs small classes: not all of them are left in the hold-out.
 
 # %%
@@ -311,7 +311,7 @@ if shared:
 # without the parts that it never uses. Sizes are those at each network's own input, also where a run was cut. Multiply-adds are
 # those of one window. Minutes are those of the runs on record, one thread each, often two runs at a time; pixels a second and
 # memory are measured by `benchmarks/inference.py`, one thread with nothing beside it, windows cut as they are needed; "built
-# first" has all windows of the scene in memory before. It went in two calls, and each ratio is to CPDGAL within its own call.
+# first" has all windows of the scene in memory before. It was measured in two runs, and each ratio is to CPDGAL within the same run.
 
 # %% tags=["nbval-ignore-output"]
 costs = page.costs(everyone, page.measured_inference(records))

@@ -277,7 +277,7 @@ Markdown("\n".join(["| The paper | Verdict | Here |", "|---|---|---|", *lines]))
 #   It has more labelled pixels and larger fields, which a random split rewards ([the leakage audit](10_leakage_audit)).
 # - **The protocol.** Shorter trainings favour whatever learns in few steps. Levels are not to be compared with the paper's;
 #   orders and differences are.
-# - **The choice of the best.** Each table picks its best setting on the hold-out that also judges it, there as here: the
+# - **The choice of the best.** Each table picks its best setting on the hold-out that it is also tested on, there as here: the
 #   winner of several settings is a little flattered.
 # - **The spread.** The paper gives one number a setting.
 
@@ -291,5 +291,5 @@ Markdown(
     f"average, between {min(spreads):.2f} and {max(spreads):.2f}. Settings of the paper that lie closer than that "
     "cannot be put in order by one run of each."
     if spreads
-    else "What the spread over seeds is here, two seeds of a setting will say."
+    else "The spread over seeds is known once a setting has two."
 )

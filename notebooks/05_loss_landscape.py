@@ -197,7 +197,7 @@ Markdown("\n".join(lines))
 #
 # - The paper names neither the loss of its figure nor its windows, directions, their normalisation or their reach. A surface
 #   without the normalisation can be made to look flat or sharp at will (Li et al. 2018, Section 3).
-# - Two networks that fit their labels unlike well have unlike landscapes: the second derivatives of a cross-entropy near zero
+# - Two networks that fit their labels to a different degree have different landscapes: the second derivatives of a cross-entropy near zero
 #   are near zero too, so a network that is surer of its labels has smaller eigenvalues and, at twice a smaller minimum, another
 #   basin. CPDGAL is held back by its noise and by CW-MSE; its loss is higher. The lowest losses stand in the first table.
 # - The weights minimise the training loss, with noise and, for CPDGAL, CW-MSE. In evaluation they are near a minimum, not at one.

@@ -103,7 +103,7 @@ else:
 # %% [markdown]
 # A count falls as the pool is labelled away, even where the network grows no less sure. Shares do not, so here they are, and
 # beside them the mean entropy, estimated with each pixel at the centre of its bin (so it cannot fall below 0.05), and the expected
-# calibration error (ECE) on the hold-out, the gap between how sure the network is and how often it is right.
+# calibration error (ECE) on the hold-out, the gap between confidence and accuracy.
 
 # %% mystnb={"figure": {"caption": "Over the cycles, at each budget: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds and a band of one standard deviation."}, "image": {"alt": "Four panels of curves over thirty cycles: the share of certain pixels rises, the share of uncertain ones and the mean entropy fall, and the calibration error rises at first and then falls."}} tags=["nbval-ignore-output"]
 measures = {

@@ -380,14 +380,14 @@ rows = {
 pd.DataFrame(rows).T.rename_axis("split")
 
 # %% [markdown]
-# Compared is the ECE with its sign turned, so that the better calibrated network is above.
+# The ECE is compared with its sign reversed, so that higher means better calibrated.
 
 # %% tags=["remove-input"]
 lines = []
 for split, key in (("random", "calibration"), ("block", "calibration-block")):
     errors = (final_scores(each, "ECE") for each in five[split].values())
     turned = [{seed: -error for seed, error in each.items()} for each in errors]
-    said = answer(key, better(*turned, NETWORKS, "points of ECE, sign turned"))
+    said = answer(key, better(*turned, NETWORKS, "points of ECE, sign reversed"))
     lines.append(f"- {split} split: {said}")
 Markdown("\n".join(lines))
 

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # The leakage audit
 #
-# Fields are large, and neighbouring pixels look alike. Where the pixels that judge are drawn at random among those that
+# Fields are large, and neighbouring pixels look alike. Where the test pixels are drawn at random among those that
 # teach, nearly every one of them has a teacher next to it, and its window holds that very pixel. An accuracy measured
 # so says how well a method remembers places; how well it would do on a field it has not seen is another number. This page
 # measures both. Nothing here is trained: all of it is read from [run records](../book/records) and saved weights. It
@@ -65,9 +65,9 @@ found = {
 }
 
 # %% [markdown]
-# ## How close the teachers stand
+# ## How close training pixels are
 #
-# For the pixels that judge: how many have a labelled pixel inside their own 7 x 7 window, and how many have a window that
+# Of the test pixels: how many have a labelled pixel inside their own 7 x 7 window, and how many have a window that
 # overlaps that of a labelled pixel. Means over the seeds on record, labels as the method asked for them.
 
 
@@ -119,7 +119,7 @@ glue("leakage-fall", drop)
 #
 # The same trained networks of seed 0, asked about every labelled pixel of the scene that did not teach them, sorted by how
 # far the nearest teacher is. A random split has hardly a pixel beyond the first few steps; the networks trained on blocks
-# show what comes behind.
+# show what follows.
 
 # %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the networks and the floors that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves that start high next to a labelled pixel and fall with distance, for CPDGAL, the vision transformer and two floors, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}

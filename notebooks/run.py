@@ -93,7 +93,7 @@ asked = plots.queried_pixels(
     scene, {f"The {len(record.queried)} labelled pixels": record.queried}
 )
 
-# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the pixels that judge."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the test pixels."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
 if record.weights:
     classes = plots.class_maps(
         scene,

@@ -10,7 +10,7 @@ from .recipe import Recipe
 
 
 class CNN2D(nn.Module):
-    """Two 3 x 3 convolutions with max pooling, then two linear layers; no ReLU behind the second pooling.
+    """Two 3 x 3 convolutions with max pooling, then two linear layers; no ReLU after the second pooling.
 
     Parameters
     ----------

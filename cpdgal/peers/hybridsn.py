@@ -18,7 +18,7 @@ class HybridSN(nn.Module):
     bands, window, classes
         shape of the input windows (c, w, w) and number of classes k: 13 bands and 9 pixels at least.
     dense_relu
-        ReLU behind the two hidden linear layers, as in the paper; the PyTorch port in the comparison code of GSC-ViT
+        ReLU after the two hidden linear layers, as in the paper; the PyTorch port in the comparison code of GSC-ViT
         has none, which its published logits pin.
 
     Raises
