@@ -157,6 +157,9 @@ if __name__ == "__main__":
         build(contents(own_run=False))
         sys.exit()
     start = time.monotonic()
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the trainings run side by side, and so small a network gains nothing from two
     os.environ.setdefault("TQDM_MININTERVAL", "10")  # a line of progress now and then, not ten a second
     values = glued(run_quickstart())
     build(contents(own_run=True))

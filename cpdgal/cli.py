@@ -25,6 +25,9 @@ class Sentences(TyperGroup):
     """Commands that end with one sentence and a non-zero exit on what a user can fix."""
 
     def invoke(self, context):
+        for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter shows a question mark
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
         except MemoryError:

@@ -328,7 +328,8 @@ def migrate(folder: Path) -> list[str]:
         if study.scene in SCENES:  # it was the checksum of the scene's files
             checksum = known_checksum(study.scene) or study.load_scene().checksum
             content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
-        content |= {"format": FORMAT, "study": study.but(checksum=content["study"]["checksum"]).form, "weights": None}
+        study = study.but(checksum=content["study"]["checksum"])
+        content |= {"format": FORMAT, "study": study.form, "weights": None}
         weights = path.with_suffix(".safetensors")
         if weights.is_file():
             with safe_open(weights, framework="pt") as file:
@@ -373,7 +374,7 @@ def _no_number(constant: str):
 
 
 def _not_whole(path: Path, reason: str) -> str:
-    return f"{path} is not a whole record ({' '.join(reason.split())[:120]}); move it away to run its study again"
+    return f"{path} is not a whole record ({' '.join(reason.split())[:90]}); move it away to run its study again"
 
 
 @cache

@@ -41,7 +41,7 @@ def load_scene(name, labels_path=None, **options) -> Scene:
         if labels_path is not None or options:
             raise SceneError(f"{name} brings its own ground truth and names; load it by its name alone")
         return _public_scene(name, SCENES[name])
-    if Path(name).suffix or Path(name).exists():
+    if name and (Path(name).suffix or Path(name).exists()):
         return Scene.from_files(name, labels_path, **options)
     raise SceneError(
         f"no scene is called {name!r}; known are synthetic, {', '.join(SCENES)}, or give the path of a .mat or .npy file"

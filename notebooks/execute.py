@@ -4,6 +4,7 @@ With --stale only the pages that are drawn from records, and only where the reco
 """
 
 import hashlib
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +75,9 @@ def execute(source: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # so small a network gains nothing from two
     asked = [name for name in sys.argv[1:] if name != "--stale"]
     known = [source.stem for source in SOURCES]
     if wrong := [name for name in asked if name not in known]:

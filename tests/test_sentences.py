@@ -1,0 +1,509 @@
+"""What a user gets wrong ends in one sentence that says what, and a non-zero exit; nothing is written."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from safetensors.torch import load_file, save_file
+from small import SMALL, contents, own_scene, run
+from typer.testing import CliRunner
+
+import cpdgal
+from cpdgal import Record, RecordError, SceneError, Store, Study, cli, records, runner
+from cpdgal.runner import Checkpoints
+
+# Values of a study, as the command line takes them after --set, and what the sentence says.
+VALUES = {
+    "pool=0": r"pool lies in \(0, 1\), not at 0",
+    "pool=1.5": r"pool lies in \(0, 1\)",
+    'pool="a tenth"': "pool takes a number",
+    "initial=1": r"initial lies in \(0, 1\)",
+    "per_class=-1": r"per_class lies in \[0, 1000000\], not at -1",
+    "acquired=1": r"acquired lies in \[0, 1\)",
+    "acquired=-0.1": "acquired lies in",
+    "cycles=-1": r"cycles lies in \[0, 1000000\], not at -1",
+    "cycles=2.5": "cycles takes a whole number, not 2.5",
+    "epochs=0": "epochs lies in",
+    "epochs=-3": "epochs lies in",
+    "epochs=many": "epochs takes a whole number, not 'many'",
+    "batch=0": "batch lies in",
+    "learning_rate=0": r"learning_rate lies in \(0, inf\)",
+    "learning_rate=-1": "learning_rate lies in",
+    "learning_rate=NaN": "learning_rate takes a number, not nan",
+    "learning_rate=1e6": "the loss is (nan|inf) after epoch 1: training diverged at learning rate 1e[+]06; lower it",
+    "decay=linear": "decay is one of none, cosine",
+    "optimizer=lion": "optimizer is one of adam, adamw, sgd",
+    "weight_decay=-1": "weight_decay lies in",
+    "augment=no": "augment takes true or false, not 'no'",
+    "validated=1": r"validated lies in \[0, 1\)",
+    "stratified=False": "stratified takes true or false, not 'False'",
+    "score_every=0": "score_every lies in",
+    "judged=-5": "judged lies in",
+    "window=0": "window lies in",
+    "window=999": "a window has a side of 1 to 119 pixels, not 999",
+    "components=99": "99 components from 40 bands and 3600 pixels",
+    "components=-1": "components lies in",
+    "scaling=log": "scaling is one of band standard",
+    "padding=wrap": "padding is one of zero, reflect, symmetric",
+    "patch=0": "patch lies in",
+    "patch=2": "a patch of 2 does not divide a window of 3; choose a divisor of 3",
+    "dim=0": "dim lies in",
+    "heads=0": "heads lies in",
+    "layers=0": "layers lies in",
+    "steps=0": "steps lies in",
+    "ffn_ratio=0": "ffn_ratio lies in",
+    "beta=-1": "beta lies in",
+    "static_masking=2": "static_masking lies in",
+    "cw_mse_weight=-1": "cw_mse_weight lies in",
+    "masked_above=most": "masked_above is one of mean, half",
+    "alpha_range=[2, 3]": r"alpha_range lies in \[0, 1\], not at \[2, 3\]",
+    "alpha_range=0.5": "alpha_range takes a pair of numbers",
+    "alpha_clip=[0.9, 0.1]": "alpha_clip takes a low and a higher end",
+    "alpha_form=tanh": "alpha_form is one of clamp, sigmoid",
+    "residual_blocks=yes": "residual_blocks takes true or false",
+    "refinement=first": "refinement is one of identity, last, average",
+    "draws=0": "draws lies in",
+    "pooling=max": "pooling is one of mean, centre",
+    "pca=all": "pca is one of scene, pool",
+    "whiten=1": "whiten takes true or false",
+    "block=0": "block lies in",
+    "gap=-1": "gap lies in",
+    "scene=botswana": "--set takes no scene: it has an option of its own, --scene",
+    "seed=1": "--set takes no seed",
+    "query=random": "--set takes no query",
+    "method=vit": "--set takes no method",
+    "labels_path=x.npy": "--set takes no labels_path: it has an option of its own, --labels",
+    "checksum=00": "a study is changed by its method `but`",
+    "epoch=3": "--set takes name=value with a value of a Study, not 'epoch=3'",
+    "epochs": "--set takes name=value",
+    "epochs=[1]": r"epochs takes a whole number, not \[1\]",
+    "epochs=null": None,  # the default is taken
+}
+
+# Other options of `cpdgal run`, beside the small study.
+OPTIONS = {
+    ("--scene", "pavia"): "no scene is called 'pavia'; known are synthetic, indian_pines",
+    ("--scene", "cube.hdr"): "cube.hdr",
+    ("--scene", ""): "no scene is called ''",
+    ("--labels", "truth.npy"): "synthetic brings its own ground truth",
+    ("--method", "resnet"): "method is one of cpdgal, vit",
+    ("--method", "ssftt"): "ssftt does not take dim, heads, layers, which only CPDGAL and its ablations do",
+    ("--split", "spatial"): "split is one of random, block, validation",
+    ("--split", "block", "--set", "gap=200"): "is empty; choose another share, block or gap",
+    ("--query", "best"): "no query strategy is called 'best'",
+    ("--profile", "fast"): "profile is one of|no profile is called 'fast'; known are paper",
+    ("--seed", "-1"): "seed lies in",
+    ("--seed", str(2**64)): "seed lies in",
+    ("--device", "cuda"): "this machine has no device cuda: torch sees 0 CUDA devices; use cpu",
+    ("--device", "cuda:7"): "this machine has no device cuda:7",
+    ("--device", "mps"): "a device is cpu, cuda or cuda:0, not 'mps'",
+    ("--device", "cuda:x"): "a device is cpu, cuda or cuda:0",
+    ("--method", "coordinates", "--query", "badge"): "a floor has no features to choose by",
+    ("--method", "vit", "--query", "bald"): "repeated draws need a network with DGFR",
+}
+TINY = [f for each in ("components=4", "window=3", "dim=8", "heads=2", "layers=1", "epochs=1") for f in ("--set", each)]
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli.app, [str(each) for each in arguments])
+
+
+def sentence(done, wanted: str, code=1) -> str:
+    """The one sentence that a command ended with; what it printed before, as a progress bar, stands on other lines."""
+    assert done.exit_code == code, done.output
+    shown = re.sub(r"[\w-]+:\s+\d+%\|[^\]]*epoch/s\]", "\n", done.output.replace("\r", "\n"))
+    (said,) = filter(str.strip, shown.splitlines())
+    assert re.search(wanted, said), said
+    assert len(said) < 300
+    assert "Traceback" not in done.output
+    assert "Errno" not in said
+    return said
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_wrong_value(value, tmp_path):
+    done = call("run", "--scene", "synthetic", "--profile", "smoke", *TINY, "--set", value, "--store", tmp_path / "s")
+    if VALUES[value] is None:
+        assert done.exit_code == 0, done.output
+        return
+    sentence(done, VALUES[value])
+    assert not list((tmp_path / "s").glob("*.*"))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=" ".join)
+def test_a_wrong_option(option, tmp_path):
+    scene = () if "--scene" in option else ("--scene", "synthetic")
+    done = call("run", *scene, "--profile", "smoke", *TINY, *option, "--store", tmp_path / "s")
+    sentence(done, OPTIONS[option])
+    assert not list((tmp_path / "s").glob("*.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("fetch", "nothing.mat"), "nothing.mat does not exist"),
+        (("fetch", "nothing.tif"), "nothing.tif is neither a .mat nor a .npy file"),
+        (("fetch", "synthetic", "--labels", "x.npy"), "synthetic brings its own ground truth"),
+        (("records", "--store", "resluts"), "resluts is no folder of records; check --store"),
+        (("records", "--store", "resluts", "--migrate"), "resluts is no folder of records"),
+        (
+            ("run", "--profile", "smoke", "--store", "resluts", "--again", "--scene", "synthetic"),
+            "no record of synthetic-cpdgal",
+        ),
+        (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
+        (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file, not to map.gif"),
+        (("map", "nothing.json", "nowhere/map.npy"), "nowhere is no folder; make it first"),
+        (("map", "nothing.json", "map.png", "--scene", "synthetic"), "a map is written to a .npy file"),
+    ],
+    ids=lambda each: " ".join(each)[:40] if isinstance(each, tuple) else "",
+)
+def test_a_wrong_command(arguments, wanted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence(call(*arguments), wanted)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--bands", "--classes"])
+def test_methods_refuses_nothing_and_goes_on_past_what_cannot_be_built(option):
+    done = call("methods", option, "0")
+    assert done.exit_code == 2
+    assert "greater than or equal to 1" in done.output
+    assert "Traceback" not in done.output
+    done = call("methods", option, "3")
+    assert done.exit_code == 0
+    assert "ssftt" in done.output
+
+
+# Files
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A study of a scene of one's own in two files, and its record with weights. Only for copying."""
+    folder = tmp_path_factory.mktemp("own")
+    study = own_scene(folder).but(cycles=1)
+    run(study, folder / "results", weights=True)
+    return folder
+
+
+@pytest.fixture
+def own(trained, tmp_path):
+    """A copy of it where it was: the study's paths stay, since its record is bound to them; its store is the copy's."""
+    shutil.copytree(trained / "results", tmp_path / "results")
+    study = own_scene(trained).but(cycles=1)
+    return study, tmp_path / "results" / f"{study.name}.json"
+
+
+def rewritten(path: Path, **changes) -> None:
+    content = json.loads(path.read_text())
+    for name, value in changes.items():
+        part, _, key = name.partition("__")
+        if key:
+            content[part][key] = value
+        else:
+            content[part] = value
+    path.write_text(json.dumps(content))
+
+
+RECORDS = {
+    "empty": lambda path: path.write_text(""),
+    "no JSON": lambda path: path.write_text("OA 97.3"),
+    "bytes": lambda path: path.write_bytes(bytes(range(256)) * 4000),
+    "deeply nested": lambda path: path.write_text("[" * 100_000),
+    "another project's": lambda path: path.write_text('{"name": "x", "version": 1}'),
+    "a list": lambda path: path.write_text("[1, 2]"),
+    "OA 250": lambda path: rewritten(path, cycles__OA=[250.0, 90.0]),
+    "OA NaN": lambda path: path.write_text(path.read_text().replace('"OA": [', '"OA": [NaN, ')),
+    "no provenance": lambda path: rewritten(path, provenance={}),
+    "empty provenance": lambda path: rewritten(path, provenance__torch=""),
+    "no seconds": lambda path: rewritten(path, provenance__seconds=[]),
+    "a negative confusion": lambda path: rewritten(path, confusion=[[-1, 0], [0, 1]]),
+    "another study's value": lambda path: rewritten(path, study__epochs=77),
+    "a value out of its range": lambda path: rewritten(path, study__epochs=0),
+    "an unknown value": lambda path: rewritten(path, study__scheduler="x"),
+    "an unknown method": lambda path: rewritten(path, study__method="uninstalled"),
+    "an older format": lambda path: rewritten(path, format=1),
+    "a newer format": lambda path: rewritten(path, format=99),
+    "a format in words": lambda path: rewritten(path, format="two"),
+}
+
+
+@pytest.mark.parametrize("damage", RECORDS)
+def test_a_record_that_is_none(own, damage, tmp_path):
+    study, path = own
+    RECORDS[damage](path)
+    before = contents(path.parent)
+    wanted = re.escape(str(path))
+    sentence(call("map", path, tmp_path / "map.npy"), wanted)
+    with pytest.raises(RecordError, match=wanted):
+        run(study, path.parent)
+    with pytest.warns(UserWarning, match=f"^skipped: {wanted}") as warned:
+        assert Store(path.parent, packaged=False).records() == []
+    assert len(warned) == 1
+    assert contents(path.parent) == before
+    assert not (tmp_path / "map.npy").exists()
+
+
+def test_a_file_that_the_finder_left_beside_a_record_is_skipped(own):
+    _, path = own
+    shutil.copy(path, path.with_name(f"._{path.name}"))
+    path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07 Mac OS X")
+    with pytest.warns(UserWarning, match=r"^skipped: .*\._"):
+        assert len(Store(path.parent, packaged=False).records()) == 1
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+def with_nan(path):
+    tensors = load_file(path)
+    save_file({name: tensor * np.nan if name.startswith("network") else tensor for name, tensor in tensors.items()}, path)
+
+
+def of_another_seed(path):
+    study = Record.read(path.with_suffix(".json")).study
+    other = run(study.but(seed=5), path.parent / "other", weights=True)
+    shutil.copy(other.weights, path)
+
+
+WEIGHTS = {
+    "missing": (lambda path: path.unlink(), "has no weights; run its study again with weights=True"),
+    "emptied": (lambda path: path.write_bytes(b""), "does not hold the weights of its record"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "does not hold the weights of its record"),
+    "a flipped bit": (flipped, "does not hold the weights of its record"),
+    "NaN": (with_nan, "does not hold the weights of its record"),
+    "of another seed": (of_another_seed, "does not hold the weights of its record"),
+}
+
+
+@pytest.mark.parametrize("damage", WEIGHTS)
+def test_weights_that_are_not_the_record_s(own, damage, tmp_path):
+    study, path = own
+    change, wanted = WEIGHTS[damage]
+    change(path.with_suffix(".safetensors"))
+    sentence(call("map", path, tmp_path / "map.npy"), wanted)
+    with pytest.raises(RecordError, match=wanted):
+        Record.read(path).network(study.load_scene())
+
+
+def test_weights_in_the_place_of_a_record(own, tmp_path):
+    _, path = own
+    sentence(call("map", path.with_suffix(".safetensors"), tmp_path / "map.npy"), "is not a whole record .it is not text.")
+
+
+@pytest.mark.parametrize("size", [20, 24])
+def test_data_that_were_replaced(tmp_path, size):
+    """Another acquisition under the same name, or one of another size."""
+    study = own_scene(tmp_path).but(cycles=1)
+    record = run(study, tmp_path / "results", weights=True)
+    other = cpdgal.load_scene("synthetic", height=size, width=size, bands=8, classes=3, seed=9)
+    np.save(tmp_path / "cube.npy", other.cube)
+    np.save(tmp_path / "truth.npy", other.labels)
+    here, there = record.study.checksum[:12], study.load_scene().checksum[:12]
+    said = sentence(call("map", record.path, tmp_path / "map.npy"), "bring the data back")
+    assert here in said
+    assert there in said
+    for ask in (record.network, record.map, lambda scene: record.answers(scene, np.arange(3))):
+        with pytest.raises(SceneError, match=f"{here}.*{there}"):
+            ask(study.load_scene())
+    with pytest.raises(SceneError, match=f"{here}.*{there}"):
+        record.study.load_scene()
+    with pytest.raises(RecordError, match=f"{here}.*{there}"):
+        run(study, tmp_path / "results")
+
+
+def test_a_network_is_applied_to_another_scene_on_purpose(own, tmp_path):
+    study, path = own
+    record, scene = Record.read(path), study.load_scene()
+    other = cpdgal.load_scene("synthetic", height=14, width=17, bands=8, classes=3, seed=9)
+    np.save(tmp_path / "other.npy", other.cube)
+    np.save(tmp_path / "other_truth.npy", other.labels)
+    by_hand = study.make_windows(scene, study.make_split(scene)).on(other)
+    expected = cpdgal.predict(record.network(scene), by_hand.scene_batches()).argmax(1).reshape(14, 17).numpy() + 1
+    with pytest.raises(SceneError, match="was made from data with checksum"):
+        record.map(other)
+    assert record.map(other, elsewhere=True).tolist() == expected.tolist()
+    files = ("--scene", tmp_path / "other.npy", "--labels", tmp_path / "other_truth.npy")
+    assert call("map", path, tmp_path / "map.npy", *files).exit_code == 0
+    assert np.load(tmp_path / "map.npy").tolist() == expected.tolist()
+    fewer = cpdgal.Scene(other.cube[..., :5], other.labels)
+    with pytest.raises(ValueError, match="scene has 5 bands, and the scaling was fitted on 8"):
+        record.map(fewer, elsewhere=True)
+
+
+def test_the_same_data_in_another_place_or_format_are_not_trained_again(own, tmp_path, monkeypatch):
+    study, path = own
+    record, scene = Record.read(path), study.load_scene()
+    monkeypatch.setattr(runner, "active_learning", None)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    np.save(moved / "c.npy", scene.cube)
+    np.save(moved / "t.npy", scene.labels)
+    from scipy.io import savemat
+
+    savemat(moved / "both.mat", {"cube": scene.cube, "truth": scene.labels})
+    for place in (
+        {"scene": str(moved / "c.npy"), "labels_path": str(moved / "t.npy")},
+        {"scene": str(moved / "both.mat"), "labels_path": ""},
+    ):
+        found = run(study.but(**place), path.parent)
+        assert found.path == record.path
+        assert found.differences(record) == []
+    with pytest.raises(TypeError):  # another seed has to be trained
+        run(study.but(**place, seed=4), path.parent)
+
+
+# Runs
+
+
+def test_a_checkpoint_of_another_seed_under_a_study_s_name(tmp_path):
+    other, study = SMALL.but(seed=7), SMALL
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "drop", lambda checkpoints: None)
+        run(other, tmp_path / "other")
+    (tmp_path / "mine" / "checkpoints").mkdir(parents=True)
+    shutil.copy(Checkpoints(tmp_path / "other", other).files[0], Checkpoints(tmp_path / "mine", study).files[0])
+    with pytest.warns(UserWarning, match="was begun by another study; it starts anew"):
+        mine = run(study, tmp_path / "mine")
+    assert mine.differences(run(study, tmp_path / "undisturbed")) == []
+
+
+def test_a_checkpoint_of_other_code(tmp_path, monkeypatch):
+    """Another commit with the same deciding files goes on; other files start anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "drop", lambda checkpoints: None)
+        first = run(SMALL, tmp_path)
+    first.path.unlink()
+    monkeypatch.setattr(runner, "_commit", lambda: "another")
+    assert run(SMALL, tmp_path).provenance["resumed"] == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "drop", lambda checkpoints: None)
+        first = run(SMALL.but(seed=1), tmp_path)
+    first.path.unlink()
+    monkeypatch.setattr(runner, "code_digest", lambda study: "0" * 12)
+    with pytest.warns(UserWarning, match="was begun with another code; it starts anew"):
+        assert run(SMALL.but(seed=1), tmp_path).provenance["resumed"] == 0
+
+
+def test_a_folder_in_the_place_of_a_checkpoint(tmp_path):
+    Checkpoints(tmp_path / "s", SMALL).files[0].mkdir(parents=True)
+    with pytest.raises(RecordError, match=r"is a folder in the place of a checkpoint; move it away$"):
+        run(SMALL, tmp_path / "s")
+
+
+def test_one_class_is_refused_before_anything_is_trained(tmp_path):
+    np.save(tmp_path / "cube.npy", np.random.default_rng(0).random((9, 9, 4)))
+    np.save(tmp_path / "truth.npy", np.ones((9, 9), dtype=int))
+    files = ("--scene", tmp_path / "cube.npy", "--labels", tmp_path / "truth.npy", "--store", tmp_path / "s")
+    sentence(
+        call("run", *files, "--profile", "smoke"), "cube: all labelled pixels are class 1; a study needs two classes or more"
+    )
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_study_is_not_replaced():
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match=r"^a study is changed by its method `but`, as in study.but\(seed=1\)"):
+        replace(Study(), scene="salinas")
+    assert Study(scene="indian_pines", batch=64, seed=3).but(scene="salinas").protocol.cycles == 10
+    assert Study(scene="salinas").but(scene="botswana").batch == 64
+    assert Study(method="ssftt", seed=3).but(method="vit") == Study(method="vit", seed=3)
+    assert Study(cycles=31).but(profile="smoke") == Study(cycles=31, profile="smoke")
+
+
+def test_too_little_memory(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(runner, "active_learning", full)
+    small = ("run", "--scene", "synthetic", "--profile", "smoke", "--store", tmp_path)
+    sentence(call(*small), "there is not enough memory for this scene")
+
+
+def started(*arguments, **environment) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from cpdgal.cli import app; app()", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "encoding": "utf-8", "errors": "replace"}
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **pipes)
+
+
+def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
+    small = ("run", "--scene", "synthetic", "--profile", "smoke", *TINY, "--set", "cycles=2000", "--store", tmp_path)
+    with started(*small) as process:
+        while not list(tmp_path.glob("checkpoints/*.safetensors")):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "stopped; the same command goes on from a minute ago at most"
+    assert "Traceback" not in said
+
+
+def test_names_that_a_console_cannot_print(tmp_path):
+    """Class names in Chinese in a console of Western Europe."""
+    values = np.random.default_rng(0).integers(1, 4, (12, 12))
+    np.save(tmp_path / "水稻.npy", np.random.default_rng(1).random((12, 12, 5)))
+    np.save(tmp_path / "truth.npy", values)
+    with started("fetch", tmp_path / "水稻.npy", "--labels", tmp_path / "truth.npy", PYTHONIOENCODING="cp1252") as process:
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+    assert "144 labelled pixels" in said
+
+
+# Records of an older cpdgal
+
+
+def older(path: Path) -> None:
+    """Make of a record and its weights what they were in format 1."""
+    content = json.loads(path.read_text())
+    del content["weights"]
+    content["format"] = 1
+    path.write_text(json.dumps(content))
+    weights = path.with_suffix(".safetensors")
+    network = {name.removeprefix("network."): t for name, t in load_file(weights).items() if name.startswith("network.")}
+    save_file(network, weights)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_older_records_are_brought_up_to_date_once(own, interrupted, monkeypatch):
+    study, path = own
+    expected, weights = Record.read(path), path.with_suffix(".safetensors").read_bytes()
+    older(path)
+    with pytest.raises(
+        RecordError, match=r"was written by an older cpdgal; `cpdgal records --migrate` brings its folder up to date"
+    ):
+        run(study, path.parent)
+    if interrupted:
+        written = records.write
+
+        def write(at, content):
+            if at.suffix == ".json":
+                raise KeyboardInterrupt
+            written(at, content)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(records, "write", write)
+            with pytest.raises(KeyboardInterrupt):
+                records.migrate(path.parent)
+        assert json.loads(path.read_text())["format"] == 1
+    assert records.migrate(path.parent) == [path.name]
+    assert records.migrate(path.parent) == []
+    again = Record.read(path)
+    assert again.differences(expected) == []
+    assert again.study == expected.study
+    assert path.with_suffix(".safetensors").read_bytes() == weights
+    assert again.map(study.load_scene()).tolist() == expected.map(study.load_scene()).tolist()
