@@ -77,6 +77,8 @@ def run(
         is not there and for a training whose loss is no longer a number.
     """
     store = store or Store()
+    if not isinstance(weights, bool):  # papermill gives text where it is asked to
+        raise ValueError(f"weights takes true or false, not {weights!r}")
     _check_device(device)
     actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
     if study.checksum not in ("", actual):

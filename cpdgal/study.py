@@ -252,6 +252,15 @@ class Study(Protocol):
         return build(self.method, seed=self.seed, bands=bands, window=self.window, classes=classes, **own)
 
 
+def named_values(text: str | Mapping) -> dict:
+    """Values of a study by name, from JSON or from a mapping as YAML gives it; ``ValueError`` for anything else."""
+    try:
+        values = json.loads(text) if isinstance(text, str) else text
+        return dict(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'values of a study are given as JSON, such as {{"epochs": 50}}, not {str(text)[:80]!r}') from error
+
+
 def other_data(scene: Scene, checksum: str, what: str) -> str:
     """The sentence for a scene whose data are not the ones of a checksum."""
     return f"{what} with checksum {checksum[:12]}, and {scene.name} has {scene.checksum[:12]}; bring the data back"

@@ -42,18 +42,17 @@ split: str = "random"  # random, block (leak-free) or validation
 query: str = "margin"  # a query strategy
 profile: str = "paper"  # smoke (seconds), quick (minutes), paper (an hour)
 seed: int = 0  # decides split, first labels, weights and noise
-changes: str = "{}"  # other values of cpdgal.Study, as JSON
+changes: str = "{}"  # other values of cpdgal.Study, as JSON or a YAML mapping
 store: str = "results"  # the folder of records
 weights: bool = False  # keep the trained weights beside the record
 device: str = "cpu"  # cpu, or cuda where there is one
 
 # %% tags=["nbval-ignore-output"]
-import json
-
 import pandas as pd
 
 import cpdgal
 from cpdgal import plots
+from cpdgal.study import named_values
 
 # %%
 study = cpdgal.Study(
@@ -64,7 +63,7 @@ study = cpdgal.Study(
     query=query,
     profile=profile,
     seed=seed,
-    **json.loads(changes),
+    **named_values(changes),
 )
 print(study.name)
 print(study.protocol)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import cpdgal
 from cpdgal import Record, RecordError, SceneError, Store, Study, cli, records, runner
+from cpdgal import study as module
 from cpdgal.runner import Checkpoints
 
 # Values of a study, as the command line takes them after --set, and what the sentence says.
@@ -423,6 +424,20 @@ def test_a_study_is_not_replaced():
     assert Study(scene="salinas").but(scene="botswana").batch == 64
     assert Study(method="ssftt", seed=3).but(method="vit") == Study(method="vit", seed=3)
     assert Study(cycles=31).but(profile="smoke") == Study(cycles=31, profile="smoke")
+
+
+@pytest.mark.parametrize("changes", ["{epochs: 50}", "epochs=50", "[1, 2]", "", "{", 7])
+def test_changes_that_are_no_values(changes):
+    with pytest.raises(ValueError, match=r"^values of a study are given as JSON, such as .*, not "):
+        module.named_values(changes)
+    assert module.named_values('{"epochs": 50}') == module.named_values({"epochs": 50}) == {"epochs": 50}
+
+
+@pytest.mark.parametrize("weights", ["False", "no", 1])
+def test_text_for_weights(weights, tmp_path):
+    with pytest.raises(ValueError, match=r"^weights takes true or false, not "):
+        cpdgal.run(SMALL, Store(tmp_path / "s"), weights=weights)
+    assert not (tmp_path / "s").exists()
 
 
 def test_too_little_memory(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import cpdgal
 from cpdgal import Record, RecordError, Store, Study, records, runner
+from cpdgal import study as module
 from cpdgal.methods import METHODS
 from cpdgal.metrics import scores
 from cpdgal.study import RANGES
@@ -99,6 +100,28 @@ def test_another_value_of_any_field_is_another_study(field):
     assert study.key != Study().key
     assert study.name.lower() != Study().name.lower()
     assert getattr(study, field) == OTHER[field]
+
+
+def test_every_value_has_its_frozen_default():
+    assert {*module.KEY_DEFAULTS["values"], *module.NAMES, "checksum"} == {each.name for each in fields(Study)}
+    for part in ("profiles", "scenes", "methods"):
+        for values in module.KEY_DEFAULTS[part].values():
+            assert set(values) <= set(module.KEY_DEFAULTS["values"])
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].recipe])
+@pytest.mark.parametrize("profile", ["paper", "smoke"])
+def test_a_default_that_changes_enters_the_keys_of_new_studies_only(monkeypatch, method, profile):
+    """Whoever names the old value keeps the old key; who names nothing gets a new one, which says what changed."""
+    before = Study(method=method, profile=profile)
+    own = module._own_values
+    monkeypatch.setattr(module, "_own_values", lambda *names: own(*names) | {"weight_decay": 0.123, "window": 21})
+    after = Study(method=method, profile=profile)
+    assert after.changes == {}
+    assert after.key != before.key
+    named = Study(method=method, profile=profile, weight_decay=before.weight_decay, window=before.window)
+    assert named.key == before.key
+    assert Study.from_form(before.form).key == before.key
 
 
 def test_no_two_of_these_studies_share_a_file():

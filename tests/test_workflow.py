@@ -10,10 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
+from scipy.io import savemat
 
+import cpdgal
 from cpdgal import Record, Store, Study, book, run
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -206,6 +209,37 @@ def test_only_what_has_no_record_is_planned(batch, tmp_path):
     removed.unlink()
     new = Study(**SMALL, seed=2).name
     assert planned(folder, 0, 1, 2, store=tmp_path / "store") == {removed.stem, new}
+
+
+@needs_snakemake
+def test_a_sweep_of_one_s_own_scenes_runs_to_its_end(tmp_path):
+    """Two: one in a folder with a space and its truth in a second file, one in a single MATLAB file; one keeps its weights."""
+    folder, place = workplace(tmp_path), tmp_path / "my fields"
+    place.mkdir()
+    scenes = [cpdgal.load_scene("synthetic", height=20, width=20, bands=10, classes=3, seed=seed) for seed in (1, 2)]
+    np.save(place / "north field.npy", scenes[0].cube)
+    np.save(place / "truth.npy", scenes[0].labels)
+    savemat(tmp_path / "south.mat", {"cube": scenes[1].cube, "truth": scenes[1].labels})
+    shared = {"profile": "smoke", "window": 3, "components": 4, "dim": 8, "heads": 2, "layers": 1, "pool": 0.4, "initial": 0.2}
+    north = {"scene": str(place / "north field.npy"), "labels_path": str(place / "truth.npy"), "seed": 0, "weights": [0]}
+    south = {"scene": "south.mat", "seed": [0, 1]}  # from the folder that the batch runs in
+    sweeps = write_sweeps(folder / "own.yml", north=[shared | north], south=[shared | south])
+    done = finished(snakemake(sweeps, "--cores", "2", "--quiet", "rules"), folder)
+    assert done.returncode == 0, done.stdout
+    found = Store(folder / "store", packaged=False).records()
+    assert {record.study.key for record in found} == {study.key for study in studies(sweeps)}
+    (trained,) = [record for record in found if record.weights]
+    assert trained.study.labels_path == north["labels_path"]
+    assert trained.study.checksum == scenes[0].checksum
+    assert trained.map(scenes[0]).shape == (20, 20)
+    assert planned_of(sweeps, folder) == set()
+
+
+def planned_of(sweeps: Path, folder: Path) -> set[str]:
+    """The studies that Snakemake would run for a sweeps file."""
+    done = finished(snakemake(sweeps, "--cores", "1", "--dry-run"), folder)
+    assert done.returncode == 0, done.stdout
+    return {Path(path).stem for path in re.findall(r"output: (\S+)", done.stdout)}
 
 
 # SLURM
