@@ -17,8 +17,9 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks tests --nbval --nbval-current-env \
-	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900
+	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900 --cov --cov-report term
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py

@@ -1,10 +1,8 @@
 """The project around the package: one address, one list of versions, a book with every page."""
 
-import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -37,51 +35,6 @@ def test_every_notebook_links_to_itself_on_colab():
     for script in (ROOT / "notebooks").glob("[0-9]*.py"):
         link = f"https://colab.research.google.com/github/{OWNER_AND_NAME}/blob/{branch}/notebooks/{script.stem}.ipynb"
         assert link in script.read_text(encoding="utf-8")
-
-
-def imported(source: Path) -> set[tuple[int, str]]:
-    """What a file imports from the package: the level of the import, and the module."""
-    found = set()
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            found |= {(node.level, name) for name in ([node.module] if node.module else [each.name for each in node.names])}
-    return found
-
-
-def test_a_file_imports_only_from_files_above_it():
-    floors = [
-        "scenes",
-        "sources",
-        "windows",
-        "splits",
-        "metrics",
-        "model",
-        "peers",
-        "methods",
-        "training",
-        "queries",
-        "active",
-        "study",
-        "records",
-        "runner",
-        "plots",
-        "cli",
-    ]
-    assert {path.stem for path in (ROOT / "cpdgal").glob("*.py")} == {*floors, "__init__"} - {"peers"}
-    for number, name in enumerate(floors):
-        for source in (ROOT / "cpdgal" / "peers").glob("*.py") if name == "peers" else [ROOT / "cpdgal" / f"{name}.py"]:
-            own = {module.split(".")[0] for level, module in imported(source) if level == 1 + (name == "peers")}
-            assert own <= set(floors[:number]), source.name
-
-
-def test_nothing_imports_the_book_and_its_pages_do_not_import_each_other():
-    shared = ["verdicts", "common", "landscape"]
-    for source in (ROOT / "cpdgal" / "book").glob("*.py"):
-        above = shared[: shared.index(source.stem)] if source.stem in shared else shared
-        for level, module in imported(source):
-            assert (level == 1 and module in above) or (level == 2 and module not in ("cli", "book")), (source.stem, module)
-    for source in [*(ROOT / "cpdgal").glob("*.py"), *(ROOT / "cpdgal" / "peers").glob("*.py")]:
-        assert "book" not in {module.split(".")[0] for _, module in imported(source)}, source.stem
 
 
 def test_the_command_line_does_not_load_what_only_pages_need():
