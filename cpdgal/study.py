@@ -64,7 +64,7 @@ class Study(Protocol):
     query
         a strategy of `cpdgal.queries.STRATEGIES`.
     profile
-        the protocol's values: "paper", "ablation", "quick" or "smoke".
+        the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
     seed
         decides the split, the first labels, the weights, the order of batches, and all noise.
     pool, initial, per_class, acquired, cycles, epochs, batch, ..., judged

@@ -88,7 +88,7 @@ def curves_of(groups):
 # (table-1)=
 # ## Indian Pines, the paper's split
 #
-# A tenth of the labelled pixels, drawn at random, is the pool; the others judge. The other rows of Table 1 stand
+# A tenth of the labelled pixels, drawn at random, is the pool; the others are test pixels. The other rows of Table 1 stand
 # [further down](#peers).
 
 # %%
@@ -144,6 +144,18 @@ Markdown(
     if place
     else "The floors are not on record."
 )
+
+# %% [markdown]
+# ### Shorter trainings
+#
+# On validation pixels, trainings of 60 epochs are better than the paper's 200 by [a rule written down before the
+# runs](12_open_decisions). The profile `tuned` is the paper's protocol with that one change; here it is on the hold-out.
+
+# %% tags=["nbval-ignore-output"]
+tuned = gather(
+    page.studies_of(page.TUNED, range(5), profile="tuned"), cpdgal.Store(store)
+)
+page.score_table(tuned)
 
 # %% [markdown]
 # (figure-4)=

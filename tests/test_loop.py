@@ -45,12 +45,17 @@ def test_the_paper_s_budgets():
     assert cpdgal.protocol("salinas").label_counts(54_129)[-1] == 740  # 1.37 %; about 1 %
 
 
+def test_the_tuned_profile_is_the_paper_s_with_shorter_trainings():
+    assert cpdgal.protocol("indian_pines", "tuned") == cpdgal.Protocol(epochs=60)
+    assert cpdgal.protocol("salinas", "tuned") == cpdgal.protocol("salinas")  # 50 epochs as published
+
+
 def test_profiles():
     assert cpdgal.protocol("salinas") == cpdgal.Protocol(pool=0.02, initial=0.10, acquired=0.10, cycles=10, epochs=50)
     assert cpdgal.protocol("botswana") == cpdgal.Protocol(batch=64)
     assert cpdgal.protocol("my own scene") == cpdgal.protocol("indian_pines") == cpdgal.Protocol()
     assert cpdgal.protocol("indian_pines", "quick").label_counts(10_249)[-1] <= 250
-    with pytest.raises(ValueError, match="no profile is called 'fast'; known are paper, ablation, quick, smoke"):
+    with pytest.raises(ValueError, match="no profile is called 'fast'; known are paper, tuned, ablation, quick, smoke"):
         cpdgal.protocol("indian_pines", "fast")
 
 

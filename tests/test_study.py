@@ -230,7 +230,7 @@ def test_scenes_of_the_same_name_in_two_folders_do_not_share_a_file():
         ),
         ({"split": "Random"}, "split is one of random, block, validation, not 'Random'"),
         ({"query": "best"}, "no query strategy is called 'best'; known are margin, .*"),
-        ({"profile": "fast"}, "no profile is called 'fast'; known are paper, ablation, quick, smoke"),
+        ({"profile": "fast"}, "no profile is called 'fast'; known are paper, tuned, ablation, quick, smoke"),
         ({"pca": "all"}, "pca is one of scene, pool, not 'all'"),
         ({"decay": "linear"}, "decay is one of none, cosine, .*, not 'linear'"),
         ({"optimizer": "lion"}, "optimizer is one of adam, adamw, sgd, not 'lion'"),
