@@ -5,10 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 from conftest import ROOT
+
+import cpdgal
 
 sys.path.insert(0, str(ROOT / "book"))
 import build
@@ -82,6 +85,13 @@ def test_nothing_imports_the_book_and_its_pages_do_not_import_each_other():
             assert (level == 1 and module in above) or (level == 2 and module not in ("cli", "book")), (source.stem, module)
     for source in [*(ROOT / "cpdgal").glob("*.py"), *(ROOT / "cpdgal" / "peers").glob("*.py")]:
         assert "book" not in {module.split(".")[0] for _, module in imported(source)}, source.stem
+
+
+def test_import_shows_what_a_user_needs_and_nothing_else():
+    shown = {name for name, value in vars(cpdgal).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    assert shown == set(cpdgal.__all__)
+    fixed = "CPDGAL DGFR ContextualMasking RecordError Scene SceneError Store Study Windows build cw_mse load_scene margin run"
+    assert shown >= set(fixed.split())
 
 
 def test_the_command_line_does_not_load_what_only_pages_need():
