@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -96,15 +96,19 @@ def run(
         return found() or _run(study, store, checkpoints, device, weights, progress, stop or Event())
 
 
-def side_by_side(*studies: Study, store: Store | None = None, jobs: int | None = None, **options) -> list[Record]:
+def side_by_side(
+    *studies: Study, store: Store | None = None, jobs: int | None = None, weights: bool | Collection[Study] = False, **options
+) -> list[Record]:
     """The records of several studies, run at once, or so many `jobs` at a time; `options` go to `run`.
 
-    Every study has a thread and one core of its own: so small a network gains nothing from two cores. An interrupt stops
-    the studies after their current epochs, and another call goes on after them.
+    Every study has a thread and one core of its own: so small a network gains nothing from two cores. Trained weights are
+    stored for all studies, or for those in `weights`. An interrupt stops the studies after their current epochs, and another
+    call goes on after them.
     """
     stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies))
+    stored = weights if isinstance(weights, Collection) else studies if weights else ()
     try:
-        running = [pool.submit(run, study, store, stop=stop, **options) for study in studies]
+        running = [pool.submit(run, study, store, stop=stop, weights=study in stored, **options) for study in studies]
         return [each.result() for each in running]
     finally:
         stop.set()

@@ -97,7 +97,8 @@ print(f"labels after each cycle: {study.protocol.label_counts(len(scene.pixels))
 # %% tags=["nbval-ignore-output"]
 records = cpdgal.Store(store, packaged=not fresh)
 studies = [study.but(query=query) for query in page.QUERIES]
-found = cpdgal.side_by_side(*studies, store=records, weights=True)
+once = page.once_on_blocks(study, len(scene.pixels))  # for the last section
+*found, apart = cpdgal.side_by_side(*studies, once, store=records, weights=studies)
 runs = dict(zip(page.QUERIES, found, strict=True))
 
 # %% [markdown]
@@ -194,13 +195,11 @@ table.round(1)
 # from them, once.
 
 # %%
-once = page.once_on_blocks(study, len(scene.pixels))
 blocks = once.make_split(scene)
 for warning in blocks.warnings(scene):
     print(warning)
 
 # %% tags=["nbval-ignore-output"]
-apart = cpdgal.run(once, records)
 held_out = scene.targets[blocks.holdout]
 rows = {"network": dict(apart.final[scores])}
 for name, floor in floors.items():

@@ -45,6 +45,7 @@ scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
 profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
 seeds: int = 3  # how many, counted from 0; at smoke one
+components: int = 15  # principal components, at most the cube's bands
 train: bool = False  # run what the store lacks; always so for other runs
 store: str = "results"  # the folder of records (else those of the package)
 
@@ -72,7 +73,12 @@ smoke, rerun = (
     profile == "smoke",
     (scene_name, profile) != ("indian_pines", "ablation"),
 )
-shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+shared = {
+    "scene": scene_name,
+    "labels_path": labels_path,
+    "profile": profile,
+    "components": components,
+}
 studies = page.studies(range(1 if smoke else seeds), **shared)
 if smoke:
     few = {"C1 (8, 8, 2)", "32", "0.2", "5", "neither (ViT)"}

@@ -47,6 +47,7 @@ scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
 profile: str = "paper"  # paper, ablation, quick, or smoke (one seed, two cycles)
 seeds: int = 3  # how many, counted from 0
+components: int = 15  # principal components, at most the cube's bands
 train: bool = False  # run what the store lacks; always so for other runs
 store: str = "results"  # the folder of records (else those of the package)
 
@@ -79,7 +80,12 @@ smoke, rerun = (
     profile == "smoke",
     (scene_name, profile) != ("indian_pines", "paper"),
 )
-shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+shared = {
+    "scene": scene_name,
+    "labels_path": labels_path,
+    "profile": profile,
+    "components": components,
+}
 shared |= {"score_every": 2} if smoke else {}
 studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)
 wanted = {n: each for n, each in studies.items() if not smoke or n != "1 %"}

@@ -45,6 +45,7 @@ scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
 profile: str = "paper"  # paper, or smoke (one seed and a few runs)
 seeds: int = 3  # how many, counted from 0
+components: int = 15  # principal components, at most the cube's bands
 train: bool = False  # run what the store lacks (else only at other profiles)
 store: str = "results"  # the folder of records (else those of the package)
 
@@ -67,7 +68,12 @@ from cpdgal.runner import gather
 records = cpdgal.Store(store)
 smoke = profile == "smoke"
 train = train or profile != "paper" or scene_name != "indian_pines"
-shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+shared = {
+    "scene": scene_name,
+    "labels_path": labels_path,
+    "profile": profile,
+    "components": components,
+}
 counted = range(1 if smoke else seeds)
 
 
@@ -250,7 +256,7 @@ Markdown("With their weights, " + on_record(wanted, trained))
 
 # %% tags=["hide-input"]
 scene = cpdgal.load_scene(scene_name, labels_path or None)
-windows = cpdgal.Windows(scene)
+windows = cpdgal.Windows(scene, components=components)
 
 
 def answers(record, windows):

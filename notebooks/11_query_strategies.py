@@ -45,6 +45,7 @@ scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
 profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
 seeds: int = 3  # how many, counted from 0; at smoke one
+components: int = 15  # principal components, at most the cube's bands
 train: bool = False  # run what the store lacks; always so for other runs
 store: str = "results"  # the folder of records (else those of the package)
 
@@ -83,7 +84,12 @@ smoke, rerun = (
     (scene_name, profile) != ("indian_pines", "ablation"),
 )
 asked = ("margin", "random", "farthest-first") if smoke else page.QUERIES
-shared = {"scene": scene_name, "labels_path": labels_path, "profile": profile}
+shared = {
+    "scene": scene_name,
+    "labels_path": labels_path,
+    "profile": profile,
+    "components": components,
+}
 counted = range(1 if smoke else seeds)
 studies = page.studies(counted, asked, **shared)
 

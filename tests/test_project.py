@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 import yaml
 from conftest import ROOT
+
+import cpdgal
 
 sys.path.insert(0, str(ROOT / "book"))
 import build
@@ -35,6 +38,13 @@ def test_every_notebook_links_to_itself_on_colab():
     for script in (ROOT / "notebooks").glob("[0-9]*.py"):
         link = f"https://colab.research.google.com/github/{OWNER_AND_NAME}/blob/{branch}/notebooks/{script.stem}.ipynb"
         assert link in script.read_text(encoding="utf-8")
+
+
+def test_import_shows_what_a_user_needs_and_nothing_else():
+    shown = {name for name, value in vars(cpdgal).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    assert shown == set(cpdgal.__all__)
+    fixed = "CPDGAL DGFR ContextualMasking RecordError Scene SceneError Store Study Windows build cw_mse load_scene margin run"
+    assert shown >= set(fixed.split())
 
 
 def test_the_command_line_does_not_load_what_only_pages_need():

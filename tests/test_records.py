@@ -1,8 +1,6 @@
 """The committed records, and the pages that are drawn from them."""
 
 import json
-import shutil
-import subprocess
 import sys
 from importlib.resources import files
 
@@ -66,18 +64,3 @@ def test_pages_show_the_records_that_there_are():
     assert (ROOT / "book" / "records.md").read_text(encoding="utf-8") == page
     assert all(path.name in page for path in RECORDS)
     assert (ROOT / "book" / "index.md").read_text(encoding="utf-8") == build.start_page()
-
-
-def test_records_come_with_the_wheel(tmp_path):
-    source, site = tmp_path / "source", tmp_path / "site"
-    for folder in ("cpdgal", "results"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("checkpoints", "__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, source)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(source)]
-    subprocess.run(install, check=True, capture_output=True)
-    script = "import cpdgal; print(cpdgal.__file__, len(cpdgal.Store('nothing').records()))"
-    said = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
-    )
-    assert said.stdout.split() == [str(site / "cpdgal" / "__init__.py"), str(len(RECORDS))]
