@@ -151,6 +151,7 @@ def active_learning(
     def within(training: Callable[[], dict[str, Tensor]]) -> None:
         """Give the state within a cycle: that after the last one, and that of the training."""
         seconds = torch.tensor(perf_counter() - start)
+        assert checkpoint  # it is called only where there is one
         checkpoint(lambda: {**state, **under("training", {**training(), "seconds": seconds})})
 
     total, done = (protocol.cycles + 1) * protocol.epochs, first * protocol.epochs + len(begun.get("losses", ()))
@@ -161,11 +162,11 @@ def active_learning(
                 loop.acquire()
             losses = loop.learner.fit(loop.labelled, loop.generator, bar, begun, within if checkpoint else None)
             begun = {}
-            scored = loop.score() if (protocol.cycles - cycle) % protocol.score_every == 0 else ({}, None)
+            measured, probabilities = loop.score() if (protocol.cycles - cycle) % protocol.score_every == 0 else ({}, None)
             loop.look_at_the_rest()
             seconds = perf_counter() - start
             diagnostics, state = loop.diagnose(cycle), loop.state(cycle)
-            yield Cycle(cycle, loop.labelled, losses, *scored, loop.candidates, diagnostics, seconds, state)
+            yield Cycle(cycle, loop.labelled, losses, measured, probabilities, loop.candidates, diagnostics, seconds, state)
 
 
 class _Loop:
@@ -263,7 +264,7 @@ class _Network:
             self.optimizer = protocol.make_optimizer(self.model)
         trained_on, validation = labelled, None
         if protocol.validated:
-            rng = np.random.default_rng(torch.randint(2**62, (), generator=generator, device=generator.device).item())
+            rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
             count = len(labelled) - portion(protocol.validated, len(labelled))
             trained_on = draw(labelled, targets, count, stratified=True, rng=rng)
             scored_on = np.setdiff1d(labelled, trained_on)
@@ -304,15 +305,15 @@ class _FloorLearner:
     """A floor as the loop sees it: nothing to train but what it is asked with, and its answers are certain."""
 
     def __init__(self, floor: Floor, scene: Scene):
-        self.floor, self.scene, self.labelled = floor, scene, None
+        self.floor, self.scene, self.labelled = floor, scene, np.empty(0, dtype=int)
 
     def fit(self, labelled, generator, bar, begun, checkpoint) -> list[float]:
         self.labelled = labelled
         return []
 
     def predict(self, positions, generator) -> np.ndarray:
-        classes = self.floor(self.scene, self.labelled, positions) if len(positions) else []
-        return np.eye(self.scene.classes, dtype=np.float32)[np.asarray(classes, dtype=int)]
+        classes = self.floor(self.scene, self.labelled, positions) if len(positions) else np.empty(0)
+        return np.eye(self.scene.classes, dtype=np.float32)[classes.astype(int)]
 
     def features(self, positions) -> np.ndarray:
         raise ValueError("a floor has no features to choose by; ask it margin, random or farthest-first queries")

@@ -60,7 +60,7 @@ def methods(
     classes: Annotated[int, typer.Option(min=1, help="classes of the scene")] = 16,
 ) -> None:
     """List the methods: what a network takes, its parameters (all, used, as commonly counted), and multiply-adds a window."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for name, method in METHODS.items():
         rows.append({"name": name, "title": method.title, "kind": method.kind})
         if method.kind == "floor":

@@ -204,13 +204,11 @@ class DGFR(nn.Module):
         self.tokens, self.steps = tokens, steps
         self.clip, self.form, self.refinement, self.draws = alpha_clip, alpha_form, refinement, draws
         self.residual_blocks, self.residual_denoiser = residual_blocks, residual_denoiser
-        self.schedule = nn.Parameter(self._schedule(torch.linspace(*alpha_range, steps)))
+        self.schedule = nn.Parameter(self._schedule(torch.linspace(alpha_range[0], alpha_range[1], steps)))
         self.phi = nn.Linear(1, dim)
-        self.blocks = nn.Sequential(*(_denoising_block(dim) for _ in range(2)))
         # What stands beside a residual starts at zero, so D_theta is "identity mapping at initialization" (Section 2.2).
-        for block in self.blocks if residual_blocks else self.blocks[-1:] if residual_denoiser else ():
-            nn.init.zeros_(block[-1].weight)
-            nn.init.zeros_(block[-1].bias)
+        zero = (residual_blocks, residual_blocks or residual_denoiser)
+        self.blocks = nn.Sequential(*(_denoising_block(dim, each) for each in zero))
 
     def alpha(self) -> Tensor:
         """(T,) the schedule of Eq. 4, within its range."""
@@ -264,8 +262,12 @@ class DGFR(nn.Module):
         return t, torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
 
 
-def _denoising_block(dim: int) -> nn.Sequential:
-    return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+def _denoising_block(dim: int, starts_at_zero: bool) -> nn.Sequential:
+    first, last = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+    if starts_at_zero:
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.LayerNorm(dim), first, nn.GELU(), last)
 
 
 class EncoderBlock(nn.Module):

@@ -60,7 +60,8 @@ def mean_spectra(scene: Scene) -> Figure:
     figure, axes = plt.subplots(figsize=(8.5, 5.6), layout="constrained")
     spectra = scene.cube[scene.labels > 0]
     if scene.band_centers_nm is None:
-        x, order, seams = np.arange(scene.bands, dtype=float), slice(None), []
+        order, seams = np.arange(scene.bands), np.empty(0, dtype=int)
+        x = order.astype(float)
         axes.set_xlabel("band")
     else:
         order = np.argsort(scene.band_centers_nm)
@@ -188,12 +189,14 @@ def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | No
 
 def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
     """RGB (height, width, 3) of labels 0..K, white where 0."""
-    return np.vstack([[1.0, 1.0, 1.0], scene.palette])[labels]
+    return np.vstack([np.ones(3), scene.palette])[labels]
 
 
 def show_classes(figure: Figure, scene: Scene, counts: np.ndarray | None = None) -> None:
     """A legend of the classes, with their `counts` where given."""
-    names = scene.class_names if counts is None else [f"{n} ({c})" for n, c in zip(scene.class_names, counts, strict=True)]
+    names = (
+        list(scene.class_names) if counts is None else [f"{n} ({c})" for n, c in zip(scene.class_names, counts, strict=True)]
+    )
     figure.legend([Patch(color=colour) for colour in scene.palette], names, loc="outside lower center", ncols=4, fontsize=8)
 
 

@@ -5,11 +5,15 @@ and the usual uncertainties are written here; strategies that look at features o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .metrics import entropy
+
+
+def _not_given():
+    raise ValueError("this query strategy looks at features or draws, which these candidates do not have")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +21,10 @@ class Candidates:
     """What a strategy may look at: n pixels that may be asked for, and m that are labelled already."""
 
     probabilities: np.ndarray  # (n, k)
-    pixels: np.ndarray | None = None  # (n, 2) rows and columns
-    labelled_pixels: np.ndarray | None = None  # (m, 2)
-    features: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None  # (n, d) and (m, d), computed when asked for
-    draws: Callable[[], np.ndarray] | None = None  # (draws, n, k) by repeated draws of DGFR, computed when asked for
+    pixels: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))  # (n, 2) rows and columns
+    labelled_pixels: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))  # (m, 2)
+    features: Callable[[], tuple[np.ndarray, np.ndarray]] = _not_given  # (n, d) and (m, d), computed when asked for
+    draws: Callable[[], np.ndarray] = _not_given  # (draws, n, k) by repeated draws of DGFR, computed when asked for
 
 
 def margin(probabilities: np.ndarray, k: int = 3) -> np.ndarray:
@@ -58,15 +62,16 @@ def _core_set(candidates: Candidates, count: int, rng: np.random.Generator) -> n
     """Cover the feature space: the candidate farthest from everything labelled, again and again (Sener & Savarese, 2018)."""
     from skactiveml.pool import CoreSet
 
-    return _query(CoreSet(random_state=_integer(rng)), *candidates.features(), count)
+    new, labelled = candidates.features()
+    return _query(CoreSet(random_state=_integer(rng)), new, labelled, count)
 
 
 def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """CoreSet on rows and columns: spread the labels over the map. It shows what place alone is worth."""
     from skactiveml.pool import CoreSet
 
-    pixels = (candidates.pixels.astype(float), candidates.labelled_pixels.astype(float))
-    return _query(CoreSet(random_state=_integer(rng)), *pixels, count)
+    new, labelled = candidates.pixels.astype(float), candidates.labelled_pixels.astype(float)
+    return _query(CoreSet(random_state=_integer(rng)), new, labelled, count)
 
 
 def _typiclust(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:

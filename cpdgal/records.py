@@ -135,7 +135,7 @@ class Record:
 
     def _trained(self) -> tuple[torch.nn.Module, Projection]:
         """The trained network and the projection that goes with it."""
-        if self.weights is None:
+        if self.weights is None or self.digest is None:
             raise RecordError(f"the record {self.study.name} has no weights; run its study again with weights=True")
         try:
             content = self.weights.read_bytes()
@@ -275,7 +275,7 @@ class Store:
     ) -> Record:
         """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
         path = self.folder / f"{record.study.name}.json"
-        if network is not None:
+        if network is not None and projection is not None:
             content = trained_file(record.study, record.classes.index, network, projection)
             write(path.with_suffix(".safetensors"), content)
             record = replace(record, digest=hashlib.sha256(content).hexdigest())

@@ -231,7 +231,7 @@ def code_digest(study: Study) -> str:
     if not method.takes:  # its own file, in the house or out of it, and those of the networks that it builds on
         module = sys.modules[method.build.__module__]
         networks = [each for each in vars(module).values() if inspect.isclass(each) and issubclass(each, torch.nn.Module)]
-        sources += sorted({Path(inspect.getfile(each)) for each in (module, *networks)})
+        sources += sorted({Path(inspect.getfile(module)), *(Path(inspect.getfile(each)) for each in networks)})
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
@@ -282,6 +282,7 @@ def _run(
                 raise KeyboardInterrupt
     finally:
         torch.set_num_threads(threads)
+    assert state  # there is a cycle at least
     network = part(state, "model")
     record = _record(study, scene, split, state["labelled"].numpy(), log)
     record = store.save(record, network, windows.projection) if weights and network else store.save(record)
@@ -319,7 +320,7 @@ def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log:
     classes = pd.DataFrame(
         {**counts, "accuracy": np.array(log["accuracy"], dtype=float)}, pd.Index(scene.class_names, name="class")
     )
-    asked_in = np.repeat(cycles["cycle"], np.diff(cycles["labels"], prepend=0)).to_numpy()
+    asked_in = np.repeat(cycles["cycle"].to_numpy(), np.diff(cycles["labels"], prepend=0))
     rows, columns = scene.pixels[labelled].T
     queried = pd.DataFrame({"cycle": asked_in, "position": labelled, "row": rows, "column": columns})
     provenance = {

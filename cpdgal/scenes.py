@@ -43,10 +43,10 @@ class Scene:
 
     cube: np.ndarray
     labels: np.ndarray
-    class_names: Sequence[str] | Mapping[int, str] | None = None
+    class_names: Sequence[str] = ()  # a mapping is taken too
     band_centers_nm: np.ndarray | None = None
     name: str = "scene"
-    palette: np.ndarray | None = None
+    palette: np.ndarray = None  # type: ignore[assignment]  # filled in below
     label_values: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
@@ -217,7 +217,7 @@ def _shape_advice(cube: tuple, labels: tuple, where: str) -> str:
 
 
 def _names(given, values: tuple[int, ...], where: str) -> tuple[str, ...]:
-    if given is None:
+    if given is None or not len(given):
         return tuple(f"class {value}" for value in values)
     if isinstance(given, Mapping):
         return tuple(str(given.get(value, f"class {value}")) for value in values)

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -93,7 +94,7 @@ def _nth_purest(pure: np.ndarray, class_of: np.ndarray, n: int) -> np.ndarray:
 
 
 def _public_scene(name: str, entry: dict) -> Scene:
-    about = {
+    about: dict[str, Any] = {
         "name": name,
         "class_names": {int(value): class_name for value, class_name in entry["classes"].items()},
         "band_centers_nm": entry.get("band_centers_nm"),
@@ -161,7 +162,7 @@ def _download(url: str, entry: dict, path: Path) -> Path:
     """
     import requests
 
-    done = Future()
+    done: Future[None] = Future()
 
     def fetch() -> None:
         try:

@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ class Study(Protocol):
         declared = {each.name: each for each in fields(self)}
         if unknown := sorted(set(given) - set(declared)):
             raise ValueError(f"a study has no {', '.join(map(repr, unknown))}; its values are those of `help(cpdgal.Study)`")
-        values = {name: each.default for name, each in declared.items()}
+        values: dict[str, Any] = {name: each.default for name, each in declared.items()}
         for name in ("scene", "method", "profile"):
             values[name] = _checked(declared[name], given.get(name, values[name]))
         own = _own_values(values["scene"], values["method"], values["profile"])
@@ -237,7 +237,7 @@ class Study(Protocol):
     def make_windows(self, scene: Scene, split: Split, device: str = "cpu") -> Windows:
         """The windows the network sees, projected as the study says."""
         fit_on = split.pool if self.pca == "pool" else None
-        scaled = {"whiten": self.whiten, "scaling": self.scaling, "padding": self.padding}
+        scaled: dict[str, Any] = {"whiten": self.whiten, "scaling": self.scaling, "padding": self.padding}
         return Windows(scene, self.window, self.components, **scaled, fit_on=fit_on, device=device)
 
     def make_network(self, scene: Scene) -> torch.nn.Module:

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, M
 from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
-from .model import CPDGAL, ContextualMasking, masked
+from .model import ContextualMasking, masked
 
 # What the learning rate does within a training, by name: torch's schedule for an optimizer and so many epochs.
 DECAYS: dict[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
@@ -28,7 +28,11 @@ DECAYS: dict[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
     "tenth on plateau": lambda optimizer, epochs: ReduceLROnPlateau(optimizer, "max", 0.1, epochs // 4, threshold=0),
 }
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +126,14 @@ class _Progress:
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: LRScheduler, generator: torch.Generator):
         self.model, self.optimizer, self.schedule, self.generator = model, optimizer, schedule, generator
         self.losses: list[float] = []
-        self.best, self.best_weights = -1, {}
+        self.best = -1
+        self.best_weights: dict[str, Tensor] = {}
 
     def close_epoch(self, validation: tuple[Tensor, Tensor] | None) -> None:
         """Keep the weights where no epoch before had more validation pixels right, and set the next learning rate."""
         plateau = isinstance(self.schedule, ReduceLROnPlateau)
         if validation is not None:
-            correct = (predict(self.model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum().item()
+            correct = int((predict(self.model, validation[0].split(128)).argmax(1) == validation[1].cpu()).sum())
             if correct >= self.best:
                 self.best = correct
                 self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
@@ -185,11 +190,11 @@ def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -
 def restore(state: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
     """Set a network, and its optimizer, to a `state_of`."""
     model.load_state_dict(part(state, "model"))
-    moments = {}
+    moments: dict[int, dict[str, Tensor]] = {}
     for name, value in part(state, "optimizer").items():
         index, moment = name.split(".")
         moments.setdefault(int(index), {})[moment] = value.clone()  # the optimizer would write into the state given
-    if moments:
+    if moments and optimizer:
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
@@ -322,7 +327,7 @@ def diagnose(
     it does not act in evaluation, its entries are missing.
     """
     dgfr, masking = getattr(model, "dgfr", None), getattr(model, "masking", None)
-    found = {}
+    found: dict[str, Tensor] = {}
     if dgfr is not None:
         with torch.no_grad():
             alpha, (low, high) = dgfr.alpha(), dgfr.clip
@@ -350,14 +355,14 @@ def diagnose(
     return {name: float(value) for name, value in found.items()}
 
 
-def _noise_share(model: CPDGAL, x: Tensor, generator: torch.Generator) -> Tensor:
+def _noise_share(model, x: Tensor, generator: torch.Generator) -> Tensor:
     """(b, n) the norm of the noise that DGFR adds in training over that of its token, for windows x."""
     z = model.embedding(x)
     t, noise = model.dgfr.draw(z, generator)
     return ((1 - model.dgfr.alpha()[t - 1])[:, None] * noise.norm(dim=2)) / z.norm(dim=2)
 
 
-def _mask_and_gamma(model: CPDGAL, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _mask_and_gamma(model, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """M_b (b, n) and gamma (b,) for windows x, as in evaluation."""
     z = model.embedding(x)
     z = z if model.dgfr is None else model.dgfr(z, generator=generator)

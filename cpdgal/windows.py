@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ SCALINGS = {
     "min-max minus band means": "the whole scene to [0, 1], then each band's mean subtracted",
     "none": "as they come",
 }
-PADDINGS = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
+PADDINGS: dict[str, Any] = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
 
 
 class Projection:
