@@ -399,6 +399,15 @@ def test_weights_that_were_not_kept_are_told_and_can_be_had_later(record, synthe
     assert later.weights.read_bytes() == record.weights.read_bytes()
 
 
+def test_studies_side_by_side_give_what_each_gives_alone_and_store_the_weights_that_are_asked_for(record, tmp_path):
+    studies, options = [SMALL, SMALL.but(query="random")], {"store": Store(tmp_path, packaged=False), "progress": False}
+    first, second = cpdgal.side_by_side(*studies, weights=[SMALL], **options)
+    assert not record.differences(first)
+    assert second.study.query == "random"
+    assert (first.weights is not None, second.weights is not None) == (True, False)
+    assert all(each.weights for each in cpdgal.side_by_side(*studies, weights=True, **options))
+
+
 def test_looks_at_the_hold_out_further_apart(record, tmp_path):
     seldom = run(SMALL.but(score_every=2), tmp_path)
     assert seldom.differences(record) == ["study", "cycles"]
