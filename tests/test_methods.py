@@ -23,7 +23,7 @@ from cpdgal.peers import PEERS
 def test_every_peer_is_a_method_with_its_own_input():
     assert [*METHODS][:4] == ["cpdgal", "vit", "cpdgal-no-dgfr", "cpdgal-no-masking"]
     assert [name for name, method in METHODS.items() if method.recipe] == [*PEERS]
-    assert [name for name, method in METHODS.items() if method.kind == "floor"] == ["coordinates", "spectra"]
+    assert {"coordinates", "spectra"} <= {name for name, method in METHODS.items() if method.kind == "floor"}
     assert (METHODS["ssftt"].window, METHODS["ssftt"].components) == (13, 30)
     assert len({method.title for method in METHODS.values()}) == len(METHODS)
 
