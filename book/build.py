@@ -4,6 +4,7 @@ import argparse
 import ast
 import base64
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import plotly
 import yaml
 
 import cpdgal
+from cpdgal.peers import PEERS
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"
@@ -102,9 +104,17 @@ def start_page() -> str:
     return text.replace("CLAIMS", "\n".join(rows)).replace("PLACES", " · ".join(places))
 
 
+def api_page() -> str:
+    """The page of the package with a line for every peer."""
+    lines = [f".. autoclass:: {peer.network.__module__}.{peer.network.__qualname__}\n" for peer in PEERS.values()]
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    return re.sub(r"(\.\. autoclass:: cpdgal\.peers\.(?!recipe\.).+\n)+", "".join(lines), text)
+
+
 def write_generated_pages() -> None:
-    """Bring the start page in step with the claims, and the page of records with results/."""
-    for name, page in {"index": start_page(), "records": records_page(cpdgal.Store(ROOT / "results", packaged=False))}.items():
+    """Bring the start page in step with the claims, the page of records with results/, and the API page with the peers."""
+    store = cpdgal.Store(ROOT / "results", packaged=False)
+    for name, page in {"index": start_page(), "records": records_page(store), "api": api_page()}.items():
         part = ROOT / "book" / f"{name}.md.part"
         part.write_text(page, encoding="utf-8")
         part.replace(ROOT / "book" / f"{name}.md")

@@ -97,7 +97,7 @@ def test_methods_lists_networks_and_floors_and_says_who_needs_more_bands():
     assert done.exit_code == 0
     rows = [line.split() for line in done.stdout.splitlines()[1:]]
     assert [row[0] for row in rows] == [*METHODS]
-    assert [row[0] for row in rows if row[-1] == "floor"] == [name for name in METHODS if METHODS[name].kind == "floor"]
+    assert [row[0] for row in rows if row[-1] == "floor"] == [n for n, method in METHODS.items() if method.kind == "floor"]
     refused = [line.split(":")[0] for line in done.stderr.splitlines()]
     assert refused == ["caevt", "morphformer", "dctn"]
     assert "dctn: DCTN takes 19 bands or more, not 3: its 3-D kernels are 11 and 9 deep" in done.stderr

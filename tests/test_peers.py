@@ -477,6 +477,10 @@ def test_a_peer_has_the_published_size(name, size, options, parameters, operatio
         assert counter.get_total_flops() == 2 * operations
 
 
+def test_every_peer_has_its_counts_here():
+    assert set(SIZES) == set(PEERS)
+
+
 @pytest.mark.parametrize(("name", "size", "options", "fill", "first", "second"), FINGERPRINTS)
 def test_a_peer_gives_the_published_logits(name, size, options, fill, first, second):
     found = logits(name, *size, fill, **options)

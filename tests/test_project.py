@@ -69,6 +69,15 @@ def test_versions_are_listed_once():
     assert all("==" in pin or pin.startswith("#") for pin in pins if pin)
 
 
+def test_the_hooks_take_the_pinned_versions():
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    (ruff,) = (each["rev"] for each in repos if each["repo"].endswith("/ruff-pre-commit"))
+    (pairs,) = (hook for each in repos if each["repo"] == "local" for hook in each["hooks"])
+    assert f"ruff=={ruff.removeprefix('v')}" in pins
+    assert set(pairs["additional_dependencies"]) <= set(pins)
+
+
 def test_the_readme_s_numbers_are_those_of_the_committed_run():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     values = build.glued(ROOT / "notebooks" / "01_quickstart.ipynb")

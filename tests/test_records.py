@@ -64,3 +64,7 @@ def test_pages_show_the_records_that_there_are():
     assert (ROOT / "book" / "records.md").read_text(encoding="utf-8") == page
     assert all(path.name in page for path in RECORDS)
     assert (ROOT / "book" / "index.md").read_text(encoding="utf-8") == build.start_page()
+
+
+def test_the_api_page_lists_every_peer():
+    assert (ROOT / "book" / "api.md").read_text(encoding="utf-8") == build.api_page()
