@@ -19,8 +19,9 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks tests --nbval --nbval-current-env \
-	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900 --cov --cov-report term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov --cov-report term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks --nbval --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py
@@ -43,5 +44,5 @@ reproduce: .venv/batch
 	@touch $@
 
 clean:
-	rm -rf .venv _build runs cpdgal.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv _build runs cpdgal.egg-info .coverage .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

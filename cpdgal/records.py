@@ -90,8 +90,7 @@ class Record:
             raise RecordError(_not_whole(path, str(error))) from error
         if content["key"] != study.key or path.stem != study.name:
             raise RecordError(
-                f"{path} holds the study {study.name}, not the one it is named after; its values or their defaults were "
-                "changed: move it away to run its study again"
+                f"{path} holds the study {study.name}, not the one it is named after: move it away to run its study again"
             )
         measured = {"confidence": float, "accuracy": float}
         return cls(

@@ -121,12 +121,6 @@ def test_a_page_that_is_missing_fails_the_build(tmp_path, monkeypatch):
         build.build(tmp_path / "toc.yml")
 
 
-def test_the_hooks_use_the_ruff_that_is_pinned():
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
-    (ruff,) = [each["rev"] for each in hooks if "ruff" in each["repo"]]
-    assert f"ruff=={ruff.removeprefix('v')}" in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.stem)
 def test_an_issue_template_can_be_read(path):
     form = yaml.safe_load(path.read_text(encoding="utf-8"))
