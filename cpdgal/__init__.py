@@ -11,7 +11,7 @@ from .scenes import Scene, SceneError
 from .sources import load_scene
 from .splits import Split, block_split, random_split
 from .study import Study
-from .training import fit, predict
+from .training import Training, fit, predict
 from .windows import Windows
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Split",
     "Store",
     "Study",
+    "Training",
     "Windows",
     "active_learning",
     "block_split",

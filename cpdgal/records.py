@@ -284,9 +284,7 @@ class Store:
 
 def trained_file(study: Study, classes: Iterable[str], network: Mapping[str, torch.Tensor], projection: Projection) -> bytes:
     """A trained network as one file that can be applied: weights, projection, class names, and the study they came from."""
-    about = json.dumps(
-        {"study": study.form, "classes": list(classes)}
-    )  # one entry: the file's bytes depend on the order of several
+    about = json.dumps({"study": study.form, "classes": list(classes)})  # as one entry: the order of several is not fixed
     return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
 
 
