@@ -5,8 +5,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help book test notebooks reproduce clean
 help:
-	@echo "make book       environment, the quickstart on this machine, the book in _build/html (ten minutes)"
-	@echo "make test       every check that the project has (twenty minutes)"
+	@echo "make book       environment, the quickstart on this machine, the book in _build/html (five minutes)"
+	@echo "make test       every check that the project has (thirteen minutes)"
 	@echo "make notebooks  execute every notebook in place: what the book shows"
 	@echo "make reproduce  run every study that results/ lacks, then pages and book (days from nothing; a minute when all is there)"
 	@echo "make clean      remove what the above made, .venv included"
