@@ -10,6 +10,7 @@ import yaml
 from conftest import ROOT
 
 import cpdgal
+from cpdgal import book
 
 sys.path.insert(0, str(ROOT / "book"))
 import build
@@ -38,6 +39,14 @@ def test_every_notebook_links_to_itself_on_colab():
     for script in (ROOT / "notebooks").glob("[0-9]*.py"):
         link = f"https://colab.research.google.com/github/{OWNER_AND_NAME}/blob/{branch}/notebooks/{script.stem}.ipynb"
         assert link in script.read_text(encoding="utf-8")
+
+
+def test_every_page_is_in_the_contents_and_its_runs_in_the_sweep():
+    contents = build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    scripts = {path.stem for path in (ROOT / "notebooks").glob("*.py")} - {"execute"}
+    assert scripts == {page.removeprefix("notebooks/") for page in contents if page.startswith("notebooks/")}
+    backends = (ROOT / "cpdgal" / "book").glob("*.py")
+    assert {path.stem for path in backends if re.search("^STUDIES", path.read_text(encoding="utf-8"), re.M)} == set(book.PAGES)
 
 
 def test_import_shows_what_a_user_needs_and_nothing_else():

@@ -11,6 +11,7 @@ from conftest import ROOT
 
 import cpdgal
 from cpdgal import book
+from cpdgal.peers import PEERS
 
 sys.path.insert(0, str(ROOT / "book"))
 sys.path.insert(0, str(ROOT / "notebooks"))
@@ -67,4 +68,6 @@ def test_pages_show_the_records_that_there_are():
 
 
 def test_the_api_page_lists_every_peer():
-    assert (ROOT / "book" / "api.md").read_text(encoding="utf-8") == build.api_page()
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    assert page == build.api_page()
+    assert all(f"cpdgal.peers.{name}." in page for name in PEERS)
