@@ -27,7 +27,7 @@ PAGES = (
 
 def studies() -> dict[Study, bool]:
     """Every run behind the book and whether its trained weights are kept: floors first, which are cheap, then page by page."""
-    found = {}
+    found: dict[Study, bool] = {}
     for page in PAGES:
         for study, weights in import_module(f".{page}", __name__).STUDIES.items():
             found[study] = found.get(study, False) or weights

@@ -109,7 +109,7 @@ def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     """
     first, *inner, last = measured
     means = {name: mean_over_seeds(measured[name]) for name in inner if measured[name]}
-    top = max(means, key=means.get, default=first)
+    top = max(means, key=means.__getitem__, default=first)
     shared = [sorted(set(measured[top]) & set(measured[end])) for end in (first, last)]
     if not means or not all(shared):
         return not_run(f"{first}, {last} and a setting between them have to be run first.")

@@ -1,6 +1,7 @@
 """What pages of the book share: stored values, runs by method and by budget, tables over seeds, figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +27,7 @@ COMPARED = {
 RANDOM = "CPDGAL, random queries"
 # Figures 6 and 7: what a cycle asks for, of the remaining pool.
 BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
+_Place = Literal["outside lower center", "outside upper center"]  # of a legend
 
 
 def glue(name: str, value) -> None:
@@ -178,7 +180,7 @@ def t_intervals(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"low": table.mean(axis=1) - reach, "high": table.mean(axis=1) + reach})
 
 
-def one_legend(figure: Figure, axes: Iterable, columns: int, place: str = "outside lower center") -> None:
+def one_legend(figure: Figure, axes: Iterable, columns: int, place: _Place = "outside lower center") -> None:
     """A legend below or above the panels with one entry a label."""
     entries = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(entries.values(), entries, loc=place, ncols=columns, fontsize=9)

@@ -102,8 +102,8 @@ def score_table(groups: Mapping[str, Sequence[Record]], paper: bool = True) -> p
     rows = {}
     for title, records in groups.items():
         final = records[0].final if records else None
-        row = {"seeds": len(records), "labels": f"{final.labels:.0f}" if records else ""}
-        row["share, %"] = f"{final.share:.2f}" if records else ""
+        row = {"seeds": len(records), "labels": f"{final.labels:.0f}" if final is not None else ""}
+        row["share, %"] = f"{final.share:.2f}" if final is not None else ""
         for score in ("OA", "AA", "kappa"):
             published = published_scores(score).get(title)
             row[f"{score}, %"] = spread(final_scores(records, score).values())

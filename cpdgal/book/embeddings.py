@@ -60,10 +60,10 @@ def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: t
     given the `separation` of features at every seed."""
     verdicts = {}
     for measure in ("silhouette, hundredths", "purity, %"):
-        scores = [{seed: each[measure] for seed, each in side.items()} for side in (left, right)]
+        one, other = [{seed: each[measure] for seed, each in side.items()} for side in (left, right)]
         name, unit = measure.split(", ")
         named = (f"{name.capitalize()}, {names[0]}", names[1])
-        verdicts[f"{name}:"] = better(*scores, named, "points" if unit == "%" else unit)
+        verdicts[f"{name}:"] = better(one, other, named, "points" if unit == "%" else unit)
     return combined(verdicts)
 
 
@@ -79,7 +79,7 @@ def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np
                 axis.scatter(*own.T, s=14, marker="osD^"[k % 4], color=scene.palette[k], edgecolors="#333333", linewidths=0.2)
             axis.set_title(f"{network}, {setting}", fontsize=10)
             axis.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
-    outline = {"ls": "", "markeredgecolor": "#333333"}
+    outline: dict = {"ls": "", "markeredgecolor": "#333333"}
     handles = [Line2D([], [], marker="osD^"[k % 4], color=colour, **outline) for k, colour in enumerate(scene.palette)]
     figure.legend(handles, scene.class_names, loc="outside lower center", ncols=4, fontsize=8)
     return figure

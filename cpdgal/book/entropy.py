@@ -79,8 +79,8 @@ def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     names, verdicts = ("0.5 %", "2 %"), {}
     measures = {"pixels": lambda record: record.entropy[:, 0], "points": lambda record: in_bins(record, LOWEST)}
     for unit, measure in measures.items():
-        means = [{r.study.seed: float(measure(r)[1:31].mean()) for r in groups[name] if len(r.entropy) > 30} for name in names]
-        verdicts["share:" if unit == "points" else "number:"] = better(*means, names, unit)
+        a, b = [{r.study.seed: float(measure(r)[1:31].mean()) for r in groups[name] if len(r.entropy) > 30} for name in names]
+        verdicts["share:" if unit == "points" else "number:"] = better(a, b, names, unit)
     return combined(verdicts)
 
 

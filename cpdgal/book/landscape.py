@@ -99,8 +99,8 @@ def surface(
         for place in np.ndindex(nodes, nodes):
             known[place] = logits_at(*(reach * at[list(place)]))
             bar.update()
-        to_grid = chebvander(steps / reach, nodes - 1) @ np.linalg.inv(chebvander(at, nodes - 1))
-        to_grid = torch.from_numpy(to_grid).to(x.dtype)
+        cardinal = chebvander(steps / reach, nodes - 1) @ np.linalg.inv(chebvander(at, nodes - 1))
+        to_grid = torch.from_numpy(cardinal).to(x.dtype)
         rows = (torch.tensordot(to_grid, torch.tensordot(weights, known, 1), 1) for weights in to_grid)
         loss = np.array([[loss_of(logits) for logits in row] for row in rows])
         error = 0.0

@@ -8,7 +8,11 @@ from scipy.ndimage import distance_transform_cdt
 from ..scenes import Scene
 from .common import COMPARED, RANDOM, REFERENCE, curves_by_panel, studies_of, sweep
 
-SPLITS = {"random pixels": {"split": "random"}, "blocks": {"split": "block", "gap": 0}, "blocks with a gap": {"split": "block"}}
+SPLITS: dict[str, dict] = {
+    "random pixels": {"split": "random"},
+    "blocks": {"split": "block", "gap": 0},
+    "blocks with a gap": {"split": "block"},
+}
 STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RANDOM], **SPLITS["blocks"]))
 
 

@@ -31,7 +31,7 @@ def verdict_convex(cpdgal: list[np.ndarray], vit: list[np.ndarray]) -> Verdict:
     """
     shares = [[100 * convexity(loss) for loss in losses] for losses in (cpdgal, vit)]
     others = [[len(barriers(loss)) for loss in losses] for losses in (cpdgal, vit)]
-    halves = np.mean(shares[0]) >= 95 and max(others[0]) == 0, np.median(others[1]) > 0
+    halves = bool(np.mean(shares[0]) >= 95 and max(others[0]) == 0), bool(np.median(others[1]) > 0)
     here = (
         f"convex at {np.mean(shares[0]):.0f} % of the points for CPDGAL and {np.mean(shares[1]):.0f} % for ViT; "
         f"further local minima on {np.count_nonzero(others[0])} of {len(cpdgal)} surfaces and on "

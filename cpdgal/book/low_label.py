@@ -18,7 +18,7 @@ from .verdicts import Verdict, better, final_scores, spread
 
 # Few labels: so many of every class, or so much of the pool at random. The paper does not say how few are "extreme": here,
 # at most five of each class, or a fifth of the pool (2 % of the labelled pixels where the pool is a tenth of them).
-FEW_LABELS = {
+FEW_LABELS: dict[str, dict] = {
     **{f"{count} of each class": {"per_class": count} for count in (1, 2, 3, 5, 10)},
     **{f"{100 * share:g} % of the pool": {"initial": share} for share in (0.05, 0.1, 0.2, 0.3, 0.5)},
 }
@@ -74,7 +74,7 @@ def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[di
     """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records of
     the same training in stages."""
     runs = [{record.study.seed: record for record in records} for records in (left, right)]
-    counts = ({}, {})
+    counts: tuple[dict[int, int], dict[int, int]] = ({}, {})
     for seed in sorted(set(runs[0]) & set(runs[1])):
         level = min(each[seed].final.OA for each in runs) - 1
         for count, record in zip(counts, (each[seed] for each in runs), strict=True):
@@ -85,8 +85,8 @@ def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[di
 
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
     """On "left converges faster": by `better`, on the `epochs_to_level`, seed by seed, the fewer the better."""
-    negated = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
-    return better(*negated, names, "epochs sooner")
+    one, other = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
+    return better(one, other, names, "epochs sooner")
 
 
 def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:

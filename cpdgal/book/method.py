@@ -19,13 +19,13 @@ def schedule(before: Tensor, after: Tensor) -> Figure:
     """The schedule alpha_t of Eq. 4 before and after training, each (T,)."""
     figure, (axes, change) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
     t = np.arange(1, len(before) + 1)
-    before, after = before.detach().numpy(), after.detach().numpy()
-    axes.plot(t, before, "--", color="#000000", label="before training")
-    axes.plot(t, after, color="#0072B2", label="after training")
+    first, last = before.detach().numpy(), after.detach().numpy()
+    axes.plot(t, first, "--", color="#000000", label="before training")
+    axes.plot(t, last, color="#0072B2", label="after training")
     axes.set(ylabel="share of the clean token, $\\alpha_t$", title="The learned noise schedule (Eq. 4)")
     axes.legend()
     change.axhline(0, color="#000000", lw=1, ls="--")
-    change.plot(t, after - before, color="#0072B2")
+    change.plot(t, last - first, color="#0072B2")
     change.set(ylabel="change of $\\alpha_t$", title="What training changed")
     for axis in (axes, change):
         axis.set_xlabel("diffusion step t")
@@ -39,7 +39,7 @@ def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Ge
     side = round(tokens.shape[1] ** 0.5)
     channel = int(tokens[0].std(0).argmax())
     noise = torch.randn(tokens.shape, generator=generator)
-    rows = {"corrupted $Z_t$ (Eq. 4)": [], "refined $Z_{final}$ (Eq. 8)": []}
+    rows: dict[str, list[tuple[float, np.ndarray]]] = {"corrupted $Z_t$ (Eq. 4)": [], "refined $Z_{final}$ (Eq. 8)": []}
     for step in steps:
         t = torch.full(tokens.shape[:1], step)
         alpha = dgfr.alpha()[step - 1]
@@ -60,40 +60,40 @@ def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Ge
 
 def attention(weights: Tensor) -> Figure:
     """The first block's attention, (h, n, n): every head for the centre token, and the mean over heads (Eq. 12)."""
-    weights = weights.numpy()
-    heads, n, _ = weights.shape
+    shares = weights.numpy()
+    heads, n, _ = shares.shape
     side = round(n**0.5)
     columns = -(-heads // 2)
     figure = plt.figure(figsize=(2.0 * columns + 4.6, 4.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[columns * 2.0, 4.6])
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=[columns * 2.0, 4.6])
     grid = left.subplots(2, columns, squeeze=False).ravel()
-    top = float(weights[:, n // 2].max())
+    top = float(shares[:, n // 2].max())
     for axis in grid:
         axis.set_axis_off()
-    for number, (head, axis) in enumerate(zip(weights, grid, strict=False), 1):
+    for number, (head, axis) in enumerate(zip(shares, grid, strict=False), 1):
         image = axis.imshow(head[n // 2].reshape(side, side), cmap="cividis", vmin=0, vmax=top)
         axis.set_title(f"head {number}", fontsize=9)
     left.colorbar(image, ax=grid.tolist(), label="attention", shrink=0.8)
     left.suptitle("From the centre token to each pixel", fontsize=10)
     axis = right.subplots()
-    right.colorbar(axis.imshow(weights.mean(0), cmap="cividis"), ax=axis, label="mean over heads (Eq. 12)")
+    right.colorbar(axis.imshow(shares.mean(0), cmap="cividis"), ax=axis, label="mean over heads (Eq. 12)")
     axis.set(xlabel="to token", ylabel="from token")
     return figure
 
 
 def masking(scene: Scene, pixel: tuple[int, int], window: int, importance: Tensor, mask: Tensor) -> Figure:
     """A window of the scene, its tokens' importance (Eq. 13), their mask M_b (Eq. 15) and which count as masked."""
-    importance, mask = importance.numpy(), mask.numpy()
-    side = round(len(mask) ** 0.5)
+    scores, shares = importance.numpy(), mask.numpy()
+    side = round(len(shares) ** 0.5)
     figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.3), layout="constrained")
     image = np.pad(false_colour(scene)[0], ((window, window), (window, window), (0, 0)))
     top, left = pixel[0] - window // 2 + window, pixel[1] - window // 2 + window
     axes[0].imshow(image[top : top + window, left : left + window])
     axes[0].set_title(f"window around ({pixel[0]}, {pixel[1]})")
-    for axis, values, name in ((axes[1], importance, "importance $I$ (Eq. 13)"), (axes[2], mask, "mask $M_b$ (Eq. 15)")):
+    for axis, values, name in ((axes[1], scores, "importance $I$ (Eq. 13)"), (axes[2], shares, "mask $M_b$ (Eq. 15)")):
         figure.colorbar(axis.imshow(values.reshape(side, side), cmap="cividis"), ax=axis, shrink=0.8)
         axis.set_title(name)
-    axes[3].imshow((mask > mask.mean()).reshape(side, side), cmap=ListedColormap(["#0072B2", "#E69F00"]), vmin=0, vmax=1)
+    axes[3].imshow((shares > shares.mean()).reshape(side, side), cmap=ListedColormap(["#0072B2", "#E69F00"]), vmin=0, vmax=1)
     kinds = [Patch(color="#0072B2", label="unmasked: 1.2"), Patch(color="#E69F00", label="masked: 1.0")]
     figure.legend(handles=kinds, fontsize=8, loc="outside right center")
     axes[3].set_title("confidence $CS_i$ (Eq. 18)")

@@ -29,7 +29,7 @@ def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     if not all(measured.values()):
         return not_run("The first cycle of all three budgets has to be run first.")
     means = {name: mean_over_seeds(values) / 100 for name, values in measured.items()}
-    ordered = sorted(means, key=means.get) == sorted(FIRST_EMI, key=FIRST_EMI.get)
+    ordered = sorted(means, key=means.__getitem__) == sorted(FIRST_EMI, key=FIRST_EMI.__getitem__)
     near = sum(FIRST_EMI[name] / 1.5 <= mean <= FIRST_EMI[name] * 1.5 for name, mean in means.items())
     return Verdict(
         ("does not hold", "holds in part", "holds")[ordered + (near == len(means))],

@@ -11,7 +11,7 @@ from ..study import Study
 from .common import studies_of, sweep
 
 # Readings at the paper's full length, by the rule of book/decisions.md. The bundle is what the early prototype did.
-READINGS = {
+READINGS: dict[str, dict] = {
     "default": {},
     "60 epochs": {"epochs": 60},
     "20 epochs": {"epochs": 20},
@@ -34,9 +34,9 @@ EARLY = {
     **studies_of({"ViT": {"method": "vit"}}, [102], split="validation"),
     **studies_of({"CW-MSE, Adam": {"cw_mse_weight": 0.1 / 32, "keep_optimizer": True}}, [101, 102], split="validation"),
 }
-SHORT = {"split": "validation", "acquired": 0.06, "cycles": 8, "epochs": 40}
+SHORT: dict = {"split": "validation", "acquired": 0.06, "cycles": 8, "epochs": 40}
 # Each alternative by the number of the decision and what it changes.
-ALTERNATIVES = {
+ALTERNATIVES: dict[str, dict] = {
     "1: window 5": {"window": 5},
     "1: window 9": {"window": 9},
     "1: residual denoising blocks": {"residual_blocks": True},

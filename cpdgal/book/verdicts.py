@@ -102,7 +102,7 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     means = {name: mean_over_seeds(values) for name, values in measured.items() if values}
     if claimed not in means or len(means) < 2:
         return not_run(f"{claimed} and at least one other setting have to be run first.")
-    winner = max(means, key=means.get)
+    winner = max(means, key=means.__getitem__)
     gap = means[winner] - means[claimed]
     word = "holds" if winner == claimed else "holds in part" if gap <= 0.5 else "does not hold"
     missing = len(measured) - len(means)
