@@ -14,39 +14,9 @@ from .study import Study
 from .training import Training, fit, predict
 from .windows import Windows
 
-__all__ = [
-    "CPDGAL",
-    "DGFR",
-    "ContextualMasking",
-    "Cycle",
-    "EncoderBlock",
-    "Output",
-    "PatchEmbedding",
-    "Protocol",
-    "Record",
-    "RecordError",
-    "Scene",
-    "SceneError",
-    "Split",
-    "Store",
-    "Study",
-    "Training",
-    "Windows",
-    "active_learning",
-    "block_split",
-    "build",
-    "class_accuracies",
-    "coordinates_floor",
-    "cw_mse",
-    "fit",
-    "load_scene",
-    "margin",
-    "predict",
-    "protocol",
-    "random_split",
-    "run",
-    "scores",
-    "side_by_side",
-    "spectra_floor",
-]
+__all__ = ["Scene", "SceneError", "Split", "Windows", "block_split", "load_scene", "random_split"]
+__all__ += ["CPDGAL", "DGFR", "ContextualMasking", "EncoderBlock", "Output", "PatchEmbedding", "cw_mse"]
+__all__ += ["Training", "build", "class_accuracies", "coordinates_floor", "fit", "predict", "scores", "spectra_floor"]
+__all__ += ["Cycle", "Protocol", "active_learning", "margin", "protocol"]
+__all__ += ["Record", "RecordError", "Store", "Study", "run", "side_by_side"]
 __version__ = "0.1.0"

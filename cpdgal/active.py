@@ -1,6 +1,6 @@
 """Section 2.5: train, ask for the labels the network is least sure of, train again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -9,26 +9,14 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from . import training
 from .methods import Floor
 from .metrics import scores
 from .queries import Candidates, select, strategy
 from .scenes import Scene
 from .sources import SCENES
 from .splits import Split, draw, draw_each, portion
-from .training import (
-    Training,
-    as_tensor,
-    diagnose,
-    features,
-    fit,
-    from_tensor,
-    part,
-    predict,
-    predict_draws,
-    restore,
-    state_of,
-    under,
-)
+from .training import Checkpoint, State, Training, as_tensor, from_tensor, part, under
 from .windows import Windows
 
 BATCH = 128  # windows predicted at a time; draws of DGFR come batch by batch, so a run's numbers depend on it
@@ -52,10 +40,8 @@ class Protocol(Training):
     judged: int = 0  # so many test pixels of the hold-out, chosen at random; 0: all
 
     def label_counts(self, labelled: int) -> list[int]:
-        """Labels after the initial training and after each cycle, for a scene with so many labelled pixels.
-
-        Not for labels by number of each class (`per_class`), which depend on the classes of the pool.
-        """
+        """Labels after the initial training and after each cycle, for a scene with so many labelled pixels; not for labels by
+        number of each class (`per_class`), which depend on the classes of the pool."""
         pool = portion(self.pool, labelled)
         counts = [portion(self.initial, pool)]
         for _ in range(self.cycles):
@@ -101,7 +87,7 @@ class Cycle:
     candidates: np.ndarray  # (what is left of the pool, k) class probabilities
     diagnostics: dict[str, float]  # what the network's modules do to these, as `cpdgal.training.diagnose` says
     seconds: float
-    state: dict[str, Tensor]  # everything that the next cycle depends on: give it back as `resume`
+    state: State  # everything that the next cycle depends on: give it back as `resume`
 
     @property
     def row(self) -> dict[str, float]:
@@ -119,28 +105,20 @@ def active_learning(
     query: str = "margin",
     seed: int = 0,
     draws: int = 8,
-    resume: Mapping[str, Tensor] | None = None,
-    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
+    resume: State | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: bool = True,
-) -> Iterator[Cycle]:
+) -> Generator[Cycle, None, None]:
     """Run the loop of Section 2.5 and yield a `Cycle` after the initial training and after every acquisition.
 
-    Parameters
-    ----------
-    model
-        a network as `cpdgal.build` gives, trained in place; or a floor, `coordinates_floor` or `spectra_floor`.
-    windows, split, protocol
-        the data, the pool and hold-out, and the budgets and training.
-    query
-        a strategy of `cpdgal.queries.STRATEGIES`.
-    seed
-        decides the initial labels, the order of batches, t and noise, and random queries, each independently.
-    draws
-        how often a strategy that needs it draws from DGFR.
-    resume
-        the `state` of a cycle of the same loop, begun with the same arguments: go on after it, as if never stopped.
-    checkpoint
-        called after each epoch with a function that gives the state to `resume` from within the cycle.
+    Args:
+        model: a network as `cpdgal.build` gives, trained in place; or a floor, `coordinates_floor` or `spectra_floor`.
+        windows, split, protocol: the data, the pool and hold-out, and the budgets and training.
+        query: a strategy of `cpdgal.queries.STRATEGIES`.
+        seed: decides the initial labels, the order of batches, t and noise, and random queries, each independently.
+        draws: how often a strategy that needs it draws from DGFR.
+        resume: the `state` of a cycle of the same loop, begun with the same arguments: go on after it, as if never stopped.
+        checkpoint: called after each epoch with a function that gives the state to `resume` from within the cycle.
     """
     strategy(query)  # a wrong name is refused before anything is trained
     loop = _Loop(model, windows, split, protocol, query, seed, draws)
@@ -148,11 +126,11 @@ def active_learning(
     state = {name: value for name, value in (resume or {}).items() if not name.startswith("training.")}
     first = loop.restore(state) if state else 0
 
-    def within(training: Callable[[], dict[str, Tensor]]) -> None:
+    def within(state_of_training: Callable[[], State]) -> None:
         """Give the state within a cycle: that after the last one, and that of the training."""
         seconds = torch.tensor(perf_counter() - start)
         assert checkpoint  # it is called only where there is one
-        checkpoint(lambda: {**state, **under("training", {**training(), "seconds": seconds})})
+        checkpoint(lambda: {**state, **under("training", {**state_of_training(), "seconds": seconds})})
 
     total, done = (protocol.cycles + 1) * protocol.epochs, first * protocol.epochs + len(begun.get("losses", ()))
     with tqdm(total=total, initial=done, desc=query, unit="epoch", disable=not progress) as bar:
@@ -173,14 +151,8 @@ class _Loop:
     """What goes from cycle to cycle: the labels, what is left of the pool, the learner and all random states."""
 
     def __init__(self, model, windows: Windows, split: Split, protocol: Protocol, query: str, seed: int, draws: int):
-        self.windows, self.split, self.protocol, self.query, self.seed, self.draws = (
-            windows,
-            split,
-            protocol,
-            query,
-            seed,
-            draws,
-        )
+        self.windows, self.split, self.protocol = windows, split, protocol
+        self.query, self.seed, self.draws = query, seed, draws
         initial_rng, self.query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
         self.generator, self.scoring = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
         network = isinstance(model, nn.Module)
@@ -192,11 +164,9 @@ class _Loop:
         """Label the pixels that the query strategy wants next."""
         pixels, learner = self.windows.scene.pixels, self.learner
         known = Candidates(
-            self.candidates,
-            pixels[self.left],
-            pixels[self.labelled],
-            lambda: (learner.features(self.left), learner.features(self.labelled)),
-            lambda: learner.draws(self.left, self.draws, self.generator),
+            *(self.candidates, pixels[self.left], pixels[self.labelled]),
+            features=lambda: (learner.features(self.left), learner.features(self.labelled)),
+            draws=lambda: learner.draws(self.left, self.draws, self.generator),
         )
         chosen = select(self.query, known, self.protocol.asked(len(self.left)), self.query_rng)
         self.labelled = np.concatenate([self.labelled, self.left[chosen]])
@@ -217,7 +187,7 @@ class _Loop:
         generator = torch.Generator(self.windows.device).manual_seed(int(own >> np.uint64(1)))
         return self.learner.diagnose(self.left, self.candidates, generator)
 
-    def state(self, cycle: int) -> dict[str, Tensor]:
+    def state(self, cycle: int) -> State:
         """Everything that the next cycle depends on."""
         return {
             "cycle": torch.tensor(cycle),
@@ -229,7 +199,7 @@ class _Loop:
             **self.learner.state(),
         }
 
-    def restore(self, state: Mapping[str, Tensor]) -> int:
+    def restore(self, state: State) -> int:
         """Go on from such a state; the number of the next cycle."""
         self.labelled, self.candidates = state["labelled"].numpy(), state["candidates"].numpy()
         self.left = np.setdiff1d(self.split.pool, self.labelled)
@@ -269,8 +239,9 @@ class _Network:
             trained_on = draw(labelled, targets, count, stratified=True, rng=rng)
             scored_on = np.setdiff1d(labelled, trained_on)
             validation = self._samples(scored_on) if len(scored_on) else None
-        options = {"progress": bar.update, "resume": begun, "checkpoint": checkpoint, "validation": validation}
-        return fit(self.model, *self._samples(trained_on), protocol, generator=generator, optimizer=self.optimizer, **options)
+        options: dict = {"progress": bar.update, "resume": begun, "checkpoint": checkpoint, "validation": validation}
+        options |= {"generator": generator, "optimizer": self.optimizer}
+        return training.fit(self.model, *self._samples(trained_on), protocol, **options)
 
     def _samples(self, positions) -> tuple[Tensor, Tensor]:
         """Windows and classes of labelled pixels."""
@@ -280,25 +251,25 @@ class _Network:
     def predict(self, positions, generator) -> np.ndarray:
         if not len(positions):
             return np.empty((0, self.windows.scene.classes), dtype=np.float32)
-        return predict(self.model, self.windows.batches(positions, BATCH), generator).numpy()
+        return training.predict(self.model, self.windows.batches(positions, BATCH), generator).numpy()
 
     def features(self, positions) -> np.ndarray:
-        return features(self.model, self.windows.batches(positions, BATCH)).numpy()
+        return training.features(self.model, self.windows.batches(positions, BATCH)).numpy()
 
     def draws(self, positions, count, generator) -> np.ndarray:
-        return predict_draws(self.model, self.windows.batches(positions, BATCH), count, generator).numpy()
+        return training.predict_draws(self.model, self.windows.batches(positions, BATCH), count, generator).numpy()
 
     def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
         if not len(positions):
             return {}
         answers = torch.from_numpy(probabilities.argmax(1))
-        return diagnose(self.model, lambda: self.windows.batches(positions, BATCH), answers, generator)
+        return training.diagnose(self.model, lambda: self.windows.batches(positions, BATCH), answers, generator)
 
-    def state(self) -> dict[str, Tensor]:
-        return state_of(self.model, self.optimizer if self.protocol.keep_optimizer else None)
+    def state(self) -> State:
+        return training.state_of(self.model, self.optimizer if self.protocol.keep_optimizer else None)
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        restore(state, self.model, self.optimizer)
+    def restore(self, state: State) -> None:
+        training.restore(state, self.model, self.optimizer)
 
 
 class _FloorLearner:
@@ -315,17 +286,16 @@ class _FloorLearner:
         classes = self.floor(self.scene, self.labelled, positions) if len(positions) else np.empty(0)
         return np.eye(self.scene.classes, dtype=np.float32)[classes.astype(int)]
 
-    def features(self, positions) -> np.ndarray:
-        raise ValueError("a floor has no features to choose by; ask it margin, random or farthest-first queries")
+    def features(self, *_) -> np.ndarray:
+        raise ValueError("a floor has no features or draws to choose by; ask it margin, random or farthest-first queries")
 
-    def draws(self, positions, count, generator) -> np.ndarray:
-        raise ValueError("a floor has no draws to choose by; ask it margin, random or farthest-first queries")
+    draws = features
 
     def diagnose(self, positions, probabilities, generator) -> dict[str, float]:
         return {}
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> State:
         return {}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: State) -> None:
         pass

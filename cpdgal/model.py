@@ -26,50 +26,28 @@ class CPDGAL(nn.Module):
     With ``use_dgfr`` and ``use_masking`` both off it is the supervised Vision Transformer of Table 6, with exactly
     the parameters that are left.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k.
-    patch
-        side of a patch in pixels; must divide the window.
-    dim, heads, layers, ffn_ratio
-        the encoder's embedding d, heads h, blocks L, and feed-forward width over d.
-    steps
-        T, the number of diffusion steps of DGFR.
-    beta
-        sharpness of the mask, Eq. 15.
-    static_masking
-        in place of the learned mask, mask every token with this probability (Table 4's comparison).
-    alpha_range
-        alpha_1 and alpha_T before training, on a line between.
-    alpha_clip
-        the range alpha_t is clipped to ("a reasonable range", Section 2.2).
-    alpha_form
-        how alpha_t stays in that range: "clamp", or "sigmoid", whose gradient does not die at the clip.
-    residual_blocks
-        a residual around each of the two denoising blocks, each with its own zero start.
-    residual_denoiser
-        the residual of Eq. 7; without it the denoiser's output is F_theta alone.
-    refinement
-        DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
-        "average": the mean of Z_final over `draws` draws of t and noise.
-    mask_at_inference
-        apply Eq. 16 at inference as in training.
-    pooling
-        "mean" of the encoder's tokens, or the "centre" token.
-    refined_after_norm
-        Z'_m of Eq. 17 after the encoder's final LayerNorm, or before it.
-    cw_mse_weight
-        weight of CW-MSE (Eq. 17) beside the cross-entropy in `loss`.
-    detach_target
-        keep CW-MSE from moving its target Z.
-    masked_above
-        see `cw_mse`.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k.
+        patch: side of a patch in pixels; must divide the window.
+        dim, heads, layers, ffn_ratio: the encoder's embedding d, heads h, blocks L, and feed-forward width over d.
+        steps: T, the number of diffusion steps of DGFR.
+        beta: sharpness of the mask, Eq. 15.
+        static_masking: in place of the learned mask, mask every token with this probability (Table 4's comparison).
+        alpha_range: alpha_1 and alpha_T before training, on a line between.
+        alpha_clip: the range alpha_t is clipped to ("a reasonable range", Section 2.2).
+        alpha_form: how alpha_t stays in that range: "clamp", or "sigmoid", whose gradient does not die at the clip.
+        residual_blocks: a residual around each of the two denoising blocks, each with its own zero start.
+        residual_denoiser: the residual of Eq. 7; without it the denoiser's output is F_theta alone.
+        refinement: DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
+            "average": the mean of Z_final over `draws` draws of t and noise.
+        mask_at_inference: apply Eq. 16 at inference as in training.
+        pooling: "mean" of the encoder's tokens, or the "centre" token.
+        refined_after_norm: Z'_m of Eq. 17 after the encoder's final LayerNorm, or before it.
+        cw_mse_weight: weight of CW-MSE (Eq. 17) beside the cross-entropy in `loss`.
+        detach_target: keep CW-MSE from moving its target Z.
+        masked_above: see `cw_mse`.
 
-    Raises
-    ------
-    ValueError
-        When the patch does not divide the window or an option is unknown.
+    Raises ``ValueError`` when the patch does not divide the window or an option is unknown.
     """
 
     def __init__(
@@ -116,9 +94,7 @@ class CPDGAL(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(dim, heads, ffn_ratio) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, classes)
-        self.mask_at_inference = mask_at_inference
-        self.pooling = pooling
-        self.refined_after_norm = refined_after_norm
+        self.mask_at_inference, self.pooling, self.refined_after_norm = mask_at_inference, pooling, refined_after_norm
         self.cw_mse_weight, self.detach_target, self.masked_above = cw_mse_weight, detach_target, masked_above
 
     def forward(self, x: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Output:
@@ -145,10 +121,7 @@ class CPDGAL(nn.Module):
         return loss + self.cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=self.masked_above)
 
     def drawn_logits(self, x: Tensor, draws: int, generator=None) -> Tensor:
-        """(draws, b, k) logits, each under its own step t and noise of DGFR.
-
-        Raises ``ValueError`` without DGFR: there is no randomness to draw from.
-        """
+        """(draws, b, k) logits, each under its own step t and noise of DGFR; ``ValueError`` without it."""
         if self.dgfr is None:
             raise ValueError("repeated draws need a network with DGFR; choose another query strategy for this one")
         z = self.embedding(x)
@@ -362,23 +335,14 @@ def masked(z: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
 def cw_mse(
     z: Tensor, z_refined: Tensor, mask: Tensor | None, unmasked: float = 1.2, masked: float = 1.0, *, masked_above: str = "mean"
 ) -> Tensor:
-    """CW-MSE, Eq. 17-18: the mean over samples and tokens of CS_i ||Z_i - Z'_m,i||^2.
+    """CW-MSE, Eq. 17-18, a scalar: the mean over samples and tokens of CS_i ||Z_i - Z'_m,i||^2.
 
-    Parameters
-    ----------
-    z, z_refined
-        (b, n, d) the token embeddings Z and the encoder's output Z'_m.
-    mask
-        (b, n) the soft mask M_b. None: no token is masked.
-    unmasked, masked
-        the two confidence scores of Eq. 18.
-    masked_above
-        open decision 3: a token counts as masked where M_b is above its sample's "mean", or above one "half" (with
-        gamma > 0.5 every token then is).
-
-    Returns
-    -------
-    A scalar.
+    Args:
+        z, z_refined: (b, n, d) the token embeddings Z and the encoder's output Z'_m.
+        mask: (b, n) the soft mask M_b. None: no token is masked.
+        unmasked, masked: the two confidence scores of Eq. 18.
+        masked_above: open decision 3: a token counts as masked where M_b is above its sample's "mean", or above one "half"
+            (with gamma > 0.5 every token then is).
     """
     if masked_above not in ("mean", "half"):
         raise ValueError(f"masked_above is 'mean' or 'half', not {masked_above!r}")

@@ -48,54 +48,45 @@ def _random(candidates: Candidates, count: int, rng: np.random.Generator) -> np.
 
 def _badge(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """Diverse and uncertain gradient embeddings (Ash et al., 2020)."""
-    from skactiveml.pool import Badge
-
     new = candidates.features()[0].astype(float)
-    classifier = _given(candidates.probabilities, new)
-    positions = np.arange(len(new))[:, None]  # BADGE sees features through the classifier alone
-    strategy = Badge(random_state=_integer(rng))
-    chosen = strategy.query(positions, np.full(len(new), np.nan), classifier, fit_clf=False, batch_size=count)
+    positions, unknown = (
+        np.arange(len(new))[:, None],
+        np.full(len(new), np.nan),
+    )  # it sees features through the classifier alone
+    given = _given(candidates.probabilities, new)
+    chosen = _activeml("Badge", rng).query(positions, unknown, given, fit_clf=False, batch_size=count)
     return _filled(chosen, len(new), count, rng)
 
 
-def _core_set(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+def _core_set(candidates: Candidates, count: int, rng: np.random.Generator, points=None) -> np.ndarray:
     """Cover the feature space: the candidate farthest from everything labelled, again and again (Sener & Savarese, 2018)."""
-    from skactiveml.pool import CoreSet
-
-    new, labelled = candidates.features()
-    return _query(CoreSet(random_state=_integer(rng)), new, labelled, count)
+    new, labelled = points or candidates.features()
+    return _query(_activeml("CoreSet", rng), new, labelled, count)
 
 
 def _farthest_first(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """CoreSet on rows and columns: spread the labels over the map. It shows what place alone is worth."""
-    from skactiveml.pool import CoreSet
-
-    new, labelled = candidates.pixels.astype(float), candidates.labelled_pixels.astype(float)
-    return _query(CoreSet(random_state=_integer(rng)), new, labelled, count)
+    return _core_set(candidates, count, rng, (candidates.pixels.astype(float), candidates.labelled_pixels.astype(float)))
 
 
 def _typiclust(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """The most typical pixel of every large cluster without a label (Hacohen et al., 2022)."""
-    from skactiveml.pool import TypiClust
-
     new, labelled = (each.astype(float) for each in candidates.features())
     _, first = np.unique(np.concatenate([labelled, new]), axis=0, return_index=True)  # there are no more clusters than these
     first, m = np.sort(first), len(labelled)
     fresh, chosen = first[first >= m] - m, []
     if len(fresh):
-        typiclust = TypiClust(random_state=_integer(rng))
-        chosen = fresh[_query(typiclust, new[fresh], labelled[first[first < m]], min(count, len(fresh)))]
+        count_fresh = min(count, len(fresh))
+        chosen = fresh[_query(_activeml("TypiClust", rng), new[fresh], labelled[first[first < m]], count_fresh)]
     return _filled(chosen, len(new), count, rng)
 
 
 def _bald(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """What the draws of DGFR disagree about: mutual information of class and draw (Houlsby et al., 2011)."""
-    from skactiveml.pool import GreedyBALD
-
     members = [_given(probabilities) for probabilities in candidates.draws()]
     positions = np.arange(len(candidates.probabilities))[:, None]
-    strategy = GreedyBALD(random_state=_integer(rng))
-    return strategy.query(positions, np.full(len(positions), np.nan), members, fit_ensemble=False, batch_size=count)
+    unknown = np.full(len(positions), np.nan)
+    return _activeml("GreedyBALD", rng).query(positions, unknown, members, fit_ensemble=False, batch_size=count)
 
 
 STRATEGIES = {
@@ -147,6 +138,13 @@ def _balanced(base):
     return balanced
 
 
+def _activeml(name: str, rng: np.random.Generator):
+    """A strategy of scikit-activeml, which is slow to import."""
+    from skactiveml import pool
+
+    return getattr(pool, name)(random_state=int(rng.integers(2**31)))
+
+
 def _query(strategy, new: np.ndarray, labelled: np.ndarray, count: int) -> np.ndarray:
     """What a strategy of scikit-activeml picks from points (n, d) beside labelled ones (m, d), of whatever class."""
     targets = np.concatenate([np.full(len(new), np.nan), np.zeros(len(labelled))])
@@ -175,7 +173,3 @@ def _given(probabilities: np.ndarray, features: np.ndarray | None = None):
     classifier = Given(classes=np.arange(probabilities.shape[1]))
     classifier.classes_ = classifier.classes
     return classifier
-
-
-def _integer(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**31))

@@ -22,7 +22,7 @@ from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum
 from .study import Study, other_data
-from .training import part, predict, under
+from .training import State, part, predict, under
 from .windows import Projection, Windows
 
 FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
@@ -89,25 +89,19 @@ class Record:
         except (ValueError, RecursionError) as error:
             raise RecordError(_not_whole(path, str(error))) from error
         if content["key"] != study.key or path.stem != study.name:
-            raise RecordError(
-                f"{path} holds the study {study.name}, not the one it is named after: move it away to run its study again"
-            )
-        measured = {"confidence": float, "accuracy": float}
+            raise RecordError(f"{path} holds the study {study.name}, not that of its name: move it away to run its study again")
+        cycles = table["cycles"].astype(float).astype({"cycle": int, "labels": int})
         return cls(
-            study,
-            table["cycles"]
-            .astype(float)
-            .astype({"cycle": int, "labels": int})
-            .assign(seconds=content["provenance"]["seconds"]),
-            table["classes"].astype({"accuracy": float}).set_index("class"),
-            np.array(content["confusion"]),
-            table["queried"],
-            np.array(content["entropy"]),
-            table["calibration"].astype(measured),
-            content["provenance"],
-            table["diagnostics"].astype(float),
-            content["weights"],
-            path,
+            study=study,
+            cycles=cycles.assign(seconds=content["provenance"]["seconds"]),
+            classes=table["classes"].astype({"accuracy": float}).set_index("class"),
+            **{name: np.array(content[name]) for name in ("confusion", "entropy")},
+            queried=table["queried"],
+            calibration=table["calibration"].astype({"confidence": float, "accuracy": float}),
+            provenance=content["provenance"],
+            diagnostics=table["diagnostics"].astype(float),
+            digest=content["weights"],
+            path=path,
         )
 
     def labelled(self, cycle: int | None = None) -> np.ndarray:
@@ -127,8 +121,7 @@ class Record:
             raise SceneError(other_data(scene, self.study.checksum, f"the record {self.study.name} was made from data"))
 
     def network(self, scene: Scene) -> torch.nn.Module:
-        """The trained network. `RecordError` when its weights were not stored or are not those of the record, `SceneError`
-        for a scene with other data."""
+        """The trained network. `RecordError` for weights that are missing or not the record's, `SceneError` for other data."""
         self.check(scene)
         return self._trained()[0]
 
@@ -141,13 +134,9 @@ class Record:
         except OSError as error:
             raise RecordError(f"{self.weights} cannot be read ({error.strerror})") from error
         if hashlib.sha256(content).hexdigest() != self.digest:
-            raise RecordError(
-                f"{self.weights} does not hold the weights of its record (SHA-256 {self.digest[:12]}); it was changed or "
-                "belongs to another: move both away to run the study again"
-            )
-        with safe_open(self.weights, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            classes = json.loads(file.metadata()["about"])["classes"]
+            raise RecordError(f"{self.weights} does not hold the weights of its record; move both away to run the study again")
+        tensors, metadata = opened(self.weights)
+        classes = json.loads(metadata["about"])["classes"]
         study = self.study
         projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
         projection.restore(part(tensors, "projection"))
@@ -170,10 +159,8 @@ class Record:
         return predict(network, self._windows(scene, projection).batches(positions)).argmax(1).numpy()
 
     def map(self, scene: Scene, *, elsewhere: bool = False) -> np.ndarray:
-        """The class predicted for every pixel, (height, width) with 1..K in the order of the record's classes.
-
-        With ``elsewhere`` the network is applied on purpose to another scene, through the projection that was fitted on its
-        own: the bands have to be the same ones. Errors as for `network`.
+        """The class predicted for every pixel, (height, width), 1..K in the order of the record's classes. With ``elsewhere``
+        the scene is another one of the same bands, on purpose, seen through the record's projection. Errors as for `network`.
         """
         if not elsewhere:
             self.check(scene)
@@ -201,42 +188,46 @@ class Store:
         self._read_before: dict = {}
         self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
 
-    def get(self, study: Study) -> Record | None:
+    def get(self, study: Study, weights: bool = False) -> Record | None:
         """The record of a study, or None; `RecordError` when it is damaged or was made from other data.
 
-        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data.
+        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data. With
+        ``weights`` a network's record without them does not count.
         """
+        record = self._get(study)
+        return record if record and (record.can_answer or not weights) else None
+
+    def _get(self, study: Study) -> Record | None:
         for folder in self.folders:
             path = folder / f"{study.name}.json"
             if path.exists():
                 record = self._read(path)
-                if study.checksum and record.study.checksum != study.checksum:
+                there, here = record.study.checksum[:12], study.checksum[:12]
+                if here and there != here:
+                    advice = "bring the data back, or move the record away to run its study on these"
                     raise RecordError(
-                        f"{path} was made from other data (checksum {record.study.checksum[:12]}) than {study.scene} holds now "
-                        f"({study.checksum[:12]}); bring the data back, or move the record away to run its study on these"
+                        f"{path} was made from other data ({there}) than {study.scene} holds now ({here}); {advice}"
                     )
                 return record
         if not study.checksum or study.scene in ("synthetic", *SCENES):
             return None
         moved = {"scene": study.scene, "labels_path": study.labels_path}
-        return next(
-            (r for r in self.records() if r.study.checksum == study.checksum and r.study.but(**moved).key == study.key), None
-        )
+        same_data = (record for record in self.records() if record.study.checksum == study.checksum)
+        return next((record for record in same_data if record.study.but(**moved).key == study.key), None)
 
     def records(self) -> list[Record]:
         """All records, by name; one in the folder comes before the package's of the same study.
 
         A file that is no record is skipped with a warning.
         """
-        found = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
-        return [record for name in sorted(found) if (record := self._read_or_warn(found[name]))]
-
-    def _read_or_warn(self, path: Path) -> Record | None:
-        try:
-            return self._read(path)
-        except RecordError as error:
-            warnings.warn(f"skipped: {error}", stacklevel=3)
-            return None
+        paths = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
+        found = []
+        for _, path in sorted(paths.items()):
+            try:
+                found.append(self._read(path))
+            except RecordError as error:
+                warnings.warn(f"skipped: {error}", stacklevel=2)
+        return found
 
     def _read(self, path: Path) -> Record:
         """The record of a file, read again only when the file changed: a page asks for the same ones many times."""
@@ -248,13 +239,11 @@ class Store:
 
     def select(self, **values) -> list[Record]:
         """The records, by seed, whose study has these values and changes no other of its profile."""
-        found = [
-            record
-            for record in self.records()
-            if all(getattr(record.study, name) == value for name, value in values.items())
-            and set(record.study.changes) <= set(values)
-        ]
-        return sorted(found, key=lambda record: record.study.seed)
+
+        def wanted(study: Study) -> bool:
+            return set(study.changes) <= set(values) and all(getattr(study, name) == each for name, each in values.items())
+
+        return sorted((each for each in self.records() if wanted(each.study)), key=lambda record: record.study.seed)
 
     def table(self) -> pd.DataFrame:
         """One row a record: its key, what names it, what it changes, and how it ended (OA, AA, kappa in percent)."""
@@ -269,9 +258,7 @@ class Store:
         ]
         return pd.DataFrame(rows, columns=[*names, "changes", *ends, "seconds"]).astype({"labels": int})
 
-    def save(
-        self, record: Record, network: Mapping[str, torch.Tensor] | None = None, projection: Projection | None = None
-    ) -> Record:
+    def save(self, record: Record, network: State | None = None, projection: Projection | None = None) -> Record:
         """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
         path = self.folder / f"{record.study.name}.json"
         if network is not None and projection is not None:
@@ -282,7 +269,13 @@ class Store:
         return replace(record, path=path)
 
 
-def trained_file(study: Study, classes: Iterable[str], network: Mapping[str, torch.Tensor], projection: Projection) -> bytes:
+def opened(path: Path) -> tuple[State, dict[str, str]]:
+    """The tensors of a safetensors file, and its metadata."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+
+
+def trained_file(study: Study, classes: Iterable[str], network: State, projection: Projection) -> bytes:
     """A trained network as one file that can be applied: weights, projection, class names, and the study they came from."""
     about = json.dumps({"study": study.form, "classes": list(classes)})  # as one entry: the order of several is not fixed
     return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
@@ -301,10 +294,8 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise RecordError(
-            f"{path} could not be written ({error.strerror}); make room or choose another folder, and run the study again: "
-            "it goes on after the last cycle that was saved"
-        ) from error
+        advice = "make room or choose another folder, and run the study again: it goes on where it was saved last"
+        raise RecordError(f"{path} could not be written ({error.strerror}); {advice}") from error
 
 
 def migrate(folder: Path) -> list[str]:
@@ -329,9 +320,7 @@ def migrate(folder: Path) -> list[str]:
         content |= {"format": FORMAT, "study": study.form, "weights": None}
         weights = path.with_suffix(".safetensors")
         if weights.is_file():
-            with safe_open(weights, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-            scene = study.load_scene()
+            tensors, scene = opened(weights)[0], study.load_scene()
             projection = study.make_windows(scene, study.make_split(scene)).projection
             trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
             write(weights, trained)

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from sklearn.metrics import confusion_matrix
 from threadpoolctl import threadpool_limits
@@ -31,12 +31,12 @@ from threadpoolctl import threadpool_limits
 from .active import Cycle, active_learning
 from .methods import METHODS
 from .metrics import calibration_error, class_accuracies, entropy_histogram, model_improvement, reliability
-from .records import Record, RecordError, Store, columns, write
+from .records import Record, RecordError, Store, columns, opened, write
 from .scenes import Scene
 from .sources import known_checksum
 from .splits import Split
 from .study import Study
-from .training import part
+from .training import State, part
 from .windows import Windows
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
@@ -59,22 +59,14 @@ def run(
     A run uses one core, so that its numbers do not depend on how many there are. Interrupted or killed at any moment,
     it ends in the same record when it is called again. Two processes that want the same study do the work once.
 
-    Parameters
-    ----------
-    store
-        where records are looked for and kept; the folder "results" by default.
-    device
-        "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
-    weights
-        keep the trained weights beside the record; a record without them does not count as found.
-    stop
-        once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
+    Args:
+        store: where records are looked for and kept; the folder "results" by default.
+        device: "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
+        weights: keep the trained weights beside the record; a record without them does not count as found.
+        stop: once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
 
-    Raises
-    ------
-    RecordError
-        For a record or store that cannot be used. `SceneError` for data that cannot be had, ``ValueError`` for a device that
-        is not there and for a training whose loss is no longer a number.
+    Raises `RecordError` for a record or store that cannot be used, `SceneError` for data that cannot be had, ``ValueError`` for
+    a device that is not there and for a training whose loss is no longer a number.
     """
     store = store or Store()
     if not isinstance(weights, bool):  # papermill gives text where it is asked to
@@ -84,16 +76,11 @@ def run(
     if study.checksum not in ("", actual):
         raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
     study = study.but(checksum=actual)
-
-    def found() -> Record | None:
-        record = store.get(study)
-        return record if record and (record.can_answer or not weights) else None
-
-    if record := found():
+    if record := store.get(study, weights):
         return record
     checkpoints = Checkpoints(store.folder, study)
     with checkpoints.claim():
-        return found() or _run(study, store, checkpoints, device, weights, progress, stop or Event())
+        return store.get(study, weights) or _run(study, store, checkpoints, device, weights, progress, stop or Event())
 
 
 def side_by_side(
@@ -124,15 +111,9 @@ def gather(
     as lacking.
     """
     wanted = {study: None for studies in groups.values() for study in studies}
-
-    def there(study: Study) -> Record | None:
-        record = store.get(study)
-        return record if record and (record.can_answer or not weights) else None
-
-    missing = [study for study in wanted if train and not there(study)]
-    if missing:
+    if missing := [study for study in wanted if train and not store.get(study, weights)]:
         side_by_side(*missing, store=store, jobs=os.cpu_count(), weights=weights, device=device)
-    return {name: [record for study in studies if (record := there(study))] for name, studies in groups.items()}
+    return {name: [record for each in studies if (record := store.get(each, weights))] for name, studies in groups.items()}
 
 
 class Checkpoints:
@@ -162,7 +143,7 @@ class Checkpoints:
         finally:
             lock.release()
 
-    def save(self, state: Mapping[str, torch.Tensor], log: dict) -> None:
+    def save(self, state: State, log: dict) -> None:
         """Keep a state and the log that goes with it."""
         current, previous = self.files
         tensors, text = dict(state), json.dumps(log)
@@ -171,7 +152,7 @@ class Checkpoints:
             write(previous, current.read_bytes())
         write(current, content)
 
-    def load(self) -> tuple[dict[str, torch.Tensor], dict] | None:
+    def load(self) -> tuple[State, dict] | None:
         """State and log as last saved; a warning for every file that is damaged."""
         for path in self.files:
             if not path.exists():
@@ -179,8 +160,7 @@ class Checkpoints:
             if path.is_dir():
                 raise RecordError(f"{path} is a folder in the place of a checkpoint; move it away")
             try:
-                with safe_open(path, framework="pt") as file:
-                    metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+                tensors, metadata = opened(path)
                 if metadata["digest"] != _digest(tensors, metadata["log"]):
                     raise ValueError("its contents were changed")
                 return tensors, json.loads(metadata["log"])
@@ -195,7 +175,7 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+def _digest(tensors: State, text: str) -> str:
     return hashlib.sha256(save(dict(tensors), {"text": text})).hexdigest()
 
 
@@ -208,7 +188,7 @@ def _check_device(name: str) -> None:
         raise ValueError(f"this machine has no device {name}: torch sees {count} CUDA devices; use cpu")
 
 
-def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[dict[str, torch.Tensor] | None, dict]:
+def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[State | None, dict]:
     """State and log of a run that goes on from its checkpoint, or begins; a warning where a checkpoint is of no use here."""
     own = {**study.form, "checksum": ""}  # other data are told among the versions
     made_with = {**versions(device), "code": code_digest(study), "checksum": study.checksum}
@@ -220,8 +200,8 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[dict[st
         changed = [name for name in made_with if made_with[name] != log["versions"].get(name)]
         because = f"with another {', '.join(changed)}" if log.get("study") == own else "by another study"
         warnings.warn(f"{study.name} was begun {because}; it starts anew", stacklevel=4)
-    lists = ("cycles", "entropy", "diagnostics", "seconds")
-    return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **{name: [] for name in lists}}
+    lists: dict = {name: [] for name in ("cycles", "entropy", "diagnostics", "seconds")}
+    return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **lists}
 
 
 def code_digest(study: Study) -> str:
@@ -243,9 +223,9 @@ def _run(
     state, log = _begin(study, checkpoints, device)
     last = time.monotonic()
 
-    def checkpoint(now: Callable[[], dict[str, torch.Tensor]]) -> None:
+    def checkpoint(now: Callable[[], State], due: bool = False) -> None:
         nonlocal last
-        if stop.is_set() or time.monotonic() - last > CHECKPOINT_EVERY:
+        if due or stop.is_set() or time.monotonic() - last > CHECKPOINT_EVERY:
             checkpoints.save(now(), log)
             last = time.monotonic()
         if stop.is_set():
@@ -261,25 +241,13 @@ def _run(
                 windows, model = Windows(scene, 1, 0, scaling="none", device=device), method.build
             else:
                 windows, model = study.make_windows(scene, split, device), study.make_network(scene).to(device)
-        loop = active_learning(
-            model,
-            windows,
-            split,
-            study.protocol,
-            query=study.query,
-            seed=study.seed,
-            draws=study.draws,
-            resume=state,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        for cycle in loop:
-            _note(log, cycle, scene, split)
-            state = cycle.state
-            checkpoints.save(state, log)
-            last = time.monotonic()
-            if stop.is_set():
-                raise KeyboardInterrupt
+        own: dict = {"query": study.query, "seed": study.seed, "draws": study.draws, "resume": state}
+        loop = active_learning(model, windows, split, study.protocol, **own, checkpoint=checkpoint, progress=progress)
+        with closing(loop) as cycles:  # an interrupt leaves no bar behind
+            for cycle in cycles:
+                _note(log, cycle, scene, split)
+                state = cycle.state
+                checkpoint(state.copy, due=True)
     finally:
         torch.set_num_threads(threads)
     assert state  # there is a cycle at least
@@ -317,31 +285,22 @@ def _record(study: Study, scene: Scene, split: Split, labelled: np.ndarray, log:
     cycles["seconds"] = log["seconds"]
     parts = {"pool": split.pool, "judged": split.holdout, "labels": labelled}
     counts = {name: np.bincount(scene.targets[positions], minlength=scene.classes) for name, positions in parts.items()}
-    classes = pd.DataFrame(
-        {**counts, "accuracy": np.array(log["accuracy"], dtype=float)}, pd.Index(scene.class_names, name="class")
-    )
+    names = pd.Index(scene.class_names, name="class")
+    classes = pd.DataFrame({**counts, "accuracy": np.array(log["accuracy"], dtype=float)}, names)
     asked_in = np.repeat(cycles["cycle"].to_numpy(), np.diff(cycles["labels"], prepend=0))
     rows, columns = scene.pixels[labelled].T
     queried = pd.DataFrame({"cycle": asked_in, "position": labelled, "row": rows, "column": columns})
-    provenance = {
-        **log["versions"],
-        "commit": _commit(),
-        "start": log["start"],
-        "end": _now(),
-        "resumed": log["resumed"],
-        "seconds": log["seconds"],
-    }
-    calibration = pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float})
+    timed = {"start": log["start"], "end": _now(), "resumed": log["resumed"], "seconds": log["seconds"]}
     return Record(
-        study,
-        cycles,
-        classes,
-        np.array(log["confusion"]),
-        queried,
-        np.array(log["entropy"]),
-        calibration,
-        provenance,
-        pd.DataFrame(log["diagnostics"], dtype=float),
+        study=study,
+        cycles=cycles,
+        classes=classes,
+        confusion=np.array(log["confusion"]),
+        entropy=np.array(log["entropy"]),
+        queried=queried,
+        calibration=pd.DataFrame(log["calibration"]).astype({"confidence": float, "accuracy": float}),
+        provenance={**log["versions"], "commit": _commit(), **timed},
+        diagnostics=pd.DataFrame(log["diagnostics"], dtype=float),
     )
 
 

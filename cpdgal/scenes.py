@@ -18,27 +18,17 @@ class SceneError(ValueError):
 class Scene:
     """A hyperspectral image and its ground truth.
 
-    Parameters
-    ----------
-    cube
-        (height, width, bands) numbers, kept as float32.
-    labels
-        (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and
-        renumbered 1..K, and `label_values` keeps what the file said.
-    class_names
-        K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
-    band_centers_nm
-        (bands,) wavelengths in nm, where known.
-    palette
-        (K, 3) RGB in 0..1, a colour for each class; by default Paul Tol's discrete rainbow, made to be told apart by
-        colour-blind readers.
-    name
-        for titles and messages.
+    Args:
+        cube: (height, width, bands) numbers, kept as float32.
+        labels: (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and renumbered
+            1..K, and `label_values` keeps what the file said.
+        class_names: K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
+        band_centers_nm: (bands,) wavelengths in nm, where known.
+        palette: (K, 3) RGB in 0..1, a colour for each class; by default Paul Tol's discrete rainbow, made to be told apart by
+            colour-blind readers.
+        name: for titles and messages.
 
-    Raises
-    ------
-    SceneError
-        For anything that is not such data.
+    Raises `SceneError` for anything that is not such data.
     """
 
     cube: np.ndarray
@@ -56,22 +46,20 @@ class Scene:
         values = np.unique(labels[labels > 0])
         if not values.size:
             raise SceneError(f"{self.name}: no pixel is labelled: the ground truth is 0 everywhere; is it the right file?")
-        set_ = object.__setattr__  # the dataclass is frozen; this is its construction
-        set_(self, "cube", cube)
-        set_(self, "labels", np.where(labels > 0, np.searchsorted(values, labels) + 1, 0))
-        set_(self, "label_values", tuple(map(int, values)))
-        set_(self, "class_names", _names(self.class_names, self.label_values, self.name))
-        if self.band_centers_nm is not None:
-            set_(self, "band_centers_nm", np.asarray(self.band_centers_nm, dtype=float))
-            if self.band_centers_nm.shape != (self.bands,):
-                raise SceneError(
-                    f"{self.name}: {self.band_centers_nm.size} band centres for {self.bands} bands; give one for each band"
-                )
-        set_(self, "palette", _rainbow(self.classes) if self.palette is None else np.asarray(self.palette, dtype=float))
-        if self.palette.shape != (self.classes, 3) or not ((self.palette >= 0) & (self.palette <= 1)).all():
-            raise SceneError(f"{self.name}: the palette is not {self.classes} x 3 RGB values in 0..1, a colour for each class")
-        for array in (self.cube, self.labels):
+        labels = np.where(labels > 0, np.searchsorted(values, labels) + 1, 0)
+        bands, classes, centers = cube.shape[2], len(values), self.band_centers_nm
+        centers = None if centers is None else np.asarray(centers, dtype=float)
+        if centers is not None and centers.shape != (bands,):
+            raise SceneError(f"{self.name}: {centers.size} band centres for {bands} bands; give one for each band")
+        palette = _rainbow(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
+        if palette.shape != (classes, 3) or not ((palette >= 0) & (palette <= 1)).all():
+            raise SceneError(f"{self.name}: the palette is not {classes} x 3 RGB values in 0..1, a colour for each class")
+        for array in (cube, labels):
             array.setflags(write=False)
+        own = tuple(map(int, values))
+        checked = {"cube": cube, "labels": labels, "label_values": own, "band_centers_nm": centers, "palette": palette}
+        for name, value in {**checked, "class_names": _names(self.class_names, own, self.name)}.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen; this is its construction
 
     @classmethod
     def from_files(cls, cube_path, labels_path=None, *, cube_key=None, labels_key=None, **options) -> "Scene":

@@ -30,10 +30,8 @@ class Split:
 
     def table(self, scene: Scene) -> pd.DataFrame:
         """One row a class: labelled pixels in the scene, in the pool, in the hold-out, and in neither."""
-        counted = {
-            part: np.bincount(scene.targets[positions], minlength=scene.classes)
-            for part, positions in (("labelled", slice(None)), ("pool", self.pool), ("holdout", self.holdout))
-        }
+        parts: dict = {"labelled": slice(None), "pool": self.pool, "holdout": self.holdout}
+        counted = {part: np.bincount(scene.targets[positions], minlength=scene.classes) for part, positions in parts.items()}
         table = pd.DataFrame(counted, index=pd.Index(scene.class_names, name="class"))
         return table.assign(neither=table.labelled - table.pool - table.holdout)
 
@@ -85,10 +83,7 @@ def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int,
 
     With ``reach=window // 2`` the share whose window overlaps the window of a labelled pixel.
     """
-    occupied = np.zeros(scene.labels.shape, dtype=bool)
-    occupied[tuple(scene.pixels[labelled].T)] = True
-    near = maximum_filter(occupied, size=2 * (window // 2 + reach) + 1, mode="constant")
-    return float(near[tuple(scene.pixels[judged].T)].mean())
+    return float(_near(scene, labelled, window // 2 + reach)[judged].mean())
 
 
 def draw(candidates, targets, count: int, *, stratified: bool, rng: np.random.Generator) -> np.ndarray:
@@ -139,7 +134,11 @@ def _deal(scene: Scene, target: int, block: int, gap: int, rng: np.random.Genera
 
     in_pool = chosen[block_of]
     pool = draw(np.flatnonzero(in_pool), scene.targets, target, stratified=True, rng=rng)
+    return pool, np.flatnonzero(~in_pool & ~_near(scene, pool, gap))
+
+
+def _near(scene: Scene, positions: np.ndarray, reach: int) -> np.ndarray:
+    """For every labelled pixel (n,) whether one of `positions` is at most `reach` rows and columns away."""
     occupied = np.zeros(scene.labels.shape, dtype=bool)
-    occupied[tuple(scene.pixels[pool].T)] = True
-    near = maximum_filter(occupied, size=2 * gap + 1, mode="constant")[tuple(scene.pixels.T)]
-    return pool, np.flatnonzero(~in_pool & ~near)
+    occupied[tuple(scene.pixels[positions].T)] = True
+    return maximum_filter(occupied, size=2 * reach + 1, mode="constant")[tuple(scene.pixels.T)]

@@ -51,38 +51,23 @@ class Study(Protocol):
     Two studies with equal values give the same numbers on the same machine and versions. What is not named is taken from the
     scene's protocol at the profile and from the method's own input and recipe. `but` makes another study of it.
 
-    Parameters
-    ----------
-    scene, labels_path
-        as for `load_scene`.
-    method
-        a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the labelled
-        pixels as labels (half of the pool, from every class) and no loop, unless said so.
-    split
-        "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
-        split, dealt into halves, one to query and one to score on; the hold-out is never seen.
-    query
-        a strategy of `cpdgal.queries.STRATEGIES`.
-    profile
-        the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
-    seed
-        decides the split, the first labels, the weights, the order of batches, and all noise.
-    pool, initial, per_class, acquired, cycles, epochs, batch, ..., judged
-        as for `Protocol`.
-    window, components, scaling, padding
-        what the network sees, as for `Windows`.
-    patch, dim, heads, layers, steps, ffn_ratio, beta, static_masking
-        the network's sizes, as for `CPDGAL`.
-    cw_mse_weight, ..., block, gap
-        what the paper leaves open, by the names of the arguments it goes to; ``pca`` fits on the whole "scene" or on
-        the "pool", ``stratified_pool`` goes to `random_split`.
-    checksum
-        of the scene's data; filled in by `run`, and no part of the key.
+    Args:
+        scene, labels_path: as for `load_scene`.
+        method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
+            labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
+        split: "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
+            split, dealt into halves, one to query and one to score on; the hold-out is never seen.
+        query: a strategy of `cpdgal.queries.STRATEGIES`.
+        profile: the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
+        seed: decides the split, the first labels, the weights, the order of batches, and all noise.
+        pool, initial, per_class, acquired, cycles, epochs, batch, ..., judged: as for `Protocol`.
+        window, components, scaling, padding: what the network sees, as for `Windows`.
+        patch, dim, heads, layers, steps, ffn_ratio, beta, static_masking: the network's sizes, as for `CPDGAL`.
+        cw_mse_weight, ..., block, gap: what the paper leaves open, by the names of the arguments it goes to; ``pca`` fits on
+            the whole "scene" or on the "pool", ``stratified_pool`` goes to `random_split`.
+        checksum: of the scene's data; filled in by `run`, and no part of the key.
 
-    Raises
-    ------
-    ValueError
-        For a value of the wrong type or outside its range, and for a name that does not exist.
+    Raises ``ValueError`` for a value of the wrong type or outside its range, and for a name that does not exist.
     """
 
     scene: str = "indian_pines"
@@ -149,15 +134,13 @@ class Study(Protocol):
         if low >= high:
             raise ValueError(f"alpha_clip takes a low and a higher end, not {self.alpha_clip}")
         takes = METHODS[self.method].takes
-        foreign = [
-            name for name in METHODS["cpdgal"].takes if name not in takes and getattr(self, name) != declared[name].default
-        ]
+        foreign = [n for n in METHODS["cpdgal"].takes if n not in takes and getattr(self, n) != declared[n].default]
         if foreign and METHODS[self.method].kind == "network":
             raise ValueError(f"{self.method} does not take {', '.join(foreign)}, which only CPDGAL and its ablations do")
 
     def but(self, **changes) -> "Study":
-        """The study with these values and else the same names and `changes`: what no study named is taken from the defaults
-        again, so that protocol, input and recipe follow another scene, method or profile."""
+        """The study with these values and else the same names and `changes`: what was not named is a default again, so that
+        protocol, input and recipe follow."""
         named = {name: getattr(self, name) for name in NAMES} | self.changes
         other = Study(**{**named, **{name: value for name, value in changes.items() if name != "checksum"}})
         same_data = (other.scene, other.labels_path) == (self.scene, self.labels_path)
@@ -185,9 +168,8 @@ class Study(Protocol):
     @cached_property
     def key(self) -> str:
         """Ten hexadecimal digits of the SHA-256 of the study's names and of what differs from `KEY_DEFAULTS`."""
-        frozen = (
-            KEY_DEFAULTS["values"] | KEY_DEFAULTS["scenes"].get(self.scene, {}) | KEY_DEFAULTS["profiles"].get(self.profile, {})
-        )
+        frozen = KEY_DEFAULTS["values"] | KEY_DEFAULTS["scenes"].get(self.scene, {})
+        frozen |= KEY_DEFAULTS["profiles"].get(self.profile, {})
         if recipe := KEY_DEFAULTS["methods"].get(self.method):
             frozen |= recipe | (KEY_DEFAULTS["smoke"] if self.profile == "smoke" else {})
         names = {name: getattr(self, name) for name in NAMES}

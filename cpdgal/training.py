@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,8 @@ DECAYS: dict[str, Callable[[torch.optim.Optimizer, int], LRScheduler]] = {
     "tenth on plateau": lambda optimizer, epochs: ReduceLROnPlateau(optimizer, "max", 0.1, epochs // 4, threshold=0),
 }
 
+State = dict[str, Tensor]  # of a network, a training or a loop, by flat names
+Checkpoint = Callable[[Callable[[], State]], object]  # takes a function that gives a state, and may keep it
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -74,25 +76,21 @@ def fit(
     validation: tuple[Tensor, Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     progress: bool | Callable[[], object] = True,
-    resume: Mapping[str, Tensor] | None = None,
-    checkpoint: Callable[[Callable[[], dict[str, Tensor]]], object] | None = None,
+    resume: State | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[float]:
     """Train `model` on windows x (n, c, w, w) with classes y (n,), counted from 0.
 
     The loss is the network's own where it has a ``loss(x, y, generator)``, else the cross-entropy.
 
-    Parameters
-    ----------
-    generator
-        on the device of x; all randomness comes from it, so that the same state gives the same weights, on CPU to the bit.
-    validation
-        windows and classes that score every epoch: the weights of the best one are taken, the later of equals.
-    optimizer
-        goes on with its state; by default a new one starts.
-    progress
-        a bar of its own, or a function to call after each epoch.
-    checkpoint, resume
-        called after each epoch with a function that gives the state of the training; such a state, to go on from.
+    Args:
+        generator: on the device of x; all randomness comes from it, so that the same state gives the same weights, on CPU to
+            the bit.
+        validation: windows and classes that score every epoch: the weights of the best one are taken, the later of equals.
+        optimizer: goes on with its state; by default a new one starts.
+        progress: a bar of its own, or a function to call after each epoch.
+        checkpoint, resume: called after each epoch with a function that gives the state of the training; such a state, to go on
+            from.
 
     Returns the mean loss of each epoch; raises ``ValueError`` at the first one that is not finite.
     """
@@ -127,7 +125,7 @@ class _Progress:
         self.model, self.optimizer, self.schedule, self.generator = model, optimizer, schedule, generator
         self.losses: list[float] = []
         self.best = -1
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_weights: State = {}
 
     def close_epoch(self, validation: tuple[Tensor, Tensor] | None) -> None:
         """Keep the weights where no epoch before had more validation pixels right, and set the next learning rate."""
@@ -142,7 +140,7 @@ class _Progress:
         if not plateau:
             self.schedule.step()
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> State:
         """All of it as tensors by flat names."""
         numbers = {name: value for name, value in vars(self.schedule).items() if isinstance(value, (int, float))}
         schedule = {"lr": self.optimizer.param_groups[0]["lr"], "schedule": numbers}
@@ -155,7 +153,7 @@ class _Progress:
             **under("best", self.best_weights),
         }
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from such a state."""
         restore(state, self.model, self.optimizer)
         self.generator.set_state(state["generator"])
@@ -179,7 +177,7 @@ def _epoch(model, x: Tensor, y: Tensor, optimizer, training: Training, generator
     return total.item() / len(x)
 
 
-def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict[str, Tensor]:
+def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> State:
     """Copies on the CPU of a network's state, and of its optimizer's, by flat names for `restore`."""
     tensors = under("model", model.state_dict())
     for index, moments in optimizer.state_dict()["state"].items() if optimizer else ():
@@ -187,10 +185,10 @@ def state_of(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
-def restore(state: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+def restore(state: State, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
     """Set a network, and its optimizer, to a `state_of`."""
     model.load_state_dict(part(state, "model"))
-    moments: dict[int, dict[str, Tensor]] = {}
+    moments: dict[int, State] = {}
     for name, value in part(state, "optimizer").items():
         index, moment = name.split(".")
         moments.setdefault(int(index), {})[moment] = value.clone()  # the optimizer would write into the state given
@@ -198,12 +196,12 @@ def restore(state: Mapping[str, Tensor], model: nn.Module, optimizer: torch.opti
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
-def under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(name: str, state: State) -> State:
     """A state as part of another: every name after the part's and a dot."""
     return {f"{name}.{own}": value for own, value in state.items()}
 
 
-def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def part(state: State, name: str) -> State:
     """The part that `under` put there."""
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
@@ -233,16 +231,10 @@ def _batches(model: nn.Module, order: Tensor, size: int) -> list[Tensor]:
 
 def _augmented(x: Tensor, generator: torch.Generator) -> Tensor:
     """Windows (b, c, w, w), every second one flipped or turned; their pixel stays at the centre where the side is odd."""
-    moves = (
-        lambda z: z.flip(3),
-        lambda z: z.flip(2),
-        lambda z: z.rot90(1, (2, 3)),
-        lambda z: z.rot90(2, (2, 3)),
-        lambda z: z.rot90(3, (2, 3)),
-    )
-    chosen = torch.randint(2 * len(moves), (len(x),), generator=generator, device=x.device)
-    x = x.clone()
-    for number, move in enumerate(moves):
+    flips = [partial(torch.flip, dims=(side,)) for side in (3, 2)]
+    turns = [partial(torch.rot90, k=quarters, dims=(2, 3)) for quarters in (1, 2, 3)]
+    chosen, x = torch.randint(10, (len(x),), generator=generator, device=x.device), x.clone()
+    for number, move in enumerate((*flips, *turns)):
         x[chosen == number] = move(x[chosen == number])
     return x
 
@@ -310,24 +302,20 @@ def diagnose(
 ) -> dict[str, float]:
     """What DGFR and contextual masking do in a trained network, on windows whose `answers` (n,) are known.
 
-    Parameters
-    ----------
-    batches
-        gives the windows, n in all, as often as it is called.
-    generator
-        steps t and noise come from it.
+    Args:
+        batches: gives the windows, n in all, as often as it is called.
+        generator: steps t and noise come from it.
 
-    Returns
-    -------
-    Of the schedule alpha_t: `alpha_mean`, `alpha_min`, and `alpha_clipped`, the share of the steps on an end of the range,
-    where a clamp has no gradient. `noise_share`: the norm of (1 - alpha_t) times the noise over that of its token, the mean.
-    Of M_b: `mask_mean`, its deviation between the tokens of a window, `mask_within`, and between windows, `mask_between`.
-    `gamma` (Eq. 14, the mean) and its `gamma_scale`. The share of the answers that change when every token is masked by the
-    mean of M_b, `changed_by_constant_mask`, and when DGFR acts as in training, `changed_by_dgfr`. Without the module, or where
-    it does not act in evaluation, its entries are missing.
+    Returns:
+        Of the schedule alpha_t: `alpha_mean`, `alpha_min`, and `alpha_clipped`, the share of the steps on an end of the range,
+        where a clamp has no gradient. `noise_share`: the norm of (1 - alpha_t) times the noise over that of its token, the
+        mean. Of M_b: `mask_mean`, its deviation between the tokens of a window, `mask_within`, and between windows,
+        `mask_between`. `gamma` (Eq. 14, the mean) and its `gamma_scale`. The share of the answers that change when every token
+        is masked by the mean of M_b, `changed_by_constant_mask`, and when DGFR acts as in training, `changed_by_dgfr`. Without
+        the module, or where it does not act in evaluation, its entries are missing.
     """
     dgfr, masking = getattr(model, "dgfr", None), getattr(model, "masking", None)
-    found: dict[str, Tensor] = {}
+    found: State = {}
     if dgfr is not None:
         with torch.no_grad():
             alpha, (low, high) = dgfr.alpha(), dgfr.clip
@@ -340,11 +328,8 @@ def diagnose(
         with _evaluation(model):
             masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x, generator) for x in batches()), strict=True))
         found |= {"mask_mean": masks.mean(), "mask_within": masks.std(1, correction=0).mean()}
-        found |= {
-            "mask_between": masks.mean(1).std(correction=0),
-            "gamma": gammas.mean(),
-            "gamma_scale": masking.scale.detach(),
-        }
+        found |= {"mask_between": masks.mean(1).std(correction=0)}
+        found |= {"gamma": gammas.mean(), "gamma_scale": masking.scale.detach()}
 
         def constant(module, inputs, output):
             return masked(inputs[0], torch.full_like(output[1], masks.mean()), module.mask_token), output[1]

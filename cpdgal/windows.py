@@ -1,6 +1,6 @@
 """Windows: a scene projected and padded, and cut out around pixels only when asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,40 +15,25 @@ from torch import Tensor
 
 from .scenes import Scene
 
-# How bands are brought to one scale: by name, for `Windows`.
-SCALINGS = {
-    "band standard": "each band to mean 0 and variance 1",
-    "band min-max": "each band to [0, 1]",
-    "min-max": "the whole scene to [0, 1]",
-    "min-max minus band means": "the whole scene to [0, 1], then each band's mean subtracted",
-    "none": "as they come",
-}
 PADDINGS: dict[str, Any] = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
 
 
 class Projection:
     """Scaling and PCA, fitted on the spectra of one scene, kept with a network, and applied to any scene of as many bands.
 
-    Parameters
-    ----------
-    components
-        number of principal components; 0 keeps the bands.
-    whiten
-        scale the scores to unit variance.
-    scaling
-        a name of `SCALINGS`, for the bands before the PCA.
+    Args:
+        components: number of principal components; 0 keeps the bands.
+        whiten: scale the scores to unit variance.
+        scaling: a name of `SCALINGS`, for the bands before the PCA.
 
-    Raises
-    ------
-    ValueError
-        For an unknown scaling, and for spectra of another number of bands than it was fitted on.
+    Raises ``ValueError`` for an unknown scaling, and for spectra of another number of bands than it was fitted on.
     """
 
     def __init__(self, components: int = 15, *, whiten: bool = True, scaling: str = "band standard"):
         if scaling not in SCALINGS:
             raise ValueError(f"{scaling!r} is none of {', '.join(SCALINGS)}")
         pca = [PCA(components, whiten=whiten, svd_solver="covariance_eigh")] if components else []
-        self.pipeline = make_pipeline(*(step() for step in _SCALERS[scaling]), *pca)
+        self.pipeline = make_pipeline(*(step() for step in SCALINGS[scaling]), *pca)
 
     @property
     def bands(self) -> int:
@@ -96,19 +81,13 @@ class _WholeRange(TransformerMixin, BaseEstimator):
         return (x - self.low_) / (self.high_ - self.low_ or 1.0)
 
 
-class _AsTheyCome(_WholeRange):
-    """The bands as they are."""
-
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        return x
-
-
-_SCALERS = {
-    "band standard": (StandardScaler,),
-    "band min-max": (MinMaxScaler,),
-    "min-max": (_WholeRange,),
+# How bands are brought to one scale, by name.
+SCALINGS: dict[str, tuple[Callable, ...]] = {
+    "band standard": (StandardScaler,),  # each to mean 0 and variance 1
+    "band min-max": (MinMaxScaler,),  # each to [0, 1]
+    "min-max": (_WholeRange,),  # the whole scene to [0, 1]
     "min-max minus band means": (_WholeRange, partial(StandardScaler, with_std=False)),
-    "none": (_AsTheyCome,),
+    "none": (partial(StandardScaler, with_mean=False, with_std=False),),
 }
 
 
@@ -118,30 +97,19 @@ class Windows:
     The scene is projected and padded. Only this one image is kept; a window is copied out of it when it is asked for, so memory
     does not grow with the number of windows.
 
-    Parameters
-    ----------
-    scene
-        the scene.
-    window
-        side in pixels. The window of the pixel (r, c) covers rows r - window // 2 up to, not including,
-        r - window // 2 + window, and columns likewise: its pixel stands at [window // 2, window // 2], so an even
-        window reaches one pixel further up and left than down and right.
-    components, whiten, scaling
-        as for `Projection`.
-    padding
-        "zero", "reflect" at the edge pixel, or "symmetric", which repeats it.
-    fit_on
-        labelled pixels (positions as in ``windows[...]``) that the scaling and the PCA are fitted on;
-        None fits on every pixel of the scene, as the paper's preprocessing reads (open decision 10).
-    projection
-        one that is fitted already; the four before it are then not asked for.
-    device
-        where windows are delivered.
+    Args:
+        scene: the scene.
+        window: side in pixels. The window of the pixel (r, c) covers rows r - window // 2 up to, not including, r - window // 2
+            + window, and columns likewise: its pixel stands at [window // 2, window // 2], so an even window reaches one pixel
+            further up and left than down and right.
+        components, whiten, scaling: as for `Projection`.
+        padding: "zero", "reflect" at the edge pixel, or "symmetric", which repeats it.
+        fit_on: labelled pixels (positions as in ``windows[...]``) that the scaling and the PCA are fitted on; None fits on
+            every pixel of the scene, as the paper's preprocessing reads (open decision 10).
+        projection: one that is fitted already; the four before it are then not asked for.
+        device: where windows are delivered.
 
-    Raises
-    ------
-    ValueError
-        For a window or number of components that the scene does not have, and for an unknown scaling or padding.
+    Raises ``ValueError`` for a window or number of components that the scene does not have, and for an unknown padding.
     """
 
     def __init__(
@@ -178,10 +146,7 @@ class Windows:
         self._rows = padded.reshape(len(padded), -1)  # bands innermost: a row of a window is one run of numbers
 
     def on(self, scene: Scene) -> "Windows":
-        """The windows of another scene through this one's projection.
-
-        Raises ``ValueError`` when the scene has another number of bands.
-        """
+        """The windows of another scene of as many bands through this one's projection."""
         return Windows(scene, self.window, padding=self.padding, projection=self.projection, device=self.device)
 
     def __len__(self) -> int:
@@ -201,15 +166,11 @@ class Windows:
 
     def batches(self, index, size: int = 32) -> Iterator[Tensor]:
         """The windows of `index`, `size` at a time."""
-        for part in _parts(len(index), size):
-            yield self[index[part]]
+        for start in range(0, len(index), size):
+            yield self[index[start : start + size]]
 
     def scene_batches(self, size: int = 32) -> Iterator[Tensor]:
         """The windows of every pixel of the scene, row by row, `size` at a time: for maps."""
         height, width = self.scene.labels.shape
-        for part in _parts(height * width, size):
-            yield self.at(*np.divmod(np.arange(part.start, min(part.stop, height * width)), width))
-
-
-def _parts(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))
+        for start in range(0, height * width, size):
+            yield self.at(*np.divmod(np.arange(start, min(start + size, height * width)), width))

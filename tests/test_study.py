@@ -340,7 +340,7 @@ def test_a_record_says_what_the_modules_did_and_to_look_changes_no_number(record
     assert len(record.diagnostics) == SMALL.cycles + 1
     assert record.diagnostics.notna().all(axis=None)
     pd.testing.assert_frame_equal(Record.read(record.path).diagnostics, record.diagnostics)
-    monkeypatch.setattr(cpdgal.active, "diagnose", lambda *args: {})
+    monkeypatch.setattr(cpdgal.training, "diagnose", lambda *args: {})
     blind = run(SMALL, tmp_path)
     assert blind.diagnostics.empty
     assert "diagnostics" not in json.loads(blind.path.read_text())

@@ -17,16 +17,12 @@ class CAEVT(nn.Module):
     Encoder only: the decoder of the paper's autoencoder, its pretraining and its reconstruction loss are in no public
     code, and are not here.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. The window is 8; at least 29 bands, native 200, raw.
-        Of bands - 20, what 9 does not divide is dropped by the strided encoder layer.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. The window is 8; at least 29 bands, native
+            200, raw. Of bands - 20, what 9 does not divide is dropped by the strided encoder layer.
 
-    Raises
-    ------
-    ValueError
-        When the window is not 8 or there are fewer than 29 bands.
+    Raises:
+        ValueError: When the window is not 8 or there are fewer than 29 bands.
     """
 
     def __init__(self, bands: int = 200, window: int = 8, classes: int = 16):

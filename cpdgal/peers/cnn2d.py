@@ -12,16 +12,12 @@ from .recipe import Recipe
 class CNN2D(nn.Module):
     """Two 3 x 3 convolutions with max pooling, then two linear layers; no ReLU after the second pooling.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k. The window is 10 to 13 pixels: a smaller one
-        vanishes, and in the published code a larger one gives several rows of logits a sample.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k. The window is 10 to 13 pixels: a
+            smaller one vanishes, and in the published code a larger one gives several rows of logits a sample.
 
-    Raises
-    ------
-    ValueError
-        For a window that does not fit.
+    Raises:
+        ValueError: For a window that does not fit.
     """
 
     def __init__(self, bands=200, window=10, classes=16):

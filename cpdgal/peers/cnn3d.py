@@ -11,16 +11,12 @@ class CNN3D(nn.Module):
     The layers are those of two public re-implementations, DeepHyperX and the comparison code of GSC-ViT, which agree;
     only the second has dropout, and so does this. The reductions carry no ReLU.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k. The window is 3, or 5 and more; the bands are 3
-        and more (with a window of 3, any). Parameters grow with (window - 4)^2.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k. The window is 3, or 5 and more;
+            the bands are 3 and more (with a window of 3, any). Parameters grow with (window - 4)^2.
 
-    Raises
-    ------
-    ValueError
-        For a window, or a number of bands, of which nothing is left.
+    Raises:
+        ValueError: For a window, or a number of bands, of which nothing is left.
     """
 
     def __init__(self, bands=200, window=8, classes=16):

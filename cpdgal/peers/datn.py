@@ -13,15 +13,12 @@ from .recipe import Recipe
 class DATN(nn.Module):
     """Four stages of channel gate, spectral and spatial transformer block, beside local spectral convolutions.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. The window is 11; any number of bands, native 200, raw.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. The window is 11; any number of bands,
+            native 200, raw.
 
-    Raises
-    ------
-    ValueError
-        When the window is not 11.
+    Raises:
+        ValueError: When the window is not 11.
     """
 
     def __init__(self, bands: int = 200, window: int = 11, classes: int = 16):

@@ -18,18 +18,14 @@ WIDTH = 512  # of the last two stages and of what the head reads
 class DCTN(nn.Module):
     """2-D and 3-D embeddings, then a transformer trunk, a convolutional branch and a skip, merged at the end.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. The window is 15; at least 19 bands, of which the 3-D
-        kernels take 18 away, native 200, raw. The last band is repeated until 11 groups divide their number.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. The window is 15; at least 19 bands, of
+            which the 3-D kernels take 18 away, native 200, raw. The last band is repeated until 11 groups divide their number.
 
     The published code builds 8.6 M parameters (at the native setting) that it never calls; so they are here.
 
-    Raises
-    ------
-    ValueError
-        When the window is not 15 or there are fewer than 19 bands.
+    Raises:
+        ValueError: When the window is not 15 or there are fewer than 19 bands.
     """
 
     def __init__(self, bands: int = 200, window: int = 15, classes: int = 16):

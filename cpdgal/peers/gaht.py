@@ -11,19 +11,14 @@ class GAHT(nn.Module):
 
     No position is embedded and no map is reduced; the convolutions' zero padding tells where a pixel stands.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k. Where the groups do not divide the bands, the last
-        band is repeated.
-    groups, depths
-        groups of the convolutions, and blocks of each stage: 4 and (1, 2, 1) for Indian Pines and Botswana in the
-        comparison code of GSC-ViT; the authors take 16 and (2, 1, 1) for Salinas, 2 and (1, 2, 1) for Pavia University.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k. Where the groups do not divide the
+            bands, the last band is repeated.
+        groups, depths: groups of the convolutions, and blocks of each stage: 4 and (1, 2, 1) for Indian Pines and Botswana in
+            the comparison code of GSC-ViT; the authors take 16 and (2, 1, 1) for Salinas, 2 and (1, 2, 1) for Pavia University.
 
-    Raises
-    ------
-    ValueError
-        For groups that do not divide the widths of the stages, or other than three depths.
+    Raises:
+        ValueError: For groups that do not divide the widths of the stages, or other than three depths.
     """
 
     def __init__(self, bands=200, window=8, classes=16, *, groups=4, depths=(1, 2, 1)):

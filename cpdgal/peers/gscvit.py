@@ -16,22 +16,17 @@ HEAD_WIDTH = 16
 class GSCViT(nn.Module):
     """Two stages of groupwise separable convolution and groupwise separable self-attention.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. The window is a multiple of 4, native 8; any number of
-        bands, native 200, raw.
-    heads, groups
-        attention heads (16 wide each) and groups of the convolutions. As published: 16 and 8 for Indian Pines, 1 and 8
-        for Botswana, 4 and 16 for WHU-Hi-LongKou, 1 and 16 for Salinas and every other scene.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. The window is a multiple of 4, native 8; any
+            number of bands, native 200, raw.
+        heads, groups: attention heads (16 wide each) and groups of the convolutions. As published: 16 and 8 for Indian Pines, 1
+            and 8 for Botswana, 4 and 16 for WHU-Hi-LongKou, 1 and 16 for Salinas and every other scene.
 
     The published code builds a 3 x 3 convolution (73,856 parameters) and never calls it; so it is here. It stops on a
     4 x 4 map; here the one window is mixed with itself alone, which changes nothing.
 
-    Raises
-    ------
-    ValueError
-        When 4 does not divide the window, or `groups` not the 256, 128 and 64 channels.
+    Raises:
+        ValueError: When 4 does not divide the window, or `groups` not the 256, 128 and 64 channels.
     """
 
     def __init__(self, bands: int = 200, window: int = 8, classes: int = 16, *, heads: int = 16, groups: int = 8):

@@ -13,18 +13,13 @@ class HybridSN(nn.Module):
     The paper feeds it 30 principal components (15 of Salinas) in windows of 25: 5.12 million parameters. The 0.51
     million of later tables is near its size at 15 components and a window of 13.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k: 13 bands and 9 pixels at least.
-    dense_relu
-        ReLU after the two hidden linear layers, as in the paper; the PyTorch port in the comparison code of GSC-ViT
-        has none, which its published logits pin.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k: 13 bands and 9 pixels at least.
+        dense_relu: ReLU after the two hidden linear layers, as in the paper; the PyTorch port in the comparison code of GSC-ViT
+            has none, which its published logits pin.
 
-    Raises
-    ------
-    ValueError
-        For fewer bands, or a smaller window, than the convolutions take away.
+    Raises:
+        ValueError: For fewer bands, or a smaller window, than the convolutions take away.
     """
 
     def __init__(self, bands=30, window=25, classes=16, *, dense_relu=True):

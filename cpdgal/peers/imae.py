@@ -19,15 +19,12 @@ class IMAE(nn.Module):
     No code of IMAE is public. The parts are those of the paper's abstract; every size is a choice. It is trained without
     the pretraining, and so without the decoder, and a comparison must say so.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. Any of both; default 200 bands, raw, and a window of 9.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. Any of both; default 200 bands, raw, and a
+            window of 9.
 
-    Raises
-    ------
-    ValueError
-        When bands or window are below 1.
+    Raises:
+        ValueError: When bands or window are below 1.
     """
 
     def __init__(self, bands: int = 200, window: int = 9, classes: int = 16):

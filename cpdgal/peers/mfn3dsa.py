@@ -16,16 +16,12 @@ class MFN3DSA(nn.Module):
 
     No code of 3DSA-MFN is public. The three ideas are those of the paper's abstract; every size here is a choice.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. Any of both; default 30 principal components and a window
-        of 9. The attention is quadratic in the voxels left after a stride of 2: 375 there, 2,500 at 200 bands.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. Any of both; default 30 principal components
+            and a window of 9. The attention is quadratic in the voxels left after a stride of 2: 375 there, 2,500 at 200 bands.
 
-    Raises
-    ------
-    ValueError
-        When bands or window are below 1.
+    Raises:
+        ValueError: When bands or window are below 1.
     """
 
     def __init__(self, bands: int = 30, window: int = 9, classes: int = 16):

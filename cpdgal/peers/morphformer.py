@@ -19,18 +19,14 @@ class MorphFormer(nn.Module):
 
     The published code adds the learned positions and discards the sum; here they are parameters that nothing reads.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. Any window, native 11; at least 9 bands, native 200, raw.
-    classify
-        False returns the 64 features of the class token, as the official code does, which never calls the classifier
-        it builds; its published features pin this.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. Any window, native 11; at least 9 bands,
+            native 200, raw.
+        classify: False returns the 64 features of the class token, as the official code does, which never calls the classifier
+            it builds; its published features pin this.
 
-    Raises
-    ------
-    ValueError
-        When there are fewer than 9 bands.
+    Raises:
+        ValueError: When there are fewer than 9 bands.
     """
 
     def __init__(self, bands: int = 200, window: int = 11, classes: int = 16, *, classify: bool = True):

@@ -15,13 +15,11 @@ class SpectralFormer(nn.Module):
     This is the paper's CAF mode (cross-layer adaptive fusion) with group-wise spectral embedding. The first band and the
     last are neighbours.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k; a window of 1 is the pixel-wise network.
-    mixed_axes
-        read the memory (c, w, w) as (w, w, c), so that every token mixes bands and pixels, as the PyTorch port in the
-        comparison code of GAHT and GSC-ViT does, which its published logits pin.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k; a window of 1 is the pixel-wise
+            network.
+        mixed_axes: read the memory (c, w, w) as (w, w, c), so that every token mixes bands and pixels, as the PyTorch port in
+            the comparison code of GAHT and GSC-ViT does, which its published logits pin.
     """
 
     def __init__(self, bands=200, window=7, classes=16, *, mixed_axes=False):

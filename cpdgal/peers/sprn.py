@@ -16,11 +16,9 @@ class SPRN(nn.Module):
     It is the variant without the authors' homogeneous pixel detection: every convolution is 1 x 1, so the order of the
     pixels in a window does not matter.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k. Where the groups do not divide the bands, the last
-        band is repeated.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k. Where the groups do not divide the
+            bands, the last band is repeated.
     """
 
     def __init__(self, bands=200, window=7, classes=16):

@@ -14,16 +14,12 @@ class SSAN(nn.Module):
 
     This is the public PyTorch port, which comparisons use; the authors' TensorFlow code is another network.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. Any of both; native 200 bands, raw, and a window of 9. The
-        parameters grow with the square of the bands: 87 M at 200.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. Any of both; native 200 bands, raw, and a
+            window of 9. The parameters grow with the square of the bands: 87 M at 200.
 
-    Raises
-    ------
-    ValueError
-        When bands or window are below 1.
+    Raises:
+        ValueError: When bands or window are below 1.
     """
 
     def __init__(self, bands: int = 200, window: int = 9, classes: int = 16):

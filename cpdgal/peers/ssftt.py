@@ -14,15 +14,11 @@ class SSFTT(nn.Module):
     The authors feed it 30 principal components (0.15 million parameters); the 0.95 million of later tables is its size
     at some 200 raw bands.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w) and number of classes k: 3 bands and 5 pixels at least.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w) and number of classes k: 3 bands and 5 pixels at least.
 
-    Raises
-    ------
-    ValueError
-        For fewer bands, or a smaller window, than the convolutions take away.
+    Raises:
+        ValueError: For fewer bands, or a smaller window, than the convolutions take away.
     """
 
     def __init__(self, bands=30, window=13, classes=16):

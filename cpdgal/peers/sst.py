@@ -19,16 +19,12 @@ class SST(nn.Module):
     No code of SST is public. The skeleton is the paper's; every size here is a choice, and so is the way the dense
     connection joins earlier outputs (concatenate and project). The batch norms see samples and bands as one batch.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows and number of classes k. Any number of bands, default 200, raw; any window of 3 or
-        more, default 9.
+    Args:
+        bands, window, classes: shape of the input windows and number of classes k. Any number of bands, default 200, raw; any
+            window of 3 or more, default 9.
 
-    Raises
-    ------
-    ValueError
-        When the window is smaller than 3.
+    Raises:
+        ValueError: When the window is smaller than 3.
     """
 
     def __init__(self, bands: int = 200, window: int = 9, classes: int = 16):

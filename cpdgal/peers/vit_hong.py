@@ -14,15 +14,11 @@ class PixelViT(nn.Module):
 
     The published module also holds the three fusion layers of SpectralFormer and never calls them; they are left out.
 
-    Parameters
-    ----------
-    bands, window, classes
-        shape of the input windows (c, w, w), of which the side is 1, and number of classes k.
+    Args:
+        bands, window, classes: shape of the input windows (c, w, w), of which the side is 1, and number of classes k.
 
-    Raises
-    ------
-    ValueError
-        For a window of more than one pixel.
+    Raises:
+        ValueError: For a window of more than one pixel.
     """
 
     def __init__(self, bands=200, window=1, classes=16):
