@@ -329,11 +329,9 @@ def _commit() -> str | None:
     root, git = Path(__file__).parents[1], shutil.which("git")
     if git is None or not (root / ".git").exists():
         return None
-    said = [
-        subprocess.run([git, "-C", str(root), *command], capture_output=True, text=True, check=False).stdout.strip()
-        for command in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "cpdgal"))
-    ]
-    return said[0] + ("+" if said[1] else "") if said[0] else None
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
+    said = subprocess.run([git, "-C", str(root), *describe], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None
 
 
 def _now() -> str:

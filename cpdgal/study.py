@@ -30,18 +30,17 @@ NAMES = ("scene", "method", "split", "query", "profile", "seed")
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
 KEY_DEFAULTS = json.loads(files("cpdgal").joinpath("key_defaults.json").read_text(encoding="utf-8"))
 
-_COUNT, _SHARE = Interval(1, 10**6, "both"), Interval(0, 1, "both")
-RANGES = {
+_IN_RANGE = {
     "seed": Interval(0, 2**63 - 1, "both"),
-    **dict.fromkeys(("pool", "initial"), Interval(0, 1, "neither")),
-    **dict.fromkeys(("acquired", "validated"), Interval(0, 1, "left")),
-    **dict.fromkeys(("per_class", "judged", "cycles", "gap", "components"), Interval(0, 10**6, "both")),
-    **dict.fromkeys(("epochs", "batch", "score_every", "window", "patch", "dim", "heads", "layers", "steps"), _COUNT),
-    **dict.fromkeys(("ffn_ratio", "draws", "block"), _COUNT),
+    "pool initial": Interval(0, 1, "neither"),
+    "acquired validated": Interval(0, 1, "left"),
+    "static_masking alpha_range alpha_clip": Interval(0, 1, "both"),
+    "per_class judged cycles gap components": Interval(0, 10**6, "both"),
+    "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block": Interval(1, 10**6, "both"),
     "learning_rate": Interval(0, math.inf, "neither"),
-    **dict.fromkeys(("weight_decay", "cw_mse_weight", "beta"), Interval(0, math.inf, "left")),
-    **dict.fromkeys(("static_masking", "alpha_range", "alpha_clip"), _SHARE),
+    "weight_decay cw_mse_weight beta": Interval(0, math.inf, "left"),
 }
+RANGES = {name: interval for names, interval in _IN_RANGE.items() for name in names.split()}
 
 
 @dataclass(frozen=True, kw_only=True, init=False)

@@ -302,33 +302,30 @@ def diagnose(
 ) -> dict[str, float]:
     """What DGFR and contextual masking do in a trained network, on windows whose `answers` (n,) are known.
 
-    Args:
-        batches: gives the windows, n in all, as often as it is called.
-        generator: steps t and noise come from it.
+    ``batches`` gives the windows, n in all, as often as it is called; steps t and noise come from ``generator``.
 
-    Returns:
-        Of the schedule alpha_t: `alpha_mean`, `alpha_min`, and `alpha_clipped`, the share of the steps on an end of the range,
-        where a clamp has no gradient. `noise_share`: the norm of (1 - alpha_t) times the noise over that of its token, the
-        mean. Of M_b: `mask_mean`, its deviation between the tokens of a window, `mask_within`, and between windows,
-        `mask_between`. `gamma` (Eq. 14, the mean) and its `gamma_scale`. The share of the answers that change when every token
-        is masked by the mean of M_b, `changed_by_constant_mask`, and when DGFR acts as in training, `changed_by_dgfr`. Without
-        the module, or where it does not act in evaluation, its entries are missing.
+    Returns, of the schedule alpha_t, `alpha_mean`, `alpha_min`, and `alpha_clipped`, the share of the steps on an end of the
+    range, where a clamp has no gradient; `noise_share`, the norm of (1 - alpha_t) times the noise over that of its token, the
+    mean; of M_b `mask_mean`, and its deviation between the tokens of a window, `mask_within`, and between windows,
+    `mask_between`; `gamma` (Eq. 14, the mean) and its `gamma_scale`; the share of the answers that change when every token is
+    masked by the mean of M_b, `changed_by_constant_mask`, and when DGFR acts as in training, `changed_by_dgfr`. Without the
+    module, or where it does not act in evaluation, its entries are missing.
     """
     dgfr, masking = getattr(model, "dgfr", None), getattr(model, "masking", None)
     found: State = {}
     if dgfr is not None:
         with torch.no_grad():
             alpha, (low, high) = dgfr.alpha(), dgfr.clip
-            found |= {"alpha_mean": alpha.mean(), "alpha_min": alpha.min()}
-            found |= {"alpha_clipped": ((alpha <= low) | (alpha >= high)).float().mean()}
-            found |= {"noise_share": torch.cat([_noise_share(model, x, generator) for x in batches()]).mean()}
+            clipped = ((alpha <= low) | (alpha >= high)).float().mean()
+            noise = torch.cat([_noise_share(model, x, generator) for x in batches()]).mean()
         again = predict_draws(model, batches(), 1, generator)[0].argmax(1)
+        found |= {"alpha_mean": alpha.mean(), "alpha_min": alpha.min(), "alpha_clipped": clipped, "noise_share": noise}
         found |= {"changed_by_dgfr": (again != answers).float().mean()}
     if isinstance(masking, ContextualMasking) and model.mask_at_inference:
         with _evaluation(model):
             masks, gammas = map(torch.cat, zip(*(_mask_and_gamma(model, x, generator) for x in batches()), strict=True))
-        found |= {"mask_mean": masks.mean(), "mask_within": masks.std(1, correction=0).mean()}
-        found |= {"mask_between": masks.mean(1).std(correction=0)}
+        within, between = masks.std(1, correction=0).mean(), masks.mean(1).std(correction=0)
+        found |= {"mask_mean": masks.mean(), "mask_within": within, "mask_between": between}
         found |= {"gamma": gammas.mean(), "gamma_scale": masking.scale.detach()}
 
         def constant(module, inputs, output):

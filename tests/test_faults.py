@@ -459,8 +459,8 @@ def unknown_field(content):
 
 FAULTS = {
     "a newer format": (newer, "was written by a newer cpdgal; update cpdgal to read it"),
-    "other data": (other_data, r"was made from other data \(checksum f00df00df00d\) than synthetic holds now \([0-9a-f]{12}\)"),
-    "another study": (other_value, "holds the study .*, not the one it is named after"),
+    "other data": (other_data, r"was made from other data \(f00df00df00d\) than synthetic holds now \([0-9a-f]{12}\)"),
+    "another study": (other_value, "holds the study .*, not that of its name"),
     "a field that is not known": (unknown_field, "is not a whole record .*a study has no 'scheduler'"),
     "a part that is missing": (lambda content: {k: v for k, v in content.items() if k != "queried"}, "is not a whole record"),
     "no object": (lambda content: [1, 2], "is not a whole record"),
@@ -500,7 +500,7 @@ def test_a_record_under_another_study_s_name_is_told_and_left_alone(record, tmp_
     other = SMALL.but(seed=1)
     shutil.copy(record.path, tmp_path / f"{other.name}.json")
     kept = contents(tmp_path)
-    with pytest.raises(RecordError, match=f"holds the study {SMALL.name}, not the one it is named after") as error:
+    with pytest.raises(RecordError, match=f"holds the study {SMALL.name}, not that of its name") as error:
         run(other, tmp_path)
     one_sentence(error)
     assert contents(tmp_path) == kept
@@ -545,7 +545,7 @@ def test_a_run_that_has_no_room_left_is_told_and_goes_on_when_there_is(tmp_path,
         assert child.wait() == 0
     assert re.fullmatch(
         r"/\S+\.safetensors could not be written \(File too large\); make room or choose another folder, and run the study "
-        r"again: it goes on after the last cycle that was saved",
+        r"again: it goes on where it was saved last",
         said,
     )
     assert not list(tmp_path.rglob("*.part"))

@@ -108,7 +108,7 @@ OPTIONS = {
     ("--device", "cuda:7"): "this machine has no device cuda:7",
     ("--device", "mps"): "a device is cpu, cuda or cuda:0, not 'mps'",
     ("--device", "cuda:x"): "a device is cpu, cuda or cuda:0",
-    ("--method", "coordinates", "--query", "badge"): "a floor has no features to choose by",
+    ("--method", "coordinates", "--query", "badge"): "a floor has no features or draws to choose by",
     ("--method", "vit", "--query", "bald"): "repeated draws need a network with DGFR",
 }
 TINY = [f for each in ("components=4", "window=3", "dim=8", "heads=2", "layers=1", "epochs=1") for f in ("--set", each)]
@@ -450,7 +450,9 @@ def test_too_little_memory(tmp_path, monkeypatch):
 
 
 def started(*arguments, **environment) -> subprocess.Popen:
-    command = [sys.executable, "-c", "from cpdgal.cli import app; app()", *map(str, arguments)]
+    # where the tests run in the background, an interrupt is ignored by what they start
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cpdgal.cli import app; app()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "encoding": "utf-8", "errors": "replace"}
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **pipes)
 

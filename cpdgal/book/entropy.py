@@ -1,6 +1,6 @@
 """Fig. 7: the predictive entropy of what is left of the pool."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +12,7 @@ from ..plots import line_styles
 from ..records import Record
 from ..study import Study
 from .common import BUDGETS, studies_of, sweep
-from .verdicts import Verdict, better, combined, not_run, seed_count
+from .verdicts import Verdict, above, better, by_seed, combined, seed_count
 
 STUDIES = sweep(studies_of(BUDGETS, range(3))) | {Study(): True}  # the headline's run answers with its weights
 LOWEST, UPPER_HALF = slice(0, 1), slice(5, 10)  # of the ten bins
@@ -41,61 +41,62 @@ def in_bins(record: Record, bins: slice) -> np.ndarray:
     return 100 * record.entropy[:, bins].sum(1) / record.entropy.sum(1)
 
 
+def _long(records: Sequence[Record]) -> list[Record]:
+    """The records of 30 cycles or more."""
+    return [record for record in records if len(record.entropy) > 30]
+
+
 def entropy_start(records: Sequence[Record]) -> Verdict:
-    """On "initially skewed towards higher-entropy bins": after the first training the upper five bins have more of the pool
-    than the lower five, by `better`."""
-    upper = {record.study.seed: float(in_bins(record, UPPER_HALF)[0]) for record in records}
-    return better(upper, {seed: 100 - share for seed, share in upper.items()}, ("Upper half", "lower half"))
+    """On "initially skewed towards higher-entropy bins": after the first training the upper five bins have more than half of
+    the pool."""
+    upper = by_seed(records, lambda record: in_bins(record, UPPER_HALF)[0])
+    return above(50.0, upper, "The upper five bins' share after the first training", "%")
 
 
 def entropy_shifts(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "mass shifts toward lower-entropy bins": at each budget the mean entropy (from bin centres, in percent of log K) is
     higher after the first training than at the end, by `better`."""
-    verdicts = {}
-    for name, records in groups.items():
-        start, end = ({r.study.seed: 100 * float(mean_entropy(r.entropy[at])) for r in records} for at in (0, -1))
-        verdicts[f"{name}:"] = better(start, end, (f"{name}, start", "end"), "percent of log K")
-    return combined(verdicts)
+    ends = {
+        name: [
+            by_seed(r, lambda record: 100 * float(mean_entropy(record.entropy[0]))),
+            by_seed(r, lambda record: 100 * float(mean_entropy(record.entropy[-1]))),
+        ]
+        for name, r in groups.items()
+    }
+    return combined({name: better(start, end, ("Start", "end"), "percent of log K") for name, (start, end) in ends.items()})
 
 
-def gathers_in_lowest_bin(records: Sequence[Record], first: int, last: int, most: float, some: float) -> Verdict:
-    """On pixels gathering in the lowest entropy bin over cycles first..last. "holds" when it has at least `most` percent of the
-    remaining pool at every one of them (mean over seeds), "holds in part" when it has at least `some`, else "does not hold"."""
-    shares = [in_bins(record, LOWEST)[first : last + 1] for record in records if len(record.entropy) > last]
-    if not shares:
-        return not_run(f"A run with cycles {first} to {last} has to be on record first.")
-    mean = np.mean(shares, axis=0)
-    return Verdict(
-        "holds" if mean.min() >= most else "holds in part" if mean.min() >= some else "does not hold",
-        f"{mean.min():.1f} to {mean.max():.1f} % of the pool over {seed_count(len(shares))}",
-        f"From cycle {first} to {last} the lowest bin has {mean.min():.1f} to {mean.max():.1f} % of the remaining pool, "
-        f"{mean.mean():.1f} % on average.",
-    )
+def gathers_in_lowest_bin(records: Sequence[Record], first: int, last: int, share: float) -> Verdict:
+    """On pixels gathering in the lowest entropy bin over cycles first..last: it has more than `share` percent of the remaining
+    pool at every one of them."""
+    least = by_seed(_reaching(records, last), lambda record: in_bins(record, LOWEST)[first : last + 1].min())
+    return above(share, least, f"The lowest bin's least share over cycles {first} to {last}", "%")
 
 
 def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "globally lighter, minimal low-entropy accumulation" at 2 %: over cycles 1 to 30 the lowest bin has fewer pixels
     than at 0.5 %, and a smaller share of what is left of the pool, each by `better`."""
-    names, verdicts = ("0.5 %", "2 %"), {}
-    measures = {"pixels": lambda record: record.entropy[:, 0], "points": lambda record: in_bins(record, LOWEST)}
-    for unit, measure in measures.items():
-        a, b = [{r.study.seed: float(measure(r)[1:31].mean()) for r in groups[name] if len(r.entropy) > 30} for name in names]
-        verdicts["share:" if unit == "points" else "number:"] = better(a, b, names, unit)
-    return combined(verdicts)
+    small, large = (_reaching(groups[name], 30) for name in ("0.5 %", "2 %"))
+    measures: dict[str, Callable] = {
+        "pixels": lambda record: record.entropy[1:31, 0].mean(),
+        "points": lambda record: in_bins(record, LOWEST)[1:31].mean(),
+    }
+    return combined(
+        {unit: better(by_seed(small, of), by_seed(large, of), ("0.5 %", "2 %"), unit) for unit, of in measures.items()}
+    )
 
 
 def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:
-    """On "a persistent fraction remains in higher-entropy bins": at a budget it "holds" when at each of the cycles 21 to
-    30 some seed has pixels in the upper five bins, "holds in part" when at some of them, else "does not hold"."""
-    verdicts = {}
-    for name, records in groups.items():
-        shares = [in_bins(record, UPPER_HALF)[21:31] for record in records if len(record.entropy) > 30]
-        filled = int(np.any(shares, axis=0).sum()) if shares else 0
-        word = "holds" if filled == 10 else "holds in part" if filled else "does not hold"
-        said = f"At {name} the upper five bins hold pixels in {filled} of the cycles 21 to 30."
-        missing = not_run(f"At {name} no run of 30 cycles is on record yet.")
-        verdicts[f"{name}:"] = Verdict(word, f"in {filled} of 10 cycles", said) if shares else missing
-    return combined(verdicts)
+    """On "a persistent fraction remains in higher-entropy bins": at each budget the upper five bins have more than one pixel in
+    a hundred, on average over cycles 21 to 30."""
+    ran = {name: _reaching(records, 30) for name, records in groups.items()}
+    shares = {name: by_seed(records, lambda record: in_bins(record, UPPER_HALF)[21:31].mean()) for name, records in ran.items()}
+    return combined({name: above(1.0, each, "The upper five bins' share", "%", 0.0) for name, each in shares.items()})
+
+
+def _reaching(records: Sequence[Record], cycle: int) -> list[Record]:
+    """The records that have so many cycles."""
+    return [record for record in records if len(record.entropy) > cycle]
 
 
 def entropy_maps(groups: dict[str, list[Record]]) -> Figure:

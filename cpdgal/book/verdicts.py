@@ -1,19 +1,19 @@
-"""The rules of verdicts, and the tests and intervals behind them.
+"""The rules of verdicts, and the intervals behind them.
 
-A verdict is one word, what was measured in short, and a sentence. The rules are the same on every page:
+A claim is put as "this number lies above that threshold": a difference between A and B above 0, taken seed by seed, or a score
+above the paper's figure less half a point. The word is the first of these that applies:
 
-- `reached`, for a figure: "holds" when the mean over seeds is at most half a point below the paper's, "holds in part" at most
-  two points, else "does not hold".
-- `better`, for "A outperforms B": differences are taken seed by seed. "holds" when a paired t-test over three seeds or more is
-  clear at the 5 % level, "holds in part" when the mean difference is positive but not clear, else "does not hold".
-- `best`, for "this setting is best": "holds" when it is best here too, "holds in part" when it is at most half a point below
-  the best here, else "does not hold".
-- `agrees`, for a count: "holds" when ours is within 1 % of the paper's, "holds in part" within 5 %, else "does not hold".
+- *not run here*: no run that answers is on record;
+- *undecided*: fewer than three seeds;
+- *holds*: the whole 95 % interval over seeds (Student's t) lies above the threshold;
+- *does not hold*: the whole interval lies below the threshold plus a margin, half a point for accuracies;
+- *undecided*: anything else.
 
-Each is "not run here" where a run that it needs is not on record.
+A claim of several parts *holds* when all parts do and *holds in part* when some do. A claim that is arithmetically impossible
+*does not hold* whatever is run; counts, such as parameters, have no seeds and are compared as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +22,26 @@ from scipy import stats
 from ..records import Record
 from ..study import Study
 
+WORDS = ("holds", "holds in part", "does not hold", "undecided", "not run here")
+FEWEST = 3  # seeds for a verdict
+MARGIN = 0.5  # points: what a claim of accuracy has to be worth, and how far below a figure still reaches it
+
 
 class Verdict(NamedTuple):
     """What records answer to a claim."""
 
-    word: str  # "holds", "holds in part", "does not hold" or "not run here"
+    word: str  # one of `WORDS`
     here: str  # what was measured, in short
     sentence: str
+    seeds: int = 0
+    low: float = np.nan  # the 95 % interval of what was measured
+    high: float = np.nan
+    threshold: float = np.nan
+
+    @property
+    def interval(self) -> str:
+        """The interval as text; empty where there is none."""
+        return f"{self.low:+.2f} to {self.high:+.2f}" if np.isfinite(self.low) else ""
 
 
 def not_run(sentence: str = "No run is on record yet.") -> Verdict:
@@ -36,119 +49,112 @@ def not_run(sentence: str = "No run is on record yet.") -> Verdict:
     return Verdict("not run here", "not run", sentence)
 
 
-def final_scores(records: Sequence[Record], score: str = "OA") -> dict[int, float]:
-    """The score at the end of each record, by seed."""
-    return {record.study.seed: float(record.final[score]) for record in records}
+def above(threshold: float, measured: Mapping[int, float], what: str, unit: str = "points", margin: float = MARGIN) -> Verdict:
+    """On "`what` lies above the threshold", given a number by seed, by the rule on top of this file."""
+    values = np.array([measured[seed] for seed in sorted(measured)])
+    if not values.size:
+        return not_run(f"{what}: no run is on record yet.")
+    low, high = t_interval(values)
+    enough = len(values) >= FEWEST
+    word = "undecided" if not enough or (low <= threshold and high >= threshold + margin) else "does not hold"
+    word = "holds" if enough and low > threshold else word
+    listed = f" ({', '.join(f'{each:+.2f}' for each in values)})" if len(values) <= 5 else ""
+    said = f"{what}, {seed_count(len(values))}{listed}: mean {values.mean():+.2f} {unit}; "
+    said += f"95 % interval {low:+.2f} to {high:+.2f}" if enough else "too few seeds for an interval"
+    said += f"; threshold {threshold:+.2f}" + (f", margin {margin:g}." if margin else ".")
+    return Verdict(word, f"{values.mean():+.2f} {unit}", said, len(values), low, high, threshold)
 
 
-def mean_over_seeds(by_seed: Mapping[int, float]) -> float:
+def t_interval(values) -> tuple[float, float]:
+    """The 95 % interval of a mean over seeds (Student's t); NaN for fewer than `FEWEST`."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < FEWEST:
+        return np.nan, np.nan
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - reach), float(values.mean() + reach)
+
+
+def reached(published: float, measured: Mapping[int, float], what: str = "Here", impossible: str = "") -> Verdict:
+    """On a published percentage, given ours by seed; `impossible` says why the figure cannot be, where it cannot."""
+    found = above(published - MARGIN, measured, what, "%", 0.0)
+    if not measured:
+        found = not_run(f"The paper gives {published:.2f} %; no run is on record yet.")
+    else:
+        mean = np.mean([*measured.values()])
+        gap = f"{mean:.2f} % is {abs(mean - published):.2f} points {'above' if mean > published else 'below'} the paper's"
+        found = found._replace(here=f"{spread(measured.values())} %", sentence=f"{gap} {published:.2f} %. {found.sentence}")
+    return found._replace(word="does not hold", sentence=f"{impossible} {found.sentence}") if impossible else found
+
+
+def better(
+    left: Mapping[int, float], right: Mapping[int, float], names: tuple[str, str], unit="points", margin: float = MARGIN
+) -> Verdict:
+    """On "left is above right", given a score of both by seed, the higher the better; the difference is taken seed by seed."""
+    differences = {seed: left[seed] - right[seed] for seed in left if seed in right}
+    return above(0.0, differences, " minus ".join(names), unit, margin)
+
+
+def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
+    """On "this setting is best", given the percentage of every setting by seed: it holds when the setting is `better` than each
+    of the others, and does not when it is not better than one of them. A setting that was not run leaves it undecided."""
+    parts = {name: better(measured[claimed], each, (claimed, name)) for name, each in measured.items() if name != claimed}
+    words = {each.word for each in parts.values()}
+    order = ("does not hold", "undecided") if words != {"not run here"} else ("not run here",)
+    word = next((each for each in order if each in words), "undecided" if "not run here" in words else "holds")
+    rival = max(parts, key=lambda name: -np.inf if parts[name].word == "not run here" else -_mean(parts[name]))
+    closest = f"{claimed} against {rival}: {parts[rival].here}"
+    return parts[rival]._replace(word=word, here=closest, sentence=" ".join(each.sentence for each in parts.values()))
+
+
+def _mean(verdict: Verdict) -> float:
+    return float(verdict.here.split()[0])
+
+
+def agrees(published: float, counted: float, unit: str) -> Verdict:
+    """On a published size of the network, given ours in the same unit: *holds* within 1 %, *holds in part* within 5 %."""
+    off = abs(counted / published - 1)
+    word = "holds" if off <= 0.01 else "holds in part" if off <= 0.05 else "does not hold"
+    said = f"Here {counted:,.5g} {unit}, {100 * off:.2f} % off the paper's {published:,.5g}."
+    return Verdict(word, f"{counted:,.5g} {unit}", said)
+
+
+def combined(parts: Mapping[str, Verdict]) -> Verdict:
+    """On a claim of several parts by name: *holds* when all do, *holds in part* when some do; else the word of those that were
+    run, *undecided* before *does not hold*. What was not run hides nothing."""
+    words = [each.word for each in parts.values()]
+    order = ("undecided", "does not hold", "not run here")
+    word = "holds in part" if {"holds", "holds in part"} & set(words) else next(each for each in order if each in words)
+    word = "holds" if set(words) == {"holds"} else word
+    here = "; ".join(f"{name}: {each.here}" for name, each in parts.items())
+    said = " ".join(f"{each.sentence} **{each.word.capitalize()}**." for each in parts.values())
+    return Verdict(word, here, said, min(each.seeds for each in parts.values()))
+
+
+def by_seed(records: Sequence[Record], measure: Callable[[Record], float]) -> dict[int, float]:
+    """A measure of each record, by seed."""
+    return {record.study.seed: float(measure(record)) for record in records}
+
+
+def final_scores(records: Sequence[Record], score: str = "OA", looks: int = 1) -> dict[int, float]:
+    """The score at the end of each record, by seed: the mean of the last `looks` at the test pixels."""
+    return by_seed(records, lambda record: record.cycles[score].dropna()[-looks:].mean())
+
+
+def mean_over_seeds(measured: Mapping[int, float]) -> float:
     """The mean over seeds; NaN for none."""
-    return float(np.mean(list(by_seed.values()))) if by_seed else np.nan
+    return float(np.mean([*measured.values()])) if measured else np.nan
 
 
 def spread(values) -> str:
     """Mean and standard deviation over seeds with two decimals, as "96.87 ± 0.31"; one value alone, and "not run" for none."""
     values = np.asarray(list(values), dtype=float)
-    return (
-        f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
-        if len(values) > 1
-        else f"{values[0]:.2f}"
-        if len(values)
-        else "not run"
-    )
-
-
-def reached(published: float, measured: Mapping[int, float]) -> Verdict:
-    """On a published percentage, given the measured one at every seed."""
-    if not measured:
-        return not_run(f"The paper gives {published:.2f} %; no run is on record yet.")
-    values = np.array(list(measured.values()))
-    gap = values.mean() - published
-    word = "holds" if gap >= -0.5 else "holds in part" if gap >= -2 else "does not hold"
-    sign = "above" if gap > 0 else "below"
-    return Verdict(
-        word,
-        f"{spread(values)} %",
-        f"The mean over {seed_count(len(values))} is {values.mean():.2f} %, {abs(gap):.2f} points {sign} the paper's "
-        f"{published:.2f} %.",
-    )
-
-
-def better(left: Mapping[int, float], right: Mapping[int, float], names: tuple[str, str], unit: str = "points") -> Verdict:
-    """On "left outperforms right", given a score of both at every seed (the higher the better)."""
-    seeds = sorted(set(left) & set(right))
-    if not seeds:
-        return not_run(f"No seed has both {names[0]} and {names[1]} yet.")
-    differences = np.array([left[seed] - right[seed] for seed in seeds])
-    said = f"{names[0]} minus {names[1]}, seed by seed, in {unit}: {', '.join(f'{each:+.2f}' for each in differences)}."
-    clear = False
-    if len(seeds) < 3:
-        said += " Too few seeds for a test."
-    elif np.ptp(differences) > 0:
-        test = stats.ttest_1samp(differences, 0)
-        low, high = test.confidence_interval()
-        clear = bool(test.pvalue < 0.05)
-        said += (
-            f" Mean {differences.mean():+.2f}, 95 % interval {low:+.2f} to {high:+.2f} (paired t-test, p = {test.pvalue:.3f}): "
-            f"at the 5 % level the two {'differ' if clear else 'cannot be told apart'}."
-        )
-    mean = differences.mean()
-    word = "does not hold" if mean <= 0 else "holds" if clear else "holds in part"
-    return Verdict(word, f"{mean:+.2f} {unit} over {seed_count(len(seeds))}", said)
-
-
-def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
-    """On "this setting is best", given the percentage of every setting that was run at every seed."""
-    means = {name: mean_over_seeds(values) for name, values in measured.items() if values}
-    if claimed not in means or len(means) < 2:
-        return not_run(f"{claimed} and at least one other setting have to be run first.")
-    winner = max(means, key=means.__getitem__)
-    gap = means[winner] - means[claimed]
-    word = "holds" if winner == claimed else "holds in part" if gap <= 0.5 else "does not hold"
-    missing = len(measured) - len(means)
-    said = f"Best here is {winner} with {means[winner]:.2f} %; the paper's best, {claimed}, has {means[claimed]:.2f} %"
-    return Verdict(
-        word,
-        f"best: {winner}, {gap:.2f} points above {claimed}" if gap else f"best: {claimed}",
-        said + (f" ({missing} of {len(measured)} settings are not run yet)." if missing else "."),
-    )
-
-
-def agrees(published: float, counted: float, unit: str) -> Verdict:
-    """On a published size of the network, given ours in the same unit."""
-    off = abs(counted / published - 1)
-    word = "holds" if off <= 0.01 else "holds in part" if off <= 0.05 else "does not hold"
-    return Verdict(
-        word, f"{counted:,.5g} {unit}", f"Here {counted:,.5g} {unit}, {100 * off:.2f} % off the paper's {published:,.5g}."
-    )
-
-
-def combined(verdicts: Mapping[str, Verdict]) -> Verdict:
-    """On a claim that joins others: "holds" when all do, "does not hold" when none does, "not run here" when one is not run,
-    else "holds in part"."""
-    words = {each.word for each in verdicts.values()}
-    word = "not run here" if "not run here" in words else words.pop() if len(words) == 1 else "holds in part"
-    here = "; ".join(f"{name} {each.here}" for name, each in verdicts.items())
-    return Verdict(word, here, " ".join(each.sentence for each in verdicts.values()))
-
-
-def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tuple[float, float, float]:
-    """Spearman's correlation of two columns and its 95 % interval (Fisher's z with Bonett and Wright's error, 2000).
-
-    NaN for fewer than four pairs; settings without a run (NaN) are left out.
-    """
-    pairs = np.array([published, measured], dtype=float)
-    pairs = pairs[:, ~np.isnan(pairs).any(0)]
-    if pairs.shape[1] < 4 or (np.ptp(pairs, axis=1) == 0).any():
-        return (np.nan,) * 3
-    rho = float(stats.spearmanr(*pairs).statistic)
-    error = 1.96 * np.sqrt((1 + rho**2 / 2) / (pairs.shape[1] - 3))
-    z = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
-    return rho, float(np.tanh(z - error)), float(np.tanh(z + error))
+    if len(values) > 1:
+        return f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+    return f"{values[0]:.2f}" if len(values) else "not run"
 
 
 def rank_sentence(published: Sequence[float], measured: Sequence[float], what: str, whose: str = "the paper's order") -> str:
-    """The `rank_agreement` of two columns of settings or methods, which `what` names, as a sentence."""
+    """Spearman's correlation of two columns of settings or methods, which `what` names, as a sentence."""
     rho, low, high = rank_agreement(published, measured)
     if np.isnan(rho):
         return f"For a rank correlation with {whose}, four {what} have to be run."
@@ -156,18 +162,26 @@ def rank_sentence(published: Sequence[float], measured: Sequence[float], what: s
     return f"Spearman's rank correlation with {whose} is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count} {what})."
 
 
+def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tuple[float, float, float]:
+    """Spearman's correlation of two columns and its 95 % interval (Fisher's z with Bonett and Wright's error, 2000); NaN for
+    fewer than four pairs. Settings without a run (NaN) are left out."""
+    pairs = np.array([published, measured], dtype=float)
+    pairs = pairs[:, ~np.isnan(pairs).any(0)]
+    if pairs.shape[1] < 4 or (np.ptp(pairs, axis=1) == 0).any():
+        return (np.nan,) * 3
+    rho = float(stats.spearmanr(*pairs).statistic)
+    reach = 1.96 * np.sqrt((1 + rho**2 / 2) / (pairs.shape[1] - 3))
+    low, high = np.tanh(np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9)) + np.array([-reach, reach]))
+    return rho, float(low), float(high)
+
+
 def on_record(studies: Mapping[str, Sequence[Study]], groups: Mapping[str, Sequence[Record]]) -> str:
     """How many of the studies there are records of, and which are missing, as a sentence."""
-    missing = {
-        name: sorted({study.seed for study in each} - {record.study.seed for record in groups.get(name, ())})
-        for name, each in studies.items()
-    }
-    total = sum(map(len, studies.values()))
-    there = total - sum(map(len, missing.values()))
-    said = "; ".join(
-        f"{name} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})" for name, seeds in missing.items() if seeds
-    )
-    return f"{there} of {total} runs are on record" + (f"; missing: {said}." if said else ".")
+    seeds = {name: {record.study.seed for record in groups.get(name, ())} for name in studies}
+    missing = {name: sorted({study.seed for study in each} - seeds[name]) for name, each in studies.items()}
+    total, lacking = sum(map(len, studies.values())), sum(map(len, missing.values()))
+    said = "; ".join(f"{name} (seed{'s'[: len(m) > 1]} {', '.join(map(str, m))})" for name, m in missing.items() if m)
+    return f"{total - lacking} of {total} runs are on record" + (f"; missing: {said}." if said else ".")
 
 
 def seed_count(count: int) -> str:
