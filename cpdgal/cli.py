@@ -30,10 +30,16 @@ class Sentences(TyperGroup):
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
-        except MemoryError:
-            sys.exit("there is not enough memory for this scene; take a part of it, or a machine with more")
         except (ValueError, RecordError) as error:
             sys.exit(" ".join(str(error).split()))
+        except OSError as error:  # of a path that not even its own check can take
+            sys.exit(f"{str(error.filename)[:120]!r} cannot be used ({error.strerror}); check the path")
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            sys.exit(
+                "there is not enough memory for this scene and network; take a part, smaller values, or a machine with more"
+            )
         except KeyboardInterrupt:
             print("stopped; the same command goes on from a minute ago at most", file=sys.stderr)
             sys.exit(130)
@@ -168,7 +174,12 @@ def records(
     if not store.is_dir() and (migrate or store != Path("results")):
         raise RecordError(f"{store} is no folder of records; check --store")
     if migrate:
-        typer.echo("".join(f"brought up to date: {name}\n" for name in migrated(store)), nl=False)
+        problems = 0
+        for name, problem in migrated(store):
+            typer.echo(f"left as it was: {name}: {problem}" if problem else f"brought up to date: {name}", err=bool(problem))
+            problems += bool(problem)
+        if problems:
+            raise RecordError(f"{problems} of the records in {store} could not be brought up to date")
     table = Store(store).table()
     typer.echo(table.to_csv(index=False) if csv else table.round(2).to_string(index=False))
 
@@ -182,7 +193,7 @@ def _parsed(change: str) -> tuple[str, object]:
         raise ValueError(f"--set takes no {name}: it has an option of its own, --{name.removesuffix('_path')}")
     try:
         return name, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return name, value
 
 

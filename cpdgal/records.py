@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -15,7 +15,7 @@ import fastjsonschema
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from .methods import METHODS
@@ -86,23 +86,39 @@ class Record:
             _schema()(content)
             study = Study.from_form(content["study"])
             table = {name: pd.DataFrame(content.get(name, {})) for name in TABLES}
-        except (ValueError, RecursionError) as error:
+            cycles = table["cycles"].astype(float).astype({"cycle": int, "labels": int})
+            record = cls(
+                study=study,
+                cycles=cycles.assign(seconds=content["provenance"]["seconds"]),
+                classes=table["classes"].astype({"accuracy": float}).set_index("class"),
+                confusion=np.array(content["confusion"]),
+                queried=table["queried"],
+                entropy=np.array(content["entropy"]),
+                calibration=table["calibration"].astype({"confidence": float, "accuracy": float}),
+                provenance=content["provenance"],
+                diagnostics=table["diagnostics"].astype(float),
+                digest=content["weights"],
+                path=path,
+            )
+            record._check_parts()
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise RecordError(_not_whole(path, str(error))) from error
         if content["key"] != study.key or path.stem != study.name:
             raise RecordError(f"{path} holds the study {study.name}, not that of its name: move it away to run its study again")
-        cycles = table["cycles"].astype(float).astype({"cycle": int, "labels": int})
-        return cls(
-            study=study,
-            cycles=cycles.assign(seconds=content["provenance"]["seconds"]),
-            classes=table["classes"].astype({"accuracy": float}).set_index("class"),
-            **{name: np.array(content[name]) for name in ("confusion", "entropy")},
-            queried=table["queried"],
-            calibration=table["calibration"].astype({"confidence": float, "accuracy": float}),
-            provenance=content["provenance"],
-            diagnostics=table["diagnostics"].astype(float),
-            digest=content["weights"],
-            path=path,
-        )
+        return record
+
+    def _check_parts(self) -> None:
+        """Raise ``ValueError`` where the parts do not fit each other."""
+        classes, cycles, counted = len(self.classes), len(self.cycles), self.confusion.sum()
+        if not (
+            self.confusion.shape == (classes, classes)
+            and self.confusion.sum(1).tolist() == self.classes.judged.tolist()
+            and abs(100 * np.trace(self.confusion) / counted - self.final.OA) < 1e-6
+            and len(self.entropy) == cycles
+            and len(self.diagnostics) in (0, cycles)
+            and len(self.queried) == self.final.labels == self.classes.labels.sum()
+        ):
+            raise ValueError("its parts do not fit each other")
 
     def labelled(self, cycle: int | None = None) -> np.ndarray:
         """Positions of the labelled pixels in the order they were asked for; at the end, or after a cycle."""
@@ -298,36 +314,40 @@ def write(path: Path, content: bytes) -> None:
         raise RecordError(f"{path} could not be written ({error.strerror}); {advice}") from error
 
 
-def migrate(folder: Path) -> list[str]:
-    """Bring the records and weights of a folder to this format, and say which; those that have it are left alone.
+def migrate(folder: Path) -> Iterator[tuple[str, str]]:
+    """Bring the records and weights of a folder to this format; each by its name, with what was in the way, else "".
 
-    Numbers stay. A record of format 1 gets the checksum of its data as read, where its scene is at hand, and stored weights the
-    projection that goes with them and their digest.
+    Records that have the format are left alone, and numbers stay. A record of format 1 gets the checksum of its data as read,
+    where its scene is at hand, and stored weights the projection that goes with them and their digest.
     """
-    changed = []
     for path in sorted(folder.glob("*.json")):
-        try:
+        with suppress(RecordError):  # what is no record is none of ours; a listing says so
             content = _content(path)
-        except RecordError:
-            continue  # what is no record is none of ours; a listing says so
-        if content["format"] != 1:
-            continue
-        study = Study.from_form({**content["study"], "checksum": ""})
-        if study.scene in SCENES:  # it was the checksum of the scene's files
-            checksum = known_checksum(study.scene) or study.load_scene().checksum
-            content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
-        study = study.but(checksum=content["study"]["checksum"])
-        content |= {"format": FORMAT, "study": study.form, "weights": None}
-        weights = path.with_suffix(".safetensors")
-        if weights.is_file():
-            tensors, scene = opened(weights)[0], study.load_scene()
-            projection = study.make_windows(scene, study.make_split(scene)).projection
-            trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
-            write(weights, trained)
-            content["weights"] = hashlib.sha256(trained).hexdigest()
-        write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode())
-        changed.append(path.name)
-    return changed
+            if content["format"] != 1:
+                continue
+            problem = ""
+            try:
+                _migrate(path, content)
+            except (ValueError, TypeError, KeyError, RecordError, SafetensorError) as error:
+                problem = " ".join(str(error).split())[:200]
+            yield path.name, problem
+
+
+def _migrate(path: Path, content: dict) -> None:
+    study = Study.from_form({**content["study"], "checksum": ""})
+    if study.scene in SCENES:  # it was the checksum of the scene's files
+        checksum = known_checksum(study.scene) or study.load_scene().checksum
+        content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
+    study = study.but(checksum=content["study"]["checksum"])
+    content |= {"format": FORMAT, "study": study.form, "weights": None}
+    weights = path.with_suffix(".safetensors")
+    if weights.is_file():
+        tensors, scene = opened(weights)[0], study.load_scene()
+        projection = study.make_windows(scene, study.make_split(scene)).projection
+        trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
+        write(weights, trained)
+        content["weights"] = hashlib.sha256(trained).hexdigest()
+    write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode())
 
 
 def columns(table: pd.DataFrame) -> dict[str, list]:

@@ -182,7 +182,7 @@ def _digest(tensors: State, text: str) -> str:
 def _check_device(name: str) -> None:
     """Raise ``ValueError`` for a device that a run cannot use here."""
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+    if name != "cpu" and (kind != "cuda" or name.endswith(":") or (index and not index.isdecimal())):
         raise ValueError(f"a device is cpu, cuda or cuda:0, not {name[:40]!r}")
     if kind == "cuda" and (count := torch.cuda.device_count()) <= int(index or 0):
         raise ValueError(f"this machine has no device {name}: torch sees {count} CUDA devices; use cpu")

@@ -238,7 +238,7 @@ def named_values(text: str | Mapping) -> dict:
     try:
         values = json.loads(text) if isinstance(text, str) else text
         return dict(values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f'values of a study are given as JSON, such as {{"epochs": 50}}, not {str(text)[:80]!r}') from error
 
 
@@ -281,7 +281,10 @@ def _checked(declared: Field, value):
     known = _choices().get(name, (value,))
     if value not in known:
         raise ValueError(f"{name} is one of {', '.join(known)}, not {repr(value)[:80]}")
-    return tuple(map(float, value)) if pair else kind(value)
+    try:
+        return tuple(map(float, value)) if pair else kind(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} takes a number that fits into 64 bits") from error
 
 
 def _choices() -> dict[str, tuple[str, ...]]:

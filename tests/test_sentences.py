@@ -87,6 +87,12 @@ VALUES = {
     "epoch=3": "--set takes name=value with a value of a Study, not 'epoch=3'",
     "epochs": "--set takes name=value",
     "epochs=[1]": r"epochs takes a whole number, not \[1\]",
+    "learning_rate=1" + "0" * 400: "learning_rate takes a number that fits into 64 bits",
+    "epochs=1" + "0" * 400: "epochs lies in",
+    "epochs=" + "9" * 5000: "epochs takes a whole number",
+    "epochs=" + "[" * 100_000: "epochs takes a whole number",
+    "beta=1e400": "beta takes a number, not inf",
+    "dim=1000000": "there is not enough memory for this scene and network",
     "epochs=null": None,  # the default is taken
 }
 
@@ -108,6 +114,11 @@ OPTIONS = {
     ("--device", "cuda:7"): "this machine has no device cuda:7",
     ("--device", "mps"): "a device is cpu, cuda or cuda:0, not 'mps'",
     ("--device", "cuda:x"): "a device is cpu, cuda or cuda:0",
+    ("--device", "cuda:"): "a device is cpu, cuda or cuda:0",
+    ("--device", "cpu:0"): "a device is cpu, cuda or cuda:0, not 'cpu:0'",
+    ("--scene", "a" * 300): "cannot be used|no scene is called",
+    ("--scene", "a" * 300 + ".npy"): "cannot be used",
+    ("--scene", "a\0b.npy"): "a.b.npy",
     ("--method", "coordinates", "--query", "badge"): "a floor has no features or draws to choose by",
     ("--method", "vit", "--query", "bald"): "repeated draws need a network with DGFR",
 }
@@ -515,12 +526,51 @@ def test_older_records_are_brought_up_to_date_once(own, interrupted, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(records, "write", write)
             with pytest.raises(KeyboardInterrupt):
-                records.migrate(path.parent)
+                list(records.migrate(path.parent))
         assert json.loads(path.read_text())["format"] == 1
-    assert records.migrate(path.parent) == [path.name]
-    assert records.migrate(path.parent) == []
+    assert list(records.migrate(path.parent)) == [(path.name, "")]
+    assert list(records.migrate(path.parent)) == []
     again = Record.read(path)
     assert again.differences(expected) == []
     assert again.study == expected.study
     assert path.with_suffix(".safetensors").read_bytes() == weights
     assert again.map(study.load_scene()).tolist() == expected.map(study.load_scene()).tolist()
+
+
+def test_one_record_that_cannot_be_brought_up_to_date_does_not_keep_others(own):
+    study, path = own
+    older(path)
+    bad = path.with_name("another.json")
+    bad.write_text(json.dumps(json.loads(path.read_text()) | {"study": {"epochs": "many"}}))
+    content = bad.read_bytes()
+    result = call("records", "--store", path.parent, "--migrate")
+    assert result.exit_code == 1
+    assert "left as it was: another.json: epochs takes a whole number, not 'many'" in result.output
+    assert f"brought up to date: {path.name}" in result.output
+    assert "1 of the records in" in result.output
+    assert bad.read_bytes() == content
+    assert Record.read(path).study.key == study.key
+
+
+UNFIT = {
+    "a confusion of other classes": lambda content: content["confusion"].pop(),
+    "a confusion of other pixels": lambda content: content["confusion"][0].__setitem__(0, 10_000),
+    "an accuracy that the confusion does not give": lambda content: content["cycles"]["OA"].__setitem__(-1, 12.5),
+    "a cycle without its entropy": lambda content: content["entropy"].pop(),
+    "a cycle without its seconds": lambda content: content["provenance"]["seconds"].pop(),
+    "a cycle without its diagnostics": lambda content: [column.pop() for column in content["diagnostics"].values()],
+    "fewer queries than labels": lambda content: [column.pop() for column in content["queried"].values()],
+    "columns of several lengths": lambda content: content["cycles"]["loss"].pop(),
+    "a table without a column": lambda content: content["classes"].pop("accuracy"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_a_record_whose_parts_do_not_fit_each_other(own, name):
+    _, path = own
+    content = json.loads(path.read_text())
+    UNFIT[name](content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match="is not a whole record") as error:
+        Record.read(path)
+    assert len(" ".join(str(error.value).replace(str(path.parent), "").split())) < 300

@@ -524,7 +524,9 @@ def test_floors_are_methods(synthetic, tmp_path, monkeypatch, method, query):
 
 
 def test_a_floor_that_is_asked_for_features_says_so(tmp_path):
-    with pytest.raises(ValueError, match="a floor has no features or draws to choose by; ask it margin, random or farthest-first"):
+    with pytest.raises(
+        ValueError, match="a floor has no features or draws to choose by; ask it margin, random or farthest-first"
+    ):
         run(SMALL.but(method="coordinates", query="badge"), tmp_path)
 
 
