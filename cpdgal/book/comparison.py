@@ -14,34 +14,10 @@ from ..peers import PEERS
 from ..plots import PALETTE
 from ..records import Record, Store
 from ..study import Study
-from .common import COMPARED, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
+from .common import COMPARED, PAPER, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
 from .verdicts import Verdict, final_scores, mean_over_seeds, not_run, rank_sentence, spread
 
-# What the paper reports for CPDGAL, in percent (Table 1).
-PUBLISHED = {
-    "indian_pines": {"OA": 97.34, "AA": 96.74, "kappa": 97.21},
-    "salinas": {"OA": 99.87, "AA": 99.41, "kappa": 99.81},
-    "botswana": {"OA": 98.94, "AA": 99.03, "kappa": 98.82},
-}
-
-
-# What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent. It has no supervised ViT.
-TABLE_1 = {
-    "cnn2d": (91.19, 87.42, 89.95),
-    "cnn3d": (85.95, 80.11, 83.91),
-    "hybridsn": (93.10, 88.43, 92.12),
-    "sprn": (90.84, 82.18, 89.56),
-    "spectralformer": (78.84, 70.28, 75.80),
-    "ssftt": (93.15, 90.03, 92.18),
-    "gaht": (94.42, 83.63, 93.64),
-    "caevt": (93.93, 89.81, 93.08),
-    "morphformer": (94.96, 89.74, 94.25),
-    "gscvit": (97.12, 94.34, 96.67),
-    "datn": (97.18, 93.61, 96.78),
-    "dctn": (96.76, 93.10, 96.30),
-}
-
-
+PUBLISHED, TABLE_1 = PAPER["CPDGAL"], PAPER["peers"]
 # What is cut of a peer's own recipe or input, as values of `Study`, so that a run takes 45 minutes of one core at most.
 CUT = {
     "spectralformer": {"epochs": 150},

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.integrate import trapezoid
+from sklearn.metrics import auc
 
 from ..metrics import entropy
 from ..queries import STRATEGIES
@@ -24,12 +24,10 @@ STUDIES = sweep(studies(range(3)))
 def area_under_curve(labels, accuracies) -> float:
     """The area under a learning curve by the trapezoid rule, over its width in labels: the mean accuracy, in its own unit.
 
-    ``labels`` (n,) and ``accuracies`` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
+    `labels` (n,) and `accuracies` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
     """
-    labels, accuracies = np.asarray(labels, dtype=float), np.asarray(accuracies, dtype=float)
-    seen = ~np.isnan(accuracies)
-    x, y = labels[seen], accuracies[seen]
-    return float(trapezoid(y, x) / np.ptp(x)) if len(x) > 1 else float(y.mean())
+    x, y = np.array([labels, accuracies], dtype=float)[:, ~np.isnan(accuracies)]
+    return float(auc(x, y) / np.ptp(x)) if len(x) > 1 else float(y.mean())
 
 
 def class_balance(labels, there) -> dict[str, float]:
