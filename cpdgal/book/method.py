@@ -37,7 +37,7 @@ def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
     """Draw the values of a window's tokens, (n,), as an image."""
     side = round(len(values) ** 0.5)
     axis.set(xticks=[], yticks=[], title=title)
-    return axis.imshow(values.detach().reshape(side, side), **{"cmap": "cividis", **options})
+    return axis.imshow(values.reshape(side, side).numpy(), **{"cmap": "cividis", **options})
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Ge
     noise = torch.randn(tokens.shape, generator=generator)
     columns = len(steps) + 1
     figure, axes = panels(1.9 * columns, 2.2, 2 * columns, columns, grid=False)
-    limit = tokens[0, :, channel].abs().max()
+    limit = float(tokens[0, :, channel].abs().max())
     scale = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
     above, below = axes[:columns], axes[columns:]
     for row in (above, below):
@@ -72,14 +72,14 @@ def attention(weights: Tensor) -> Figure:
     columns = -(-heads // 2)
     names = [*map(str, range(1, heads + 1)), *"." * (heads % 2)]  # a dot leaves a gap
     places = [[*names[:columns], "mean"], [*names[columns:], "mean"]]
-    size = {"figsize": (2 * columns + 4.6, 4.2), "width_ratios": [2.0] * columns + [4.6]}
-    figure, axes = plt.subplot_mosaic(places, layout="constrained", **size)
+    size, widths = (2 * columns + 4.6, 4.2), [2.0] * columns + [4.6]
+    figure, axes = plt.subplot_mosaic(places, figsize=size, width_ratios=widths, layout="constrained")
     mean = axes.pop("mean")
     for name, head in zip(names, weights, strict=False):
         image = _show(axes[name], head[n // 2], f"head {name}", vmin=0, vmax=float(weights[:, n // 2].max()))
         axes[name].set_axis_off()
     figure.colorbar(image, ax=[*axes.values()], label="attention of the centre token to each pixel", shrink=0.8)
-    figure.colorbar(mean.imshow(weights.mean(0), cmap="cividis"), ax=mean, label="mean over heads (Eq. 12)")
+    figure.colorbar(mean.imshow(weights.mean(0).numpy(), cmap="cividis"), ax=mean, label="mean over heads (Eq. 12)")
     mean.set(xlabel="to token", ylabel="from token")
     return figure
 
