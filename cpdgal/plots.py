@@ -24,8 +24,8 @@ PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#f
 _NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
 COLOURS = dict(zip(_NAMED, PALETTE, strict=False)) | {"CPDGAL, random queries": PALETTE[1]}
 COLOURS |= dict.fromkeys(("CPDGAL", "here"), PALETTE[0])
+RIGHT, WRONG = to_rgb("#BBBBBB"), to_rgb("#D55E00")  # answers, on maps
 COLOURS |= {"0.5 %": PALETTE[3], "1 %": PALETTE[2], "2 %": PALETTE[0]}  # of the pool a cycle
-_OUTCOMES = {"no test pixel": "#FFFFFF", "right": "#BBBBBB", "wrong": "#D55E00"}
 
 
 def panels(width: float, height: float, count: int = 1, columns: int = 0, *, grid=True, **options) -> tuple[Figure, list[Axes]]:
@@ -63,9 +63,10 @@ def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
     return np.vstack([np.ones(3), scene.palette])[labels]
 
 
-def name_classes(figure: Figure, scene: Scene, names: Iterable[str]) -> None:
-    """A legend of the classes' colours."""
-    figure.legend([Patch(color=colour) for colour in scene.palette], names, loc="outside lower center", ncols=4, fontsize=9)
+def name_colours(figure: Figure, colours: dict) -> None:
+    """A legend of colours by name below the panels."""
+    handles = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
 
 
 def scene_overview(scene: Scene) -> Figure:
@@ -73,8 +74,8 @@ def scene_overview(scene: Scene) -> Figure:
     image, bands = false_colour(scene)
     titled = {f"False colour: {bands}": image, "Ground truth (white: unlabelled)": painted(scene, scene.labels)}
     figure, _ = maps(titled, 9, 6)
-    counts = np.bincount(scene.targets, minlength=scene.classes)
-    name_classes(figure, scene, [f"{name} ({count})" for name, count in zip(scene.class_names, counts, strict=True)])
+    names = map("{} ({})".format, scene.class_names, np.bincount(scene.targets, minlength=scene.classes))
+    name_colours(figure, dict(zip(names, scene.palette, strict=True)))
     return figure
 
 
@@ -124,9 +125,9 @@ def line_styles(names) -> dict[str, dict]:
 
 def draw_mean(axes: Axes, runs: pd.DataFrame, **line) -> None:
     """Draw the mean over the columns of a table, over its index, and a band of one standard deviation; `line` goes to
-    `Axes.plot`."""
+    `Axes.plot`. Thirty to sixty points have a marker."""
     mean, deviation = runs.mean(axis=1), runs.std(axis=1)
-    (curve,) = axes.plot(mean.index, mean, **{"lw": 2, **line})
+    (curve,) = axes.plot(mean.index, mean, lw=2, markevery=max(len(mean) // 30, 1), **line)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=curve.get_color(), alpha=0.2, lw=0)
 
 
@@ -187,15 +188,15 @@ def queried_pixels(scene: Scene, queried: dict[str, pd.DataFrame]) -> Figure:
 def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | None = None) -> Figure:
     """The ground truth beside the class (height, width; 1..K) predicted for every pixel, a panel a title; with a split, also
     the errors of the last of them on the hold-out."""
-    labels = {"Ground truth (white: unlabelled)": scene.labels, **predicted}
-    images = {title: painted(scene, each) for title, each in labels.items()}
+    titled = {"Ground truth (white: unlabelled)": scene.labels, **predicted}
+    images = {title: painted(scene, labels) for title, labels in titled.items()}
+    colours: dict = dict(zip(scene.class_names, scene.palette, strict=True))
     if split is not None:
-        outcome, tested = np.zeros(scene.labels.shape, dtype=int), tuple(scene.pixels[split.holdout].T)
-        outcome[tested] = np.where([*labels.values()][-1][tested] == scene.labels[tested], 1, 2)
-        images["Errors on the hold-out"] = np.array([to_rgb(colour) for colour in _OUTCOMES.values()])[outcome]
-    figure, axes = maps(images, 3.7 * len(images), 5)
-    if split is not None:
-        patches = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in _OUTCOMES.items()]
-        axes[-1].legend(handles=patches, loc="upper right", fontsize=7, framealpha=0.9)
-    name_classes(figure, scene, scene.class_names)
+        *_, last = titled.values()
+        tested, errors = tuple(scene.pixels[split.holdout].T), np.ones((*last.shape, 3))
+        errors[tested] = np.where((last == scene.labels)[tested][:, None], RIGHT, WRONG)
+        images["Errors on the hold-out"] = errors
+        colours |= {"right on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
+    figure, _ = maps(images, 3.7 * len(images), 5)
+    name_colours(figure, colours)
     return figure

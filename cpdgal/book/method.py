@@ -4,33 +4,28 @@ from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 from torch import Tensor
 
 from ..model import DGFR
-from ..plots import PALETTE, false_colour, one_legend, panels
+from ..plots import PALETTE, false_colour, name_colours, panels
 from ..scenes import Scene
+from .common import curves_by_panel
 
 
 def schedule(before: Tensor, after: Tensor) -> Figure:
     """The schedule alpha_t of Eq. 4 before and after training, each (T,)."""
-    figure, (alpha, change) = panels(10.5, 4, 2)
-    t, first, last = np.arange(1, len(before) + 1), before.detach().numpy(), after.detach().numpy()
-    alpha.plot(t, first, "--", color="#000000", label="before training")
-    alpha.plot(t, last, color=PALETTE[0], label="after training")
-    alpha.set(ylabel="share of the clean token, $\\alpha_t$", title="The learned noise schedule (Eq. 4)")
-    change.axhline(0, color="#000000", lw=1, ls="--")
-    change.plot(t, last - first, color=PALETTE[0])
-    change.set(ylabel="change of $\\alpha_t$", title="What training changed")
-    for axis in (alpha, change):
-        axis.set_xlabel("diffusion step t")
-    one_legend(figure, [alpha], 2)
-    return figure
+    curves = pd.DataFrame({"before training": before.detach(), "after training": after.detach()}, range(1, len(before) + 1))
+    change = curves.diff(axis=1)[["after training"]]
+    learned = {name: curves[[name]] for name in curves}
+    shown = {"The learned noise schedule (Eq. 4)": learned, "What training changed": {"after training": change}}
+    y = ["share of the clean token, $\\alpha_t$", "change of $\\alpha_t$"]
+    return curves_by_panel(shown, "diffusion step t", y, share_y=False)
 
 
 def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
@@ -93,11 +88,10 @@ def masking(scene: Scene, pixel: tuple[int, int], window: int, importance: Tenso
     there.set(xticks=[], yticks=[], title=f"window around ({pixel[0]}, {pixel[1]})")
     figure.colorbar(_show(important, importance, "importance $I$ (Eq. 13)"), ax=important, shrink=0.8)
     figure.colorbar(_show(masked, mask, "mask $M_b$ (Eq. 15)"), ax=masked, shrink=0.8)
-    kinds = {"unmasked: 1.2": PALETTE[0], "masked: 1.0": PALETTE[1]}
-    colours = ListedColormap([*kinds.values()])
-    _show(confidence, mask > mask.mean(), "confidence $CS_i$ (Eq. 18)", cmap=colours, vmin=0, vmax=1)
-    patches = [Patch(color=colour, label=kind) for kind, colour in kinds.items()]
-    figure.legend(handles=patches, fontsize=9, loc="outside right center")
+    colours = {"unmasked: 1.2": PALETTE[0], "masked: 1.0": PALETTE[1]}
+    two = {"cmap": ListedColormap([*colours.values()]), "vmin": 0, "vmax": 1}
+    _show(confidence, mask > mask.mean(), "confidence $CS_i$ (Eq. 18)", **two)
+    name_colours(figure, colours)
     return figure
 
 

@@ -36,16 +36,11 @@ EARLY = {
 SHORT: dict = {"split": "validation", "acquired": 0.06, "cycles": 8, "epochs": 40}
 # Each alternative by the number of the decision and what it changes.
 ALTERNATIVES: dict[str, dict] = {
-    "1: window 5": {"window": 5},
-    "1: window 9": {"window": 9},
+    **{f"1: window {window}": {"window": window} for window in (5, 9)},
     "1: residual denoising blocks": {"residual_blocks": True},
     "1: denoiser without its residual": {"residual_denoiser": False},
     "1: residual blocks alone": {"residual_blocks": True, "residual_denoiser": False},
-    "2: CW-MSE weight 0": {"cw_mse_weight": 0.0},
-    "2: CW-MSE weight 0.003": {"cw_mse_weight": 0.003},
-    "2: CW-MSE weight 0.01": {"cw_mse_weight": 0.01},
-    "2: CW-MSE weight 0.03": {"cw_mse_weight": 0.03},
-    "2: CW-MSE weight 1": {"cw_mse_weight": 1.0},
+    **{f"2: CW-MSE weight {weight:g}": {"cw_mse_weight": weight} for weight in (0.0, 0.003, 0.01, 0.03, 1.0)},
     "2: CW-MSE target detached": {"detach_target": True},
     "3: masked where above one half": {"masked_above": "half"},
     "4: t = T at inference": {"refinement": "last"},

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.stats import entropy
 from sklearn.metrics import auc
 
-from ..metrics import entropy
 from ..queries import STRATEGIES
 from ..study import Study
 from .common import studies_of, sweep
@@ -36,10 +36,7 @@ def class_balance(labels, there) -> dict[str, float]:
     `evenness`, the entropy of the labels' shares over log k, 0..1 (Pielou's); `seen`, the classes with a label; `rarest`,
     the percentage of labels that went to the quarter of the classes with the fewest pixels (at least one class).
     """
-    counts, k = np.asarray(labels, dtype=float), len(labels)
-    rarest = np.argsort(there, kind="stable")[: max(k // 4, 1)]
-    return {
-        "evenness": float(entropy(counts[None] / counts.sum())[0] / np.log(k)),
-        "seen": int((counts > 0).sum()),
-        "rarest": float(100 * counts[rarest].sum() / counts.sum()),
-    }
+    counts = np.asarray(labels)
+    rarest = np.argsort(there, kind="stable")[: max(len(counts) // 4, 1)]
+    share = float(100 * counts[rarest].sum() / counts.sum())
+    return {"evenness": float(entropy(counts, base=len(counts))), "seen": int((counts > 0).sum()), "rarest": share}
