@@ -1,15 +1,17 @@
 """Figures of a scene and of a run: bands and classes, learning curves, queried pixels, maps.
 
-Figures keep a white ground, so that they read the same on a light and on a dark page.
+`panels` and `one_legend` decide how figures look, those of the book too. Their ground stays white, so that they read the same
+on a light and on a dark page.
 """
 
+from collections.abc import Iterable
 from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -22,19 +24,58 @@ PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#f
 _NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
 COLOURS = dict(zip(_NAMED, PALETTE, strict=False)) | {"CPDGAL, random queries": PALETTE[1]}
 COLOURS |= dict.fromkeys(("CPDGAL", "here"), PALETTE[0])
+RIGHT, WRONG = to_rgb("#BBBBBB"), to_rgb("#D55E00")  # answers, on maps
 COLOURS |= {"0.5 %": PALETTE[3], "1 %": PALETTE[2], "2 %": PALETTE[0]}  # of the pool a cycle
+
+
+def panels(width: float, height: float, count: int = 1, columns: int = 0, *, grid=True, **options) -> tuple[Figure, list[Axes]]:
+    """A figure so many inches wide, each row of it so many inches high, and its axes: in one row, or in so many columns."""
+    columns = columns or count
+    rows = -(-count // columns)
+    with plt.rc_context({"axes.titlesize": 10, "figure.constrained_layout.use": True}):
+        figure, grid_of_axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **options)
+    axes = [*grid_of_axes.flat]
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    for axis in axes if grid else ():
+        axis.grid(alpha=0.3)
+    return figure, axes[:count]
+
+
+def one_legend(figure: Figure, axes: Iterable[Axes], columns: int, above: bool = False) -> None:
+    """A legend below or above the panels with one entry a label."""
+    entries = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    place = f"outside {'upper' if above else 'lower'} center"
+    figure.legend([*entries.values()], [*entries], loc=place, ncols=columns, fontsize=9)  # type: ignore[call-overload]
+
+
+def maps(images: dict[str, np.ndarray], width: float, height: float, columns: int = 0) -> tuple[Figure, list[Axes]]:
+    """Images (height, width, 3) of a scene by title, and their axes: `panels`."""
+    figure, axes = panels(width, height, len(images), columns, grid=False)
+    for axis, (title, image) in zip(axes, images.items(), strict=True):
+        axis.imshow(image)
+        axis.set(title=title, xlabel="column (pixels)", ylabel="row (pixels)")
+    return figure, axes
+
+
+def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
+    """RGB (height, width, 3) of labels 0..K, white where 0."""
+    return np.vstack([np.ones(3), scene.palette])[labels]
+
+
+def name_colours(figure: Figure, colours: dict) -> None:
+    """A legend of colours by name below the panels."""
+    handles = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
 
 
 def scene_overview(scene: Scene) -> Figure:
     """A false-colour image beside the ground truth, with every class and its number of labelled pixels."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 6), layout="constrained")
     image, bands = false_colour(scene)
-    left.imshow(image)
-    left.set_title(f"False colour: {bands}")
-    right.imshow(painted(scene, scene.labels))
-    right.set_title("Ground truth (white: unlabelled)")
-    name_axes(left, right)
-    show_classes(figure, scene, np.bincount(scene.targets, minlength=scene.classes))
+    titled = {f"False colour: {bands}": image, "Ground truth (white: unlabelled)": painted(scene, scene.labels)}
+    figure, _ = maps(titled, 9, 6)
+    names = map("{} ({})".format, scene.class_names, np.bincount(scene.targets, minlength=scene.classes))
+    name_colours(figure, dict(zip(names, scene.palette, strict=True)))
     return figure
 
 
@@ -57,24 +98,19 @@ def false_colour(scene: Scene, at_nm=(860, 650, 550)) -> tuple[np.ndarray, str]:
 
 def mean_spectra(scene: Scene) -> Figure:
     """The mean spectrum of every class over wavelength; lines break where bands were removed."""
-    figure, axes = plt.subplots(figsize=(8.5, 5.6), layout="constrained")
+    figure, (axis,) = panels(8.5, 5.6)
+    known = scene.band_centers_nm
+    order = np.arange(scene.bands) if known is None else np.argsort(known)
+    x = order.astype(float) if known is None else known[order]
+    seams = np.flatnonzero(np.diff(x) > 4 * np.median(np.diff(x))) + 1
     spectra = scene.cube[scene.labels > 0]
-    if scene.band_centers_nm is None:
-        order, seams = np.arange(scene.bands), np.empty(0, dtype=int)
-        x = order.astype(float)
-        axes.set_xlabel("band")
-    else:
-        order = np.argsort(scene.band_centers_nm)
-        x = scene.band_centers_nm[order]
-        seams = np.flatnonzero(np.diff(x) > 4 * np.median(np.diff(x))) + 1
-        axes.set_xlabel("wavelength (nm)")
     for k, (name, colour) in enumerate(zip(scene.class_names, scene.palette, strict=True)):
         mean = spectra[scene.targets == k].mean(0)[order]
         style = ("-", "--", ":", "-.")[k % 4]  # a second cue beside colour
-        axes.plot(np.insert(x, seams, np.nan), np.insert(mean, seams, np.nan), style, color=colour, label=name, lw=1.6)
-    axes.set(ylabel="mean value (sensor units)", title="Mean spectra of the classes")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+        axis.plot(np.insert(x, seams, np.nan), np.insert(mean, seams, np.nan), style, color=colour, label=name, lw=1.6)
+    axis.set(xlabel="band" if known is None else "wavelength (nm)", ylabel="mean value (sensor units)")
+    axis.set_title("Mean spectra of the classes")
+    one_legend(figure, [axis], 4)
     return figure
 
 
@@ -89,9 +125,9 @@ def line_styles(names) -> dict[str, dict]:
 
 def draw_mean(axes: Axes, runs: pd.DataFrame, **line) -> None:
     """Draw the mean over the columns of a table, over its index, and a band of one standard deviation; `line` goes to
-    `Axes.plot`."""
+    `Axes.plot`. Thirty to sixty points have a marker."""
     mean, deviation = runs.mean(axis=1), runs.std(axis=1)
-    (curve,) = axes.plot(mean.index, mean, **{"lw": 2, **line})
+    (curve,) = axes.plot(mean.index, mean, lw=2, markevery=max(len(mean) // 30, 1), **line)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=curve.get_color(), alpha=0.2, lw=0)
 
 
@@ -100,22 +136,21 @@ def learning_curves(curves: dict[str, pd.DataFrame], published: float | None = N
 
     A curve is a table with a row for each number of labels (its index) and a column for each run.
     """
-    figure, axes = plt.subplots(figsize=(8, 5.4), layout="constrained")
+    figure, (axis,) = panels(8, 5.4)
     for name, style in line_styles(curves).items():
         runs = curves[name].dropna(how="all")
         seeds = f" ({runs.shape[1]} seeds)" if runs.shape[1] > 1 else ""
-        draw_mean(axes, runs, label=f"{name}{seeds}: {runs.iloc[-1].mean():.1f} % at the end", ms=5, **style)
+        draw_mean(axis, runs, label=f"{name}{seeds}: {runs.iloc[-1].mean():.1f} % at the end", ms=5, **style)
     if published is not None:
-        axes.axhline(published, color="#000000", lw=1, ls=":", label=f"the paper: {published:.2f} % at the end")
-    axes.set(xlabel="labelled pixels", ylabel="overall accuracy on the hold-out (%)")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+        axis.axhline(published, color="#000000", lw=1, ls=":", label=f"the paper: {published:.2f} % at the end")
+    axis.set(xlabel="labelled pixels", ylabel="overall accuracy on the hold-out (%)")
+    one_legend(figure, [axis], 2)
     return figure
 
 
 def run_progress(record: Record) -> Figure:
     """Scores over labels, and the reliability diagram at the end of a run."""
-    figure, (curves, bins) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=[3, 2], layout="constrained")
+    figure, (curves, bins) = panels(10.5, 4.6, 2, width_ratios=[3, 2])
     scored = record.cycles.dropna(subset="OA")
     for score, colour, style in zip(("OA", "AA", "kappa", "ECE"), PALETTE, ("-", "--", "-.", ":"), strict=False):
         label = f"{score}: {scored[score].iloc[-1]:.1f} %"
@@ -125,9 +160,7 @@ def run_progress(record: Record) -> Figure:
     bins.bar((np.arange(len(table)) + 0.5) * width, table.accuracy, width, color=PALETTE[0], edgecolor="white")
     bins.plot([0, 1], [0, 1], "--", color="#000000", lw=1, label="calibrated confidence")
     bins.set(xlabel="probability of the predicted class", ylabel="share that is right", title="Reliability at the end")
-    for axis in (curves, bins):
-        axis.legend(fontsize=9)
-        axis.grid(alpha=0.3)
+    one_legend(figure, [curves, bins], 5)
     return figure
 
 
@@ -137,29 +170,17 @@ def queried_pixels(scene: Scene, queried: dict[str, pd.DataFrame]) -> Figure:
     Tables have the columns cycle, row and column.
     """
     columns = min(len(queried), 3)
-    rows, side = -(-len(queried) // columns), 6.0 if len(queried) == 1 else 3.2
-    size = (side * columns + 0.6, 0.85 * side * rows + 0.3)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    side = 6.0 if len(queried) == 1 else 3.2
+    pale = 0.6 + 0.4 * painted(scene, scene.labels)
+    figure, axes = maps(dict.fromkeys(queried, pale), side * columns + 0.6, 0.85 * side + 0.2, columns)
     cycles = 1 + max(table["cycle"].max() for table in queried.values())
     steps = ListedColormap(plt.get_cmap("viridis")(np.linspace(0, 1, cycles)))
-    for axis, (title, table) in zip(axes.flat, queried.items(), strict=False):
-        axis.imshow(0.6 + 0.4 * painted(scene, scene.labels))
-        shown = {
-            "cmap": steps,
-            "vmin": -0.5,
-            "vmax": cycles - 0.5,
-            "s": 3 * side,
-            "edgecolors": "white",
-            "linewidths": side / 15,
-        }
-        dots = axis.scatter(table["column"], table["row"], c=table["cycle"], **shown)
-        axis.set_title(title, fontsize=10)
-        name_axes(axis)
+    dot = {"cmap": steps, "vmin": -0.5, "vmax": cycles - 0.5, "s": 3 * side, "edgecolors": "white", "linewidths": side / 15}
+    for axis, table in zip(axes, queried.values(), strict=True):
+        dots = axis.scatter(table["column"], table["row"], c=table["cycle"], **dot)
         axis.label_outer()
-    for axis in axes.flat[len(queried) :]:
-        axis.set_axis_off()
     ticks = np.unique(np.linspace(0, cycles - 1, min(cycles, 8)).astype(int))
-    bar = figure.colorbar(dots, ax=axes, ticks=ticks, label="cycle of the query (0: the random start)", shrink=0.8)
+    bar = figure.colorbar(dots, ax=figure.axes, ticks=ticks, label="cycle of the query (0: the random start)", shrink=0.8)
     bar.ax.tick_params(length=0)
     return figure
 
@@ -167,40 +188,15 @@ def queried_pixels(scene: Scene, queried: dict[str, pd.DataFrame]) -> Figure:
 def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | None = None) -> Figure:
     """The ground truth beside the class (height, width; 1..K) predicted for every pixel, a panel a title; with a split, also
     the errors of the last of them on the hold-out."""
-    panels = {"Ground truth (white: unlabelled)": scene.labels, **predicted}
-    count = len(panels) + (split is not None)
-    figure, axes = plt.subplots(1, count, figsize=(3.7 * count, 5), layout="constrained")
-    for axis, (title, labels) in zip(axes, panels.items(), strict=False):
-        axis.imshow(painted(scene, labels))
-        axis.set_title(title)
+    titled = {"Ground truth (white: unlabelled)": scene.labels, **predicted}
+    images = {title: painted(scene, labels) for title, labels in titled.items()}
+    colours: dict = dict(zip(scene.class_names, scene.palette, strict=True))
     if split is not None:
-        outcome = np.zeros(scene.labels.shape, dtype=int)
-        tested = tuple(scene.pixels[split.holdout].T)
-        outcome[tested] = np.where(labels[tested] == scene.labels[tested], 1, 2)
-        meanings = {"no test pixel": "white", "right": "#BBBBBB", "wrong": "#D55E00"}
-        axes[-1].imshow(outcome, cmap=ListedColormap([*meanings.values()]), vmin=0, vmax=2)
-        axes[-1].set_title("Errors on the hold-out")
-        patches = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in meanings.items()]
-        axes[-1].legend(handles=patches, loc="upper right", fontsize=7, framealpha=0.9)
-    name_axes(*axes)
-    show_classes(figure, scene)
+        *_, last = titled.values()
+        tested, errors = tuple(scene.pixels[split.holdout].T), np.ones((*last.shape, 3))
+        errors[tested] = np.where((last == scene.labels)[tested][:, None], RIGHT, WRONG)
+        images["Errors on the hold-out"] = errors
+        colours |= {"right on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
+    figure, _ = maps(images, 3.7 * len(images), 5)
+    name_colours(figure, colours)
     return figure
-
-
-def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
-    """RGB (height, width, 3) of labels 0..K, white where 0."""
-    return np.vstack([np.ones(3), scene.palette])[labels]
-
-
-def show_classes(figure: Figure, scene: Scene, counts: np.ndarray | None = None) -> None:
-    """A legend of the classes, with their `counts` where given."""
-    names = (
-        list(scene.class_names) if counts is None else [f"{n} ({c})" for n, c in zip(scene.class_names, counts, strict=True)]
-    )
-    figure.legend([Patch(color=colour) for colour in scene.palette], names, loc="outside lower center", ncols=4, fontsize=8)
-
-
-def name_axes(*axes: Axes) -> None:
-    """Label the axes of maps."""
-    for axis in axes:
-        axis.set(xlabel="column (pixels)", ylabel="row (pixels)")

@@ -70,8 +70,9 @@ def test_the_error_map_marks_exactly_the_errors(scene):
     wrong = scene.pixels[split.holdout[:7]]
     predicted[tuple(wrong.T)] = scene.labels[tuple(wrong.T)] % scene.classes + 1
     drawn = plots.class_maps(scene, {"predicted": predicted}, split).axes[2].images[0].get_array()
-    np.testing.assert_array_equal(np.argwhere(drawn == 2), wrong[np.lexsort(wrong.T[::-1])])
-    assert (drawn == 1).sum() == len(split.holdout) - 7
+    right, errors = ((drawn == colour).all(2) for colour in (plots.RIGHT, plots.WRONG))
+    np.testing.assert_array_equal(np.argwhere(errors), wrong[np.lexsort(wrong.T[::-1])])
+    assert right.sum() == len(split.holdout) - 7
 
 
 def test_every_class_has_a_colour_of_its_own(indian_pines):

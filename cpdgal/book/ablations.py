@@ -9,47 +9,36 @@ from matplotlib.figure import Figure
 
 from ..records import Record
 from ..study import Study
-from .common import seeds_by_row, studies_of, sweep, t_intervals
-from .verdicts import Verdict, final_scores, mean_over_seeds, not_run, rank_sentence, seed_count, spread
+from .common import PAPER, seeds_by_row, studies_of, sweep, t_intervals
+from .verdicts import Verdict, final_scores, not_run, rank_sentence, seed_count, spread
 
 
 class Ablation(NamedTuple):
-    """A table of the paper: one setting a column, its OA in percent on Botswana."""
+    """A table of the paper: one setting a row, its OA in percent on Botswana."""
 
     settings: dict[str, dict]  # by the values of `Study`
-    published: tuple[float, ...]
-    best: str  # the setting that the paper calls best
+    published: list[float]
+
+    @property
+    def best(self) -> str:
+        """The setting that the paper calls best."""
+        return list(self.settings)[int(np.argmax(self.published))]
 
 
 SIZES = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
-TABLES = {
-    2: Ablation(  # embedding D, heads h and layers L
-        {f"C{i} ({d}, {h}, {n})": {"dim": d, "heads": h, "layers": n} for i, (d, h, n) in enumerate(SIZES, 1)},
-        (94.94, 96.79, 96.83, 96.48, 96.70, 97.32, 98.94, 98.50, 97.05, 97.27),
-        "C7 (32, 8, 6)",
-    ),
-    3: Ablation(  # batch size
-        {str(size): {"batch": size} for size in (8, 16, 32, 64, 128, 256)}, (96.17, 97.42, 98.73, 98.94, 98.55, 98.50), "64"
-    ),
-    4: Ablation(  # static masks against the learned one
-        {**{str(p): {"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8)}, "learned": {}},
-        (97.64, 98.02, 98.42, 97.05, 98.94),
-        "learned",
-    ),
-    5: Ablation(  # diffusion steps T
-        {str(steps): {"steps": steps} for steps in (5, 10, 100, 500, 1000)}, (98.20, 98.28, 98.94, 98.42, 98.59), "100"
-    ),
-    6: Ablation(  # DGFR and CM
-        {
-            "neither (ViT)": {"method": "vit"},
-            "CM": {"method": "cpdgal-no-dgfr"},
-            "DGFR": {"method": "cpdgal-no-masking"},
-            "both": {"method": "cpdgal"},
-        },
-        (95.77, 97.64, 98.20, 98.94),
-        "both",
-    ),
+SETTINGS: dict[int, dict[str, dict]] = {
+    2: {f"C{i} ({d}, {h}, {n})": {"dim": d, "heads": h, "layers": n} for i, (d, h, n) in enumerate(SIZES, 1)},
+    3: {str(size): {"batch": size} for size in (8, 16, 32, 64, 128, 256)},
+    4: {str(p): {"static_masking": p} for p in (0.2, 0.4, 0.6, 0.8)} | {"learned": {}},
+    5: {str(steps): {"steps": steps} for steps in (5, 10, 100, 500, 1000)},
+    6: {
+        "neither (ViT)": {"method": "vit"},
+        "CM": {"method": "cpdgal-no-dgfr"},
+        "DGFR": {"method": "cpdgal-no-masking"},
+        "both": {"method": "cpdgal"},
+    },
 }
+TABLES = {number: Ablation(settings, PAPER["ablations"][str(number)]) for number, settings in SETTINGS.items()}
 
 
 def studies(seeds: Sequence[int], **values) -> dict[int, dict[str, list[Study]]]:
@@ -88,8 +77,9 @@ def beside_the_paper(table: Ablation, groups: Mapping[str, Sequence[Record]], se
     """OA of each setting here, with its seeds and a 95 % interval, and in the paper, on scales of equal span; `settings` names
     the rows."""
     scores, published = scores_by_setting(table, groups), pd.DataFrame({0: table.published}, list(table.settings))
-    panels = {"OA here (%)": scores, "OA in the paper, on Botswana (%)": published}
-    figure = seeds_by_row(panels, settings, intervals={name: t_intervals(each) for name, each in panels.items()}, ordered=False)
+    measures = {"OA here (%)": scores, "OA in the paper, on Botswana (%)": published}
+    intervals = {name: t_intervals(each) for name, each in measures.items()}
+    figure = seeds_by_row(measures, settings, intervals=intervals, ordered=False)
     span = max(np.ptp(axis.get_xlim()) for axis in figure.axes)
     for axis in figure.axes:
         axis.set_xlim(np.mean(axis.get_xlim()) + np.array([-span, span]) / 2)
@@ -107,19 +97,17 @@ def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     The best setting between the ends is compared with the first and with the last over the seeds that they share: "holds"
     when it is more than half a point above both, "holds in part" when above the first alone, else "does not hold".
     """
-    first, *inner, last = measured
-    means = {name: mean_over_seeds(measured[name]) for name in inner if measured[name]}
-    top = max(means, key=means.__getitem__, default=first)
-    shared = [sorted(set(measured[top]) & set(measured[end])) for end in (first, last)]
-    if not means or not all(shared):
+    scores = pd.DataFrame({name: pd.Series(by_seed, dtype=float) for name, by_seed in measured.items()})
+    first, *inner, last = scores
+    means = scores[inner].mean().dropna()
+    top = means.idxmax() if len(means) else first
+    gains = scores[[first, last]].rsub(scores[top], axis=0)
+    (above_first, above_last), counts = gains.mean(), gains.count()
+    if means.empty or not counts.all():
         return not_run(f"{first}, {last} and a setting between them have to be run first.")
-    above_first, above_last = (
-        np.mean([measured[top][seed] - measured[end][seed] for seed in seeds])
-        for end, seeds in zip((first, last), shared, strict=True)
-    )
     return Verdict(
         "does not hold" if above_first <= 0.5 else "holds" if above_last > 0.5 else "holds in part",
         f"{top}: {above_first:+.2f} points against {first}, {above_last:+.2f} against {last}",
         f"Best between the ends is {top} with {means[top]:.2f} %: {above_first:+.2f} points against {first} "
-        f"({seed_count(len(shared[0]))}), {above_last:+.2f} against {last} ({seed_count(len(shared[1]))}).",
+        f"({seed_count(counts[first])}), {above_last:+.2f} against {last} ({seed_count(counts[last])}).",
     )

@@ -1,20 +1,22 @@
-"""What pages of the book share: stored values, runs by method and by budget, tables over seeds, figures."""
+"""What pages of the book share: the paper's figures, stored values, runs by method and by budget, tables over seeds, plots."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from importlib.resources import files
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from scipy import stats
 
-from ..plots import PALETTE, draw_mean, line_styles
+from ..plots import PALETTE, draw_mean, line_styles, one_legend, panels
 from ..records import Record
 from ..study import Study
 from .verdicts import Verdict
 
+# What the paper reports, in percent: scores of CPDGAL by scene; OA, AA and kappa of the peers on Indian Pines (Table 1, which
+# has no supervised ViT); OA of each setting on Botswana (Tables 2 to 6).
+PAPER = json.loads(files(__package__).joinpath("paper.json").read_text(encoding="utf-8"))
 # The methods that pages compare, by the values of `Study`. Floors take random labels, or labels spread over the map.
 COMPARED = {
     "CPDGAL": {"method": "cpdgal"},
@@ -27,7 +29,6 @@ COMPARED = {
 RANDOM = "CPDGAL, random queries"
 # Figures 6 and 7: what a cycle asks for, of the remaining pool.
 BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
-_Place = Literal["outside lower center", "outside upper center"]  # of a legend
 
 
 def glue(name: str, value) -> None:
@@ -74,39 +75,34 @@ def over_seeds(records: Sequence[Record], column: str = "OA", index: str = "labe
 
 
 def curves_by_panel(
-    panels: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, columns=2, log=False, share_y=True
+    curves: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, columns=2, log=False, share_y=True
 ) -> Figure:
     """Panels by title with curves by name: the mean over seeds, and a band of one deviation.
 
     A curve is a table with a row for each x (its index) and a column for each seed; an empty one is left out. `x` and `y` name
-    the axes, all alike or one a panel; ``log`` puts x on a logarithmic scale.
+    the axes, all alike or one a panel; `log` puts x on a logarithmic scale.
     """
-    rows = -(-len(panels) // columns)
-    size = {1: (8, 5.2), 2: (9, 3.5 * rows + 0.7)}.get(columns, (10, 2.4 * rows + 0.7))
-    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, sharey=share_y)
-    styles = line_styles(dict.fromkeys(name for curves in panels.values() for name in curves))
-    for number, (axis, (title, curves)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        for name, runs in curves.items():
+    width, height = {1: (8, 5.2), 2: (9, 3.8)}.get(columns, (10, 2.6))
+    figure, axes = panels(width, height, len(curves), columns, sharey=share_y)
+    styles = line_styles(dict.fromkeys(name for panel in curves.values() for name in panel))
+    for number, (axis, (title, panel)) in enumerate(zip(axes, curves.items(), strict=True)):
+        for name, runs in panel.items():
             if not runs.empty:
                 draw_mean(axis, runs, label=name, ms=5 if columns < 3 else 3, **styles[name])
-        axis.set_title(title, fontsize=10)
-        axis.set(xlabel=x if isinstance(x, str) else x[number], ylabel=y if isinstance(y, str) else y[number])
-        axis.grid(alpha=0.3, which="both" if log else "major")
+        axis.set(title=title, xlabel=x if isinstance(x, str) else x[number], ylabel=y if isinstance(y, str) else y[number])
         if log:
             axis.set_xscale("log")
-            ticks = sorted({round(at) for runs in curves.values() for at in runs.index})
+            ticks = sorted({round(at) for runs in panel.values() for at in runs.index})
             axis.set_xticks(ticks, map(str, ticks))
             axis.minorticks_off()
         else:
             axis.locator_params(axis="x", nbins=5)
-    for axis in grid.flat[len(panels) :]:
-        axis.set_axis_off()
-    one_legend(figure, grid.flat, 4)
+    one_legend(figure, axes, 4)
     return figure
 
 
 def seeds_by_row(
-    panels: dict[str, pd.DataFrame],
+    measures: dict[str, pd.DataFrame],
     rows: str,
     *,
     intervals: Mapping[str, pd.DataFrame] | None = None,
@@ -117,17 +113,17 @@ def seeds_by_row(
 ) -> Figure:
     """Names by row, called `rows`, and measures by panel: seeds as dots, their mean as a diamond.
 
-    A panel is a table with a row for each name and a column for each seed (NaN: not run). `intervals` are tables by measure as
-    `t_intervals` makes them; `published` are the paper's values by name, shown in the first panel; `highlighted` are colours by
-    name; `noise` is half the width of a grey band around zero. Rows are in the order of their means in the first panel, the
+    A measure is a table with a row for each name and a column for each seed (NaN: not run). `intervals` are tables by measure
+    as `t_intervals` makes them; `published` are the paper's values by name, shown in the first panel; `highlighted` are colours
+    by name; `noise` is half the width of a grey band around zero. Rows are in the order of their means in the first panel, the
     highest above, or with ``ordered=False`` as they are.
     """
-    means = next(iter(panels.values())).mean(axis=1)
+    means = next(iter(measures.values())).mean(axis=1)
     order = means.sort_values().index if ordered else means.index[::-1]
-    size = (10 if len(panels) > 1 else 8, 0.36 * len(order) + 1.6)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    width, height = 10 if len(measures) > 1 else 8, 0.36 * len(order) + 1.6
+    figure, axes = panels(width, height, len(measures), sharey=True)
     at, colours = np.arange(len(order)), [(highlighted or {}).get(name, PALETTE[0]) for name in order]
-    for axis, (measure, table) in zip(axes[0], panels.items(), strict=True):
+    for axis, (measure, table) in zip(axes, measures.items(), strict=True):
         table = table.reindex(order)
         if noise is not None:
             axis.axvspan(-noise, noise, color="#DDDDDD", lw=0, label="one standard error of the default")
@@ -139,14 +135,13 @@ def seeds_by_row(
         for seed in table:
             axis.scatter(table[seed], at, s=18, c=colours, alpha=0.5, label="one seed")
         axis.scatter(table.mean(axis=1), at, marker="D", s=40, c=colours, zorder=3, label="mean")
-        if published and axis is axes[0, 0]:
-            paper = [published.get(name, np.nan) for name in order]
-            axis.scatter(paper, at, marker="s", s=60, facecolors="none", edgecolors="#000000", zorder=4, label="the paper")
         axis.set_xlabel(measure)
-        axis.grid(alpha=0.3)
-    axes[0, 0].set_yticks(at, order)
-    axes[0, 0].set(ylim=(-0.6, len(order) - 0.4), ylabel=rows)
-    one_legend(figure, axes[0], 5, "outside upper center")
+    if published:
+        paper = pd.Series(published, dtype=float).reindex(order)
+        axes[0].scatter(paper, at, marker="s", s=60, facecolors="none", edgecolors="#000000", zorder=4, label="the paper")
+    axes[0].set_yticks(at, order)
+    axes[0].set(ylim=(-0.6, len(order) - 0.4), ylabel=rows)
+    one_legend(figure, axes, 5, above=True)
     return figure
 
 
@@ -155,21 +150,20 @@ def scores_by_cost(table: pd.DataFrame, score: str, costs: Mapping[str, str], pa
 
     `costs` names the axes by column. The column `paper`, where there is one, stands beside the scores as hollow squares.
     """
-    figure, axes = plt.subplots(1, len(costs), figsize=(10, 5.6), sharey=True, squeeze=False, layout="constrained")
-    for axis, (cost, label) in zip(axes[0], costs.items(), strict=True):
+    figure, axes = panels(10, 5.6, len(costs), sharey=True)
+    for axis, (cost, label) in zip(axes, costs.items(), strict=True):
         for number, (name, row) in enumerate(table.iterrows(), 1):
             colour = PALETTE[3] if name.startswith("CPDGAL") else PALETTE[0]
             axis.plot(row[cost], row[score], "o", ms=15, color=colour, alpha=0.35)
-            axis.plot(row[cost], row[paper] if paper else np.nan, "s", ms=13, mfc="none", color="#000000")
+            axis.plot([], [], ls="", marker=f"${number}$", ms=9, mfc="none", color="#000000", label=name)
             for column in filter(None, (score, paper)):
                 axis.annotate(str(number), (row[cost], row[column]), ha="center", va="center", fontsize=9)
+        if paper:
+            axis.plot(table[cost], table[paper], "s", ms=13, mfc="none", color="#000000", label="the paper")
         axis.set(xscale="log", xlabel=label)
-        axis.grid(alpha=0.3)
         axis.margins(0.08)
-    axes[0, 0].set_ylabel(score)
-    marks = {name: f"${number}$" for number, name in enumerate(table.index, 1)} | ({"the paper": "s"} if paper else {})
-    entries = {name: Line2D([], [], ls="", marker=mark, ms=9, mfc="none", color="#000000") for name, mark in marks.items()}
-    figure.legend(entries.values(), entries, loc="outside lower center", ncols=4, fontsize=9)
+    axes[0].set_ylabel(score)
+    one_legend(figure, axes, 4)
     return figure
 
 
@@ -178,9 +172,3 @@ def t_intervals(table: pd.DataFrame) -> pd.DataFrame:
     count = table.count(axis=1)
     reach = stats.t.ppf(0.975, (count - 1).where(count > 2)) * table.std(axis=1) / np.sqrt(count)
     return pd.DataFrame({"low": table.mean(axis=1) - reach, "high": table.mean(axis=1) + reach})
-
-
-def one_legend(figure: Figure, axes: Iterable, columns: int, place: _Place = "outside lower center") -> None:
-    """A legend below or above the panels with one entry a label."""
-    entries = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(entries.values(), entries, loc=place, ncols=columns, fontsize=9)

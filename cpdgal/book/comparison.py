@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -11,37 +10,13 @@ from scipy import stats
 
 from ..methods import METHODS, size
 from ..peers import PEERS
-from ..plots import PALETTE
+from ..plots import PALETTE, panels
 from ..records import Record, Store
 from ..study import Study
-from .common import COMPARED, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
+from .common import COMPARED, PAPER, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
 from .verdicts import Verdict, final_scores, mean_over_seeds, not_run, rank_sentence, spread
 
-# What the paper reports for CPDGAL, in percent (Table 1).
-PUBLISHED = {
-    "indian_pines": {"OA": 97.34, "AA": 96.74, "kappa": 97.21},
-    "salinas": {"OA": 99.87, "AA": 99.41, "kappa": 99.81},
-    "botswana": {"OA": 98.94, "AA": 99.03, "kappa": 98.82},
-}
-
-
-# What Table 1 gives for the peers on Indian Pines: OA, AA and kappa in percent. It has no supervised ViT.
-TABLE_1 = {
-    "cnn2d": (91.19, 87.42, 89.95),
-    "cnn3d": (85.95, 80.11, 83.91),
-    "hybridsn": (93.10, 88.43, 92.12),
-    "sprn": (90.84, 82.18, 89.56),
-    "spectralformer": (78.84, 70.28, 75.80),
-    "ssftt": (93.15, 90.03, 92.18),
-    "gaht": (94.42, 83.63, 93.64),
-    "caevt": (93.93, 89.81, 93.08),
-    "morphformer": (94.96, 89.74, 94.25),
-    "gscvit": (97.12, 94.34, 96.67),
-    "datn": (97.18, 93.61, 96.78),
-    "dctn": (96.76, 93.10, 96.30),
-}
-
-
+PUBLISHED, TABLE_1, SCORES = PAPER["CPDGAL"], PAPER["peers"], ("OA", "AA", "kappa")
 # What is cut of a peer's own recipe or input, as values of `Study`, so that a run takes 45 minutes of one core at most.
 CUT = {
     "spectralformer": {"epochs": 150},
@@ -70,10 +45,8 @@ def contenders(seeds: Sequence[int], *, capped: bool = True, **values) -> dict[s
     """
     cut = CUT if capped and values.get("profile") != "smoke" else {}
     networks = {name: method for name, method in METHODS.items() if method.kind == "network" and not method.takes}
-    own = {
-        method.title: {"method": name, **cut.get(name, {}), **({} if method.recipe else NO_LOOP)}
-        for name, method in networks.items()
-    }
+    changes = {name: cut.get(name, {}) if method.recipe else NO_LOOP for name, method in networks.items()}
+    own = {method.title: {"method": name, **changes[name]} for name, method in networks.items()}
     own |= {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
     return studies_of(own, seeds, **values)
 
@@ -101,24 +74,26 @@ def score_table(groups: Mapping[str, Sequence[Record]], paper: bool = True) -> p
     Indian Pines, and what was cut of a recipe."""
     rows = {}
     for title, records in groups.items():
-        final = records[0].final if records else None
-        row = {"seeds": len(records), "labels": f"{final.labels:.0f}" if final is not None else ""}
-        row["share, %"] = f"{final.share:.2f}" if final is not None else ""
-        for score in ("OA", "AA", "kappa"):
-            published = published_scores(score).get(title)
-            row[f"{score}, %"] = spread(final_scores(records, score).values())
-            row |= {f"paper's {score}": f"{published:.2f}" if published else ""} if paper else {}
-        rows[title] = row | {"budget-capped at": cuts(records)}
+        rows[title] = {"seeds": len(records), "labels": "", "share, %": ""}
+        if records:
+            final = records[0].final
+            rows[title] |= {"labels": f"{final.labels:.0f}", "share, %": f"{final.share:.2f}"}
+        for score in SCORES:
+            rows[title][f"{score}, %"] = spread(final_scores(records, score).values())
+            if paper:
+                published = published_scores(score).get(title)
+                rows[title][f"paper's {score}"] = f"{published:.2f}" if published else ""
+        rows[title]["budget-capped at"] = cuts(records)
     table = pd.DataFrame(rows).T.rename_axis("method")
     return table.loc[:, (table != "").any()]
 
 
 def cuts(records: Sequence[Record]) -> str:
     """What a peer's runs cut of its own recipe or input, in words; empty for none, and for what is no peer."""
-    peer = METHODS[records[0].study.method].recipe if records else None
-    if peer is None:
+    study = records[0].study if records else None
+    peer = METHODS[study.method].recipe if study else None
+    if study is None or peer is None:
         return ""
-    study = records[0].study
     epochs = [f"{study.epochs} of {peer.epochs} epochs"] if study.epochs < peer.epochs else []
     bands = [f"{study.components} components for its raw bands"] if study.components and not peer.components else []
     return ", ".join(epochs + bands)
@@ -131,8 +106,8 @@ def uncut(groups: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Record]]
 
 def published_scores(score: str = "OA") -> dict[str, float]:
     """What Table 1 gives on Indian Pines, in percent, by title."""
-    at = ("OA", "AA", "kappa").index(score)
-    return {PEERS[name].title: scores[at] for name, scores in TABLE_1.items()} | {"CPDGAL": PUBLISHED["indian_pines"][score]}
+    peers = {PEERS[name].title: scores[SCORES.index(score)] for name, scores in TABLE_1.items()}
+    return peers | {"CPDGAL": PUBLISHED["indian_pines"][score]}
 
 
 def order_sentence(groups: Mapping[str, Sequence[Record]], other: Mapping[str, float], whose: str) -> str:
@@ -147,17 +122,16 @@ def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") ->
     """On "CPDGAL outperforms all peers", by the mean over seeds: "holds" when it is above every peer that was run `uncut`,
     "holds in part" when it is above half of them or more, else "does not hold"."""
     means = {title: mean_over_seeds(final_scores(runs)) for title, runs in uncut(groups).items()}
-    peers = [peer.title for peer in PEERS.values()]
-    ran = [means[title] for title in peers if title in means]
-    if ours not in means or not ran:
+    started = [peer.title for peer in PEERS.values() if groups.get(peer.title)]
+    whole = [means[title] for title in started if title in means]
+    if ours not in means or not whole:
         return not_run(f"{ours} and at least one peer have to be run whole first.")
-    below = sum(mean < means[ours] for mean in ran)
-    word = "holds" if below == len(ran) else "holds in part" if 2 * below >= len(ran) else "does not hold"
-    here = f"above {below} of {len(ran)} peers run whole"
-    cut = sum(bool(groups.get(title)) for title in peers) - len(ran)
-    others = [f"{cut} more were cut and do not count."] * bool(cut)
-    others += [f"{len(peers) - len(ran) - cut} more are not run yet."] * (len(ran) + cut < len(peers))
-    return Verdict(word, here, " ".join([f"{ours} ({means[ours]:.2f} %) is {here}.", *others]))
+    below = sum(mean < means[ours] for mean in whole)
+    word = "holds" if below == len(whole) else "holds in part" if 2 * below >= len(whole) else "does not hold"
+    here = f"above {below} of {len(whole)} peers run whole"
+    others = {"were cut and do not count": len(started) - len(whole), "are not run yet": len(PEERS) - len(started)}
+    said = [f"{ours} ({means[ours]:.2f} %) is {here}.", *(f"{count} more {what}." for what, count in others.items() if count)]
+    return Verdict(word, here, " ".join(said))
 
 
 def measured_inference(store: Store) -> pd.DataFrame:
@@ -197,22 +171,19 @@ def accuracy_by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame({title: accuracies.mean(axis=1) for title, accuracies in ran.items()}).T
 
 
-def ranking(
-    panels: dict[str, Mapping[str, Sequence[Record]]], published: dict[str, float], labels: Mapping[str, str]
-) -> Figure:
-    """Methods in the order of the first panel, a panel a split: OA of each seed, the mean, and an interval of 95 %.
+def ranking(splits: dict[str, Mapping[str, Sequence[Record]]], published: dict[str, float], labels: dict[str, str]) -> Figure:
+    """Methods in the order of the first of the splits, a panel a split: OA of each seed, the mean, and an interval of 95 %.
 
     The paper's figures stand in the first panel; `labels` are for methods that are not shown by their own name.
     """
-    titles = [name for name, records in next(iter(panels.values())).items() if records]
-    shown, scores, intervals = {name: labels.get(name, name) for name in titles}, {}, {}
-    for panel, groups in panels.items():
-        measure, ran = f"OA (%), {panel}", {shown[name]: groups[name] for name in titles if groups.get(name)}
-        scores[measure] = pd.DataFrame({name: final_scores(records) for name, records in ran.items()}).T
+    scores, intervals = {}, {}
+    for split, groups in splits.items():
+        ran = {labels.get(name, name): records for name, records in groups.items() if records}
+        table = pd.DataFrame({name: final_scores(records) for name, records in ran.items()}).T
         wilson = pd.DataFrame({name: _wilson(records) for name, records in ran.items()}, ["low", "high"]).T
-        intervals[measure] = t_intervals(scores[measure]).fillna(wilson)
-    ours = {name: PALETTE[3] for name in titles if name.startswith("CPDGAL")}
-    paper = {shown[name]: value for name, value in published.items() if name in shown}
+        scores[f"OA (%), {split}"], intervals[f"OA (%), {split}"] = table, t_intervals(table).fillna(wilson)
+    ours = {name: PALETTE[3] for table in scores.values() for name in table.index if name.startswith("CPDGAL")}
+    paper = {labels.get(name, name): value for name, value in published.items()}
     return seeds_by_row(scores, "method", intervals=intervals, published=paper, highlighted=ours)
 
 
@@ -226,11 +197,10 @@ def _wilson(records: Sequence[Record]) -> tuple[float, float]:
 
 def class_heatmap(table: pd.DataFrame, labels: pd.Series) -> Figure:
     """Accuracy of each class in percent: a row a method, a column a class, of which `labels` counts the labelled pixels."""
-    figure, axes = plt.subplots(figsize=(10, 0.36 * len(table) + 2.6), layout="constrained")
-    ticks = [f"{name} ({labels[name]})" for name in table]
+    figure, (axis,) = panels(10, 0.36 * len(table) + 2.6, grid=False)
     numbers = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 8}, "cbar_kws": {"label": "accuracy of the class (%)"}}
-    sns.heatmap(table, ax=axes, cmap="cividis", vmin=0, vmax=100, linewidths=0.4, **numbers)
-    axes.set_xticklabels(ticks, rotation=50, ha="right", fontsize=8)
-    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
-    axes.set(xlabel="class (labelled pixels)", ylabel="method")
+    sns.heatmap(table, ax=axis, cmap="cividis", vmin=0, vmax=100, linewidths=0.4, **numbers)
+    axis.set_xticklabels([f"{name} ({labels[name]})" for name in table], rotation=50, ha="right", fontsize=8)
+    axis.tick_params(axis="y", rotation=0)
+    axis.set(xlabel="class (labelled pixels)", ylabel="method")
     return figure

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ..plots import one_legend, panels
 from ..scenes import Scene
 from ..study import Study
 from .common import sweep
@@ -59,9 +58,8 @@ def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: t
     """On "compact, well-separated clusters": silhouette and neighbour purity are both higher on the left, each by `better`,
     given the `separation` of features at every seed."""
     verdicts = {}
-    for measure in ("silhouette, hundredths", "purity, %"):
-        one, other = [{seed: each[measure] for seed, each in side.items()} for side in (left, right)]
-        name, unit = measure.split(", ")
+    for name, unit in (("silhouette", "hundredths"), ("purity", "%")):
+        one, other = ({seed: each[f"{name}, {unit}"] for seed, each in side.items()} for side in (left, right))
         named = (f"{name.capitalize()}, {names[0]}", names[1])
         verdicts[f"{name}:"] = better(one, other, named, "points" if unit == "%" else unit)
     return combined(verdicts)
@@ -69,17 +67,14 @@ def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: t
 
 def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np.ndarray]]) -> Figure:
     """Samples placed in the plane, (n, 2) for each network (rows) and setting (columns), coloured and marked by class (n,)."""
-    columns = max(map(len, placed.values()))
-    size = (max(3.1 * columns, 6.2), 3.1 * len(placed) + 1.2)
-    figure, axes = plt.subplots(len(placed), columns, figsize=size, squeeze=False, layout="constrained")
-    for row, (network, settings) in zip(axes, placed.items(), strict=True):
-        for axis, (setting, points) in zip(row, settings.items(), strict=True):
-            for k in np.unique(classes):
-                own = points[classes == k]
-                axis.scatter(*own.T, s=14, marker="osD^"[k % 4], color=scene.palette[k], edgecolors="#333333", linewidths=0.2)
-            axis.set_title(f"{network}, {setting}", fontsize=10)
-            axis.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
-    outline: dict = {"ls": "", "markeredgecolor": "#333333"}
-    handles = [Line2D([], [], marker="osD^"[k % 4], color=colour, **outline) for k, colour in enumerate(scene.palette)]
-    figure.legend(handles, scene.class_names, loc="outside lower center", ncols=4, fontsize=8)
+    titled = {f"{network}, {name}": points for network, settings in placed.items() for name, points in settings.items()}
+    columns = len(titled) // len(placed)
+    figure, axes = panels(max(3.1 * columns, 6.2), 3.1 + 1.2 / len(placed), len(titled), columns, grid=False)
+    for axis, (title, points) in zip(axes, titled.items(), strict=True):
+        for k, name in enumerate(scene.class_names):
+            x, y = points[classes == k].T
+            dot: dict = {"s": 14, "marker": "osD^"[k % 4], "edgecolors": "#333333", "linewidths": 0.2}
+            axis.scatter(x, y, color=scene.palette[k], label=name, **dot)
+        axis.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
+    one_legend(figure, axes, 4)
     return figure

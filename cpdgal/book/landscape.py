@@ -35,20 +35,19 @@ class Surface(NamedTuple):
 def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
     """A random direction in the space of weights, normalised filter by filter (Li et al. 2018).
 
-    A filter is a row of a weight matrix, what leads to one output; it gets the norm of the model's own. What has no rows,
-    biases and the parameters of norms among it, stays where it is. Each name has its own generator, so that two models
-    get the same directions, up to their norms, wherever names and shapes agree.
+    A filter is a row of a weight matrix, what leads to one output; it gets the norm of the model's own. What has no rows
+    (biases, norms) stays where it is. Each name has its own generator, so that two models get the same directions, up to their
+    norms, wherever names and shapes agree.
     """
-    direction = {}
-    for name, weight in model.named_parameters():
+
+    def drawn(name: str, weight: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-        drawn = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-        if weight.ndim < 2:
-            direction[name] = torch.zeros_like(drawn)
-        else:
-            rows = (1, *range(2, weight.ndim))
-            direction[name] = drawn * (weight.detach().norm(dim=rows, keepdim=True) / drawn.norm(dim=rows, keepdim=True))
-    return direction
+        values, rows = torch.randn(weight.shape, generator=generator, dtype=weight.dtype), (*range(1, weight.ndim),)
+        if not rows:
+            return torch.zeros_like(values)
+        return values * (weight.detach().norm(dim=rows, keepdim=True) / values.norm(dim=rows, keepdim=True))
+
+    return {name: drawn(name, weight) for name, weight in model.named_parameters()}
 
 
 def surface(
@@ -66,22 +65,15 @@ def surface(
 ) -> Surface:
     """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
 
-    On such a plane every logit is an analytic function of the two coordinates, so an interpolation at Chebyshev points
-    converges geometrically (Trefethen, Approximation Theory and Approximation Practice, chapter 8). The network is
-    evaluated at nodes x nodes of them; the cross-entropy, which is far less smooth, is taken of the interpolated logits
-    at each of the size x size grid points. How good that is, is measured: at `checks` points spread over the grid the
-    network is evaluated as well.
+    There every logit is an analytic function of the two coordinates, so an interpolation at Chebyshev points converges
+    geometrically (Trefethen, Approximation Theory and Approximation Practice, chapter 8). The network is evaluated at nodes x
+    nodes of them; the cross-entropy, which is far less smooth, is taken of the interpolated logits at each grid point. How good
+    that is, is measured: at `checks` points spread over the grid the network is evaluated as well.
 
-    Parameters
-    ----------
-    first, second
-        directions as `random_direction` gives.
-    size, reach
-        grid points along a direction, from -reach to reach.
-    nodes
-        Chebyshev points along a direction.
-    batch
-        windows at a time; 32 keeps the attention in the processor's cache.
+    Args:
+        first, second: directions as `random_direction` gives.
+        size, reach: grid points along a direction, from -reach to reach.
+        batch: windows at a time; 32 keeps the attention in the processor's cache.
     """
     steps = np.linspace(-reach, reach, size)
     held = {name: weight.detach() for name, weight in model.named_parameters()}
@@ -121,9 +113,9 @@ def convexity(loss: np.ndarray) -> float:
 def barriers(loss: np.ndarray) -> np.ndarray:
     """The barriers around a surface's other local minima, highest first; empty where it has one minimum only.
 
-    The barrier of a local minimum is the climb out of it to a lower one, by the path whose highest point is lowest. A
-    minimum is a grid point, or a level of several, with no lower neighbour among eight; one at the border of the grid is
-    left out, because the surface may fall further behind it.
+    The barrier of a local minimum is the climb out of it to a lower one, by the path whose highest point is lowest. A minimum
+    is a grid point, or a level of several, with no lower neighbour among eight; one at the border of the grid is left out,
+    because the surface may fall further behind it.
     """
     order = np.argsort(loss, axis=None, kind="stable")
     lowest = np.full(loss.size, -1)  # for a point already flooded: towards the lowest point of its basin
@@ -138,9 +130,8 @@ def barriers(loss: np.ndarray) -> np.ndarray:
     for point in order:
         row, column = divmod(point, width)
         around = places[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-        met = sorted(
-            {basin(other) for other in around.flat if lowest[other] >= 0}, key=lambda bottom: (loss.flat[bottom], bottom)
-        )
+        basins = {basin(other) for other in around.flat if lowest[other] >= 0}
+        met = sorted(basins, key=lambda bottom: (loss.flat[bottom], bottom))
         lowest[point] = met[0] if met else point
         for bottom in met[1:]:
             lowest[bottom] = met[0]
@@ -150,13 +141,10 @@ def barriers(loss: np.ndarray) -> np.ndarray:
     return np.sort(found)[::-1]
 
 
-def basin_width(surface: Surface, factor: float = 2.0) -> float:
-    """The width of the basin around the lowest point, in units of the directions.
-
-    The basin is the connected part of the grid around it where the loss is at most `factor` times the lowest; its width
-    is the diameter of the circle of the same area.
-    """
-    regions, _ = label(surface.loss <= factor * surface.loss.min(), np.ones((3, 3)))  # eight neighbours
+def basin_width(surface: Surface) -> float:
+    """The width in units of the directions of the basin, the connected part of the grid around the lowest point where the loss
+    is at most twice the lowest: the diameter of the circle of the same area."""
+    regions, _ = label(surface.loss <= 2 * surface.loss.min(), np.ones((3, 3)))  # eight neighbours
     area = (regions == regions.flat[surface.loss.argmin()]).sum() * (surface.steps[1] - surface.steps[0]) ** 2
     return float(2 * np.sqrt(area / np.pi))
 
@@ -181,10 +169,8 @@ class Spectrum(NamedTuple):
         return float(self.weights @ centred**3 / (self.weights @ centred**2) ** 1.5)
 
     def negative(self, tolerance: float = 1e-3) -> float:
-        """The share of eigenvalues below -tolerance times the largest magnitude; the rest of them cannot be told from 0.
-
-        It is rough where Lanczos stands for the bulk near zero with a few point masses.
-        """
+        """The share of eigenvalues below -tolerance times the largest magnitude; the rest of them cannot be told from 0. It is
+        rough where Lanczos stands for the bulk near zero with a few point masses."""
         return float(self.weights[self.values < -tolerance * self.largest].sum())
 
 
@@ -193,16 +179,11 @@ def spectrum(
 ) -> Spectrum:
     """The Hessian of the loss by PyHessian (Yao et al. 2020): eigenvalue density and trace.
 
-    Parameters
-    ----------
-    x, y
-        windows (n, c, w, w) and classes (n,), all held at once: 512 windows of the default network take 4 GB.
-    iterations, runs
-        of Lanczos: products with the Hessian in a run, and runs from different random vectors.
-    probes
-        random vectors of the trace.
-    seed
-        decides all random vectors; torch's global random state is left as it was, and so are mode and gradients.
+    Args:
+        x, y: windows (n, c, w, w) and classes (n,), all held at once: 512 windows of the default network take 4 GB.
+        iterations, runs: of Lanczos: products with the Hessian in a run, and runs from different random vectors.
+        probes: random vectors of the trace.
+        seed: decides all random vectors; torch's global random state is left as it was, and so are mode and gradients.
     """
     with _pyhessian(model, x, y, seed) as hessian:
         values, weights = (np.array(found, dtype=float).ravel() for found in hessian.density(iterations, runs))

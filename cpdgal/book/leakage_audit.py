@@ -19,7 +19,7 @@ STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RAN
 def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, right: np.ndarray, least=200):
     """Accuracy in percent over the distance in pixels, the larger of rows and columns, to the nearest labelled pixel.
 
-    ``labelled`` and ``tested`` are positions of labelled pixels of the scene, ``right`` (len(tested),) whether the answer was.
+    `labelled` and `tested` are positions of labelled pixels of the scene, `right` (len(tested),) whether the answer was.
     A DataFrame with one row a bin of distances that holds `least` pixels: their mean `distance` and `accuracy`.
     """
     unlabelled = np.ones(scene.labels.shape, dtype=int)

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.integrate import trapezoid
 from scipy.ndimage import gaussian_filter
+from sklearn.metrics import auc
 
-from ..plots import line_styles
+from ..plots import line_styles, one_legend, panels
 from ..records import Record
 from ..scenes import Scene
 from .common import COMPARED, studies_of, sweep
@@ -24,10 +23,7 @@ FEW_LABELS: dict[str, dict] = {
 }
 EXTREME = tuple(name for name, given in FEW_LABELS.items() if given.get("per_class", 0) <= 5 and given.get("initial", 0) <= 0.2)
 
-
 NETWORKS, FLOORS = ("CPDGAL", "ViT"), ("coordinates only (1-NN)", "spectrum only (SVM)")
-
-
 SETTINGS = {
     f"{method}, {setting}": {"cycles": 0, **COMPARED[method], **labels}
     for method in (*NETWORKS, *FLOORS)
@@ -44,11 +40,9 @@ STUDIES |= sweep(studies_of(FIVE_PERCENT, range(3)), studies_of(FIVE_PERCENT, ra
 STUDIES |= sweep(studies_of(IN_STAGES, range(3)))
 
 
-def mean_final_scores(groups: Sequence[Sequence[Record]], score: str = "OA") -> dict[int, float]:
-    """The mean over groups of the score at the end, for every seed that all of the groups have."""
-    scores = [final_scores(records, score) for records in groups]
-    seeds = set.intersection(*map(set, scores)) if scores else set()
-    return {seed: float(np.mean([each[seed] for each in scores])) for seed in sorted(seeds)}
+def mean_final_scores(groups: Sequence[Sequence[Record]]) -> dict[int, float]:
+    """The mean over groups of the OA at the end, for every seed that all of the groups have."""
+    return pd.DataFrame([final_scores(records) for records in groups]).dropna(axis=1).mean().sort_index().to_dict()
 
 
 def table_by_setting(methods: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
@@ -73,14 +67,15 @@ def accuracy_over_labels(groups: Sequence[Sequence[Record]]) -> pd.DataFrame:
 def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, int], dict[int, int]]:
     """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records of
     the same training in stages."""
-    runs = [{record.study.seed: record for record in records} for records in (left, right)]
-    counts: tuple[dict[int, int], dict[int, int]] = ({}, {})
-    for seed in sorted(set(runs[0]) & set(runs[1])):
-        level = min(each[seed].final.OA for each in runs) - 1
-        for count, record in zip(counts, (each[seed] for each in runs), strict=True):
-            first = record.cycles["cycle"][record.cycles.OA >= level].iloc[0]
-            count[seed] = int(first + 1) * record.study.epochs
-    return counts
+
+    def epochs(record: Record) -> int:
+        near = record.cycles.OA >= levels[record.study.seed]
+        return int(record.cycles["cycle"][near].iloc[0] + 1) * record.study.epochs
+
+    ends = final_scores(left), final_scores(right)
+    levels = {seed: min(end[seed] for end in ends) - 1 for seed in sorted(set(ends[0]) & set(ends[1]))}
+    first, second = ({r.study.seed: epochs(r) for r in each if r.study.seed in levels} for each in (left, right))
+    return first, second
 
 
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
@@ -92,17 +87,14 @@ def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, st
 def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:
     """The scene as a worse sensor or sky would show it; its ground truth stays.
 
-    A generator in the same state disturbs the same places at every strength, only more of them or further.
+    A generator in the same state disturbs the same places at every strength, only more of them or further. What the strength
+    is depends on the kind:
 
-    Parameters
-    ----------
-    kind, strength
-        "noise": white Gaussian noise; its standard deviation over that of each band.
-        "dead bands": the share of the bands, chosen at random, that show their mean everywhere: they say nothing, and
-        are no outliers.
-        "illumination": every spectrum times a positive factor that varies smoothly, over about a sixth of the scene; the
-        standard deviation of the factor's logarithm.
-        "missing pixels": the share of the pixels, chosen at random, whose spectra are zero.
+    - "noise": white Gaussian noise; its standard deviation over that of each band.
+    - "dead bands": the share of bands, chosen at random, that show their mean everywhere: silent, but no outliers.
+    - "illumination": every spectrum times a positive factor that varies smoothly, over about a sixth of the scene; the standard
+      deviation of the factor's logarithm.
+    - "missing pixels": the share of the pixels, chosen at random, whose spectra are zero.
     """
     cube, (height, width) = scene.cube.copy(), scene.labels.shape
     if kind == "noise":
@@ -123,27 +115,21 @@ def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator
 def retained_accuracy(accuracies: pd.Series) -> float:
     """How much of an accuracy a disturbance leaves: the area under `accuracies` over their index, the strengths from 0 up,
     in percent of the area that the first of them would have throughout."""
-    strengths = accuracies.index.to_numpy(dtype=float)
-    return float(100 * trapezoid(accuracies, strengths) / (accuracies.iloc[0] * np.ptp(strengths)))
+    return float(100 * auc(accuracies.index, accuracies) / (accuracies.iloc[0] * np.ptp(accuracies.index)))
 
 
 def reliability_diagrams(groups: dict[str, list[Record]]) -> Figure:
     """How often answers are right over how sure the network is, and how many are so sure: all seeds of a group together."""
-    figure, (right, share) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    figure, (right, share) = panels(9, 4.2, 2)
     right.plot([0, 1], [0, 1], color="#000000", lw=1, ls=":", label="calibrated confidence")
     for name, style in line_styles(groups).items():
-        records = groups[name]
-        count = np.array([record.calibration["count"] for record in records])
-        sums = [np.nansum(count * [record.calibration[part] for record in records], 0) for part in ("confidence", "accuracy")]
-        filled = count.sum(0) > 0
-        confidence, accuracy = (total[filled] / count.sum(0)[filled] for total in sums)
-        right.plot(confidence, accuracy, ms=5, lw=2, label=name, **style)
-        share.plot(confidence, 100 * count.sum(0)[filled] / count.sum(), ms=5, lw=2, **style)
-    share.set_yscale("log")
-    right.set_ylabel("share that is right")
-    share.set_ylabel("pixels of the hold-out (%)")
-    for axis in (right, share):
-        axis.set_xlabel("probability of the predicted class")
-        axis.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+        bins = pd.concat([record.calibration for record in groups[name]])
+        right_and_sure = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0)
+        sums = right_and_sure.assign(count=bins["count"]).groupby(level=0).sum().query("count > 0")
+        confidence = sums.confidence / sums["count"]
+        right.plot(confidence, sums.accuracy / sums["count"], ms=5, lw=2, label=name, **style)
+        share.plot(confidence, 100 * sums["count"] / sums["count"].sum(), ms=5, lw=2, **style)
+    right.set(xlabel="probability of the predicted class", ylabel="share that is right")
+    share.set(xlabel="probability of the predicted class", ylabel="pixels of the hold-out (%)", yscale="log")
+    one_legend(figure, [right], 3)
     return figure

@@ -4,101 +4,94 @@ from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from ..model import DGFR
-from ..plots import false_colour
+from ..plots import PALETTE, false_colour, name_colours, panels
 from ..scenes import Scene
+from .common import curves_by_panel
 
 
 def schedule(before: Tensor, after: Tensor) -> Figure:
     """The schedule alpha_t of Eq. 4 before and after training, each (T,)."""
-    figure, (axes, change) = plt.subplots(1, 2, figsize=(10.5, 3.8), layout="constrained")
-    t = np.arange(1, len(before) + 1)
-    first, last = before.detach().numpy(), after.detach().numpy()
-    axes.plot(t, first, "--", color="#000000", label="before training")
-    axes.plot(t, last, color="#0072B2", label="after training")
-    axes.set(ylabel="share of the clean token, $\\alpha_t$", title="The learned noise schedule (Eq. 4)")
-    axes.legend()
-    change.axhline(0, color="#000000", lw=1, ls="--")
-    change.plot(t, last - first, color="#0072B2")
-    change.set(ylabel="change of $\\alpha_t$", title="What training changed")
-    for axis in (axes, change):
-        axis.set_xlabel("diffusion step t")
-        axis.grid(alpha=0.3)
-    return figure
+    curves = pd.DataFrame({"before training": before.detach(), "after training": after.detach()}, range(1, len(before) + 1))
+    change = curves.diff(axis=1)[["after training"]]
+    learned = {name: curves[[name]] for name in curves}
+    shown = {"The learned noise schedule (Eq. 4)": learned, "What training changed": {"after training": change}}
+    y = ["share of the clean token, $\\alpha_t$", "change of $\\alpha_t$"]
+    return curves_by_panel(shown, "diffusion step t", y, share_y=False)
+
+
+def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
+    """Draw the values of a window's tokens, (n,), as an image."""
+    side = round(len(values) ** 0.5)
+    axis.set(xticks=[], yticks=[], title=title)
+    return axis.imshow(values.reshape(side, side).numpy(), **{"cmap": "cividis", **options})
 
 
 @torch.no_grad()
 def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Generator) -> Figure:
     """One embedding channel of the tokens (1, n, d) of a window: clean, corrupted and refined at several steps t."""
-    side = round(tokens.shape[1] ** 0.5)
     channel = int(tokens[0].std(0).argmax())
     noise = torch.randn(tokens.shape, generator=generator)
-    rows: dict[str, list[tuple[float, np.ndarray]]] = {"corrupted $Z_t$ (Eq. 4)": [], "refined $Z_{final}$ (Eq. 8)": []}
-    for step in steps:
-        t = torch.full(tokens.shape[:1], step)
+    columns = len(steps) + 1
+    figure, axes = panels(1.9 * columns, 2.2, 2 * columns, columns, grid=False)
+    limit = float(tokens[0, :, channel].abs().max())
+    scale = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
+    above, below = axes[:columns], axes[columns:]
+    for row in (above, below):
+        shown = _show(row[0], tokens[0, :, channel], "clean $Z$", **scale)
+    for step, *column in zip(steps, above[1:], below[1:], strict=True):
         alpha = dgfr.alpha()[step - 1]
-        for images, z in zip(rows.values(), (alpha * tokens + (1 - alpha) * noise, dgfr.refine(tokens, t, noise)), strict=True):
-            images.append((float((z - tokens).norm() / tokens.norm()), z[0, :, channel].reshape(side, side).numpy()))
-    figure, axes = plt.subplots(2, len(steps) + 1, figsize=(1.9 * (len(steps) + 1), 4.4), layout="constrained")
-    clean = tokens[0, :, channel].reshape(side, side).numpy()
-    limit = np.abs(clean).max()
-    for row, (name, images) in zip(axes, rows.items(), strict=True):
-        row[0].set_ylabel(name)
-        for axis, (change, image), step in zip(row, [(0.0, clean), *images], [0, *steps], strict=True):
-            shown = axis.imshow(image, cmap="PuOr", vmin=-limit, vmax=limit)
-            axis.set_title("clean $Z$" if step == 0 else f"t = {step}\nchange {change:.2f}", fontsize=9)
-            axis.set(xticks=[], yticks=[])
+        corrupted, refined = (
+            alpha * tokens + (1 - alpha) * noise,
+            dgfr.refine(tokens, torch.full(tokens.shape[:1], step), noise),
+        )
+        for axis, z in zip(column, (corrupted, refined), strict=True):
+            _show(axis, z[0, :, channel], f"t = {step}\nchange {(z - tokens).norm() / tokens.norm():.2f}", **scale)
+    above[0].set_ylabel("corrupted $Z_t$ (Eq. 4)")
+    below[0].set_ylabel("refined $Z_{final}$ (Eq. 8)")
     figure.colorbar(shown, ax=axes, label=f"embedding channel {channel}", shrink=0.8)
     return figure
 
 
 def attention(weights: Tensor) -> Figure:
     """The first block's attention, (h, n, n): every head for the centre token, and the mean over heads (Eq. 12)."""
-    shares = weights.numpy()
-    heads, n, _ = shares.shape
-    side = round(n**0.5)
+    heads, n, _ = weights.shape
     columns = -(-heads // 2)
-    figure = plt.figure(figsize=(2.0 * columns + 4.6, 4.2), layout="constrained")
-    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=[columns * 2.0, 4.6])
-    grid = left.subplots(2, columns, squeeze=False).ravel()
-    top = float(shares[:, n // 2].max())
-    for axis in grid:
-        axis.set_axis_off()
-    for number, (head, axis) in enumerate(zip(shares, grid, strict=False), 1):
-        image = axis.imshow(head[n // 2].reshape(side, side), cmap="cividis", vmin=0, vmax=top)
-        axis.set_title(f"head {number}", fontsize=9)
-    left.colorbar(image, ax=grid.tolist(), label="attention", shrink=0.8)
-    left.suptitle("From the centre token to each pixel", fontsize=10)
-    axis = right.subplots()
-    right.colorbar(axis.imshow(shares.mean(0), cmap="cividis"), ax=axis, label="mean over heads (Eq. 12)")
-    axis.set(xlabel="to token", ylabel="from token")
+    names = [*map(str, range(1, heads + 1)), *"." * (heads % 2)]  # a dot leaves a gap
+    places = [[*names[:columns], "mean"], [*names[columns:], "mean"]]
+    size, widths = (2 * columns + 4.6, 4.2), [2.0] * columns + [4.6]
+    figure, axes = plt.subplot_mosaic(places, figsize=size, width_ratios=widths, layout="constrained")
+    mean = axes.pop("mean")
+    for name, head in zip(names, weights, strict=False):
+        image = _show(axes[name], head[n // 2], f"head {name}", vmin=0, vmax=float(weights[:, n // 2].max()))
+        axes[name].set_axis_off()
+    figure.colorbar(image, ax=[*axes.values()], label="attention of the centre token to each pixel", shrink=0.8)
+    figure.colorbar(mean.imshow(weights.mean(0).numpy(), cmap="cividis"), ax=mean, label="mean over heads (Eq. 12)")
+    mean.set(xlabel="to token", ylabel="from token")
     return figure
 
 
 def masking(scene: Scene, pixel: tuple[int, int], window: int, importance: Tensor, mask: Tensor) -> Figure:
     """A window of the scene, its tokens' importance (Eq. 13), their mask M_b (Eq. 15) and which count as masked."""
-    scores, shares = importance.numpy(), mask.numpy()
-    side = round(len(shares) ** 0.5)
-    figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.3), layout="constrained")
-    image = np.pad(false_colour(scene)[0], ((window, window), (window, window), (0, 0)))
-    top, left = pixel[0] - window // 2 + window, pixel[1] - window // 2 + window
-    axes[0].imshow(image[top : top + window, left : left + window])
-    axes[0].set_title(f"window around ({pixel[0]}, {pixel[1]})")
-    for axis, values, name in ((axes[1], scores, "importance $I$ (Eq. 13)"), (axes[2], shares, "mask $M_b$ (Eq. 15)")):
-        figure.colorbar(axis.imshow(values.reshape(side, side), cmap="cividis"), ax=axis, shrink=0.8)
-        axis.set_title(name)
-    axes[3].imshow((shares > shares.mean()).reshape(side, side), cmap=ListedColormap(["#0072B2", "#E69F00"]), vmin=0, vmax=1)
-    kinds = [Patch(color="#0072B2", label="unmasked: 1.2"), Patch(color="#E69F00", label="masked: 1.0")]
-    figure.legend(handles=kinds, fontsize=8, loc="outside right center")
-    axes[3].set_title("confidence $CS_i$ (Eq. 18)")
-    for axis in axes:
-        axis.set(xticks=[], yticks=[])
+    figure, (there, important, masked, confidence) = panels(12.5, 3.3, 4, grid=False)
+    half = window // 2
+    image = np.pad(false_colour(scene)[0], ((half, half), (half, half), (0, 0)))
+    there.imshow(image[pixel[0] : pixel[0] + window, pixel[1] : pixel[1] + window])
+    there.set(xticks=[], yticks=[], title=f"window around ({pixel[0]}, {pixel[1]})")
+    figure.colorbar(_show(important, importance, "importance $I$ (Eq. 13)"), ax=important, shrink=0.8)
+    figure.colorbar(_show(masked, mask, "mask $M_b$ (Eq. 15)"), ax=masked, shrink=0.8)
+    colours = {"unmasked: 1.2": PALETTE[0], "masked: 1.0": PALETTE[1]}
+    two = {"cmap": ListedColormap([*colours.values()]), "vmin": 0, "vmax": 1}
+    _show(confidence, mask > mask.mean(), "confidence $CS_i$ (Eq. 18)", **two)
+    name_colours(figure, colours)
     return figure
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..records import Record
 from ..study import Study
-from .common import studies_of, sweep
+from .common import studies_of, sweep, t_intervals
 
 # Readings at the paper's full length, by the rule of book/decisions.md. The bundle is what the early prototype did.
 READINGS: dict[str, dict] = {
@@ -37,16 +36,11 @@ EARLY = {
 SHORT: dict = {"split": "validation", "acquired": 0.06, "cycles": 8, "epochs": 40}
 # Each alternative by the number of the decision and what it changes.
 ALTERNATIVES: dict[str, dict] = {
-    "1: window 5": {"window": 5},
-    "1: window 9": {"window": 9},
+    **{f"1: window {window}": {"window": window} for window in (5, 9)},
     "1: residual denoising blocks": {"residual_blocks": True},
     "1: denoiser without its residual": {"residual_denoiser": False},
     "1: residual blocks alone": {"residual_blocks": True, "residual_denoiser": False},
-    "2: CW-MSE weight 0": {"cw_mse_weight": 0.0},
-    "2: CW-MSE weight 0.003": {"cw_mse_weight": 0.003},
-    "2: CW-MSE weight 0.01": {"cw_mse_weight": 0.01},
-    "2: CW-MSE weight 0.03": {"cw_mse_weight": 0.03},
-    "2: CW-MSE weight 1": {"cw_mse_weight": 1.0},
+    **{f"2: CW-MSE weight {weight:g}": {"cw_mse_weight": weight} for weight in (0.0, 0.003, 0.01, 0.03, 1.0)},
     "2: CW-MSE target detached": {"detach_target": True},
     "3: masked where above one half": {"masked_above": "half"},
     "4: t = T at inference": {"refinement": "last"},
@@ -66,8 +60,6 @@ ALTERNATIVES: dict[str, dict] = {
     "15: Z'_m before the LayerNorm": {"refined_after_norm": False},
     "16: cosine decay": {"decay": "cosine"},
 }
-
-
 READING_SEEDS = range(101, 106)
 
 
@@ -80,22 +72,21 @@ def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """The readings by the rule of book/decisions.md: a row each, with its seeds, the mean OA of the last five looks, the gain
     over the default on shared seeds with its 95 % interval (t), and what the rule says once all seeds are run."""
     late = {name: {r.study.seed: r.cycles.OA.dropna()[-5:].mean() for r in records} for name, records in groups.items()}
-    rows = {}
-    for name, own in late.items():
-        rows[name] = {"seeds": len(own), "OA, last five looks, %": f"{np.mean([*own.values()]):.2f}" if own else "not run"}
-        gains = np.array([own[seed] - late["default"][seed] for seed in own if seed in late["default"]])
-        if name == "default" or not gains.size:
-            continue
-        low, high = stats.t.interval(0.95, len(gains) - 1, gains.mean(), stats.sem(gains)) if len(gains) > 2 else (np.nan,) * 2
-        verdict = "better" if gains.mean() >= 1 and low > 0 else "not better"
-        complete = len(gains) == len(READING_SEEDS)
-        rows[name] |= {
-            "gain, points": f"{gains.mean():+.2f}",
-            "95 % interval": f"{low:+.2f} to {high:+.2f}" if low == low else "",
-            "by the rule": verdict if complete else f"open: {len(gains)} of {len(READING_SEEDS)} seeds",
-        }
-    columns = ["seeds", "OA, last five looks, %", "gain, points", "95 % interval", "by the rule"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).fillna("").rename_axis("reading")
+    means = pd.DataFrame({name: pd.Series(own, dtype=float) for name, own in late.items()}).T
+    gains = (means - means.loc["default"]).drop(index="default").dropna(how="all")
+    low, high = t_intervals(gains).T.to_numpy()
+    count, gain = gains.count(axis=1), gains.mean(axis=1)
+    verdict = np.where((gain >= 1) & (low > 0), "better", "not better")
+    open_ = count.map(f"open: {{}} of {len(READING_SEEDS)} seeds".format)
+    interval = [f"{a:+.2f} to {b:+.2f}" if a == a else "" for a, b in zip(low, high, strict=True)]
+    columns = {
+        "seeds": means.count(axis=1),
+        "OA, last five looks, %": means.mean(axis=1).map("{:.2f}".format).replace("nan", "not run"),
+        "gain, points": gain.map("{:+.2f}".format),
+        "95 % interval": pd.Series(interval, gains.index),
+        "by the rule": open_.where(count < len(READING_SEEDS), verdict),
+    }
+    return pd.DataFrame(columns, means.index).fillna("").rename_axis("reading")
 
 
 def alternatives() -> dict[str, list[Study]]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.integrate import trapezoid
+from scipy.stats import entropy
+from sklearn.metrics import auc
 
-from ..metrics import entropy
 from ..queries import STRATEGIES
 from ..study import Study
 from .common import studies_of, sweep
@@ -24,12 +24,10 @@ STUDIES = sweep(studies(range(3)))
 def area_under_curve(labels, accuracies) -> float:
     """The area under a learning curve by the trapezoid rule, over its width in labels: the mean accuracy, in its own unit.
 
-    ``labels`` (n,) and ``accuracies`` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
+    `labels` (n,) and `accuracies` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
     """
-    labels, accuracies = np.asarray(labels, dtype=float), np.asarray(accuracies, dtype=float)
-    seen = ~np.isnan(accuracies)
-    x, y = labels[seen], accuracies[seen]
-    return float(trapezoid(y, x) / np.ptp(x)) if len(x) > 1 else float(y.mean())
+    x, y = np.array([labels, accuracies], dtype=float)[:, ~np.isnan(accuracies)]
+    return float(auc(x, y) / np.ptp(x)) if len(x) > 1 else float(y.mean())
 
 
 def class_balance(labels, there) -> dict[str, float]:
@@ -38,10 +36,7 @@ def class_balance(labels, there) -> dict[str, float]:
     `evenness`, the entropy of the labels' shares over log k, 0..1 (Pielou's); `seen`, the classes with a label; `rarest`,
     the percentage of labels that went to the quarter of the classes with the fewest pixels (at least one class).
     """
-    counts, k = np.asarray(labels, dtype=float), len(labels)
-    rarest = np.argsort(there, kind="stable")[: max(k // 4, 1)]
-    return {
-        "evenness": float(entropy(counts[None] / counts.sum())[0] / np.log(k)),
-        "seen": int((counts > 0).sum()),
-        "rarest": float(100 * counts[rarest].sum() / counts.sum()),
-    }
+    counts = np.asarray(labels)
+    rarest = np.argsort(there, kind="stable")[: max(len(counts) // 4, 1)]
+    share = float(100 * counts[rarest].sum() / counts.sum())
+    return {"evenness": float(entropy(counts, base=len(counts))), "seen": int((counts > 0).sum()), "rarest": share}
