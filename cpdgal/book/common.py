@@ -14,8 +14,8 @@ from ..records import Record
 from ..study import Study
 from .verdicts import Verdict
 
-# What the paper reports, in percent: scores of CPDGAL by scene; OA, AA and kappa of the peers on Indian Pines (Table 1, which
-# has no supervised ViT); OA of each setting on Botswana (Tables 2 to 6).
+# What the paper reports, in percent: OA, AA and kappa by scene and method (Table 1, which has no supervised ViT), and OA of
+# each setting on Botswana (Tables 2 to 6). Beside them the labelled pixels of each class in the public ground truths.
 PAPER = json.loads(files(__package__).joinpath("paper.json").read_text(encoding="utf-8"))
 # The methods that pages compare, by the values of `Study`. Floors take random labels, or labels spread over the map.
 COMPARED = {

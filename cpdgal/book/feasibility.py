@@ -1,0 +1,97 @@
+"""Can the paper's figures be true? What an overall accuracy leaves for kappa and for the average accuracy.
+
+With E errors among N test pixels, of which class k has n_k, kappa = 1 - (E / N) / (1 - p_e), and the agreement by chance p_e is
+the sum over classes of n_k times the pixels predicted as k, over N^2. An error moves one pixel from its class j to a class k
+and so changes that sum by n_k - n_j, whatever the other errors are. It is least when errors lead from the largest classes to
+the smallest, and greatest the other way round: both are reached by taking errors class by class, until there are E.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..methods import METHODS
+from ..plots import PALETTE
+from ..sources import SCENES
+from .common import PAPER
+
+SCORES = ("OA", "AA", "kappa")
+HALF = 0.005  # a printed percentage may be off by half of its last digit
+
+
+def kappa_range(counts, errors: int) -> tuple[float, float]:
+    """The least and the greatest kappa, in percent, of any map with so many errors on test pixels of classes `counts` (k,)."""
+    n = np.asarray(counts, dtype=float)
+    others = np.where(np.eye(len(n), dtype=bool), np.nan, n[None] - n[:, None])  # by true class (row) and predicted class
+    least, most = _least(np.nanmin(others, 1), n, errors), -_least(-np.nanmax(others, 1), n, errors)
+    chance = (n @ n + np.array([least, most])) / n.sum() ** 2
+    high, low = 100 * (1 - errors / n.sum() / (1 - chance))
+    return float(low), float(high)
+
+
+def average_range(counts, errors: int) -> tuple[float, float]:
+    """The least and the greatest average accuracy, in percent, as `kappa_range`: an error costs its class one part in n_k."""
+    n = np.asarray(counts, dtype=float)
+    low, high = 1 + _least(-1 / n, n, errors) / len(n), 1 - _least(1 / n, n, errors) / len(n)
+    return float(100 * low), float(100 * high)
+
+
+def _least(costs: np.ndarray, room: np.ndarray, amount: int) -> float:
+    """The least cost of an amount, taken from kinds that have each a cost and so much room."""
+    order = np.argsort(costs, kind="stable")
+    before = np.cumsum(room[order]) - room[order]
+    return float(np.clip(amount - before, 0, room[order]) @ costs[order])
+
+
+def printed_range(counts, accuracy: float, score: str) -> tuple[float, float]:
+    """What may be printed as `score`, "kappa" or "AA", beside a printed overall accuracy in percent, with both rounded."""
+    total = int(np.sum(counts))
+    fewest, most = np.ceil(total * (1 - (accuracy + HALF) / 100)), np.floor(total * (1 - (accuracy - HALF) / 100))
+    ranges = [(kappa_range if score == "kappa" else average_range)(counts, errors) for errors in (max(fewest, 0), most)]
+    return min(low for low, _ in ranges) - HALF, max(high for _, high in ranges) + HALF
+
+
+def test_pixels(scene: str) -> np.ndarray:
+    """(k,) the test pixels of each class under the paper's split, when the pool takes the same share of every class."""
+    pool = SCENES[scene].get("protocol", {}).get("pool", 0.10)
+    return np.round(np.array(PAPER["class_pixels"][scene]) * (1 - pool)).astype(int)
+
+
+def feasibility() -> pd.DataFrame:
+    """Table 1, a row a scene and method: what OA leaves for kappa and AA, and whether they lie within."""
+    rows = []
+    for scene, methods in PAPER["table_1"].items():
+        for name, scores in methods.items():
+            row = {"scene": scene, "method": METHODS[name].title, **dict(zip(SCORES, scores, strict=True))}
+            for score in ("kappa", "AA"):
+                low, high = printed_range(test_pixels(scene), row["OA"], score)
+                row |= {f"{score} from": low, f"{score} to": high, f"{score} possible": low <= row[score] <= high}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def outside(scene: str, name: str = "cpdgal") -> str:
+    """Why a kappa of Table 1 cannot be, as a sentence; empty where it can."""
+    row = feasibility().set_index(["scene", "method"]).loc[(scene, METHODS[name].title)]
+    if row["kappa possible"]:
+        return ""
+    return (
+        f"Beside an OA of {row.OA:.2f} % kappa lies between {row['kappa from']:.2f} and {row['kappa to']:.2f} % on the whole "
+        f"hold-out, so {row.kappa:.2f} % cannot be."
+    )
+
+
+def kappa_figure(table: pd.DataFrame) -> Figure:
+    """Printed kappas less the greatest that their OA allows, a panel a scene: bars span what is possible, dots are printed."""
+    scenes = list(table.scene.unique())
+    figure, axes = plt.subplots(1, len(scenes), figsize=(10, 4.6), sharey=True, layout="constrained")
+    for axis, scene in zip(axes, scenes, strict=True):
+        own = table[table.scene == scene].reset_index(drop=True)[::-1]
+        middle = (own["kappa from"] + own["kappa to"]) / 2
+        colours = np.where(own["kappa possible"], PALETTE[0], PALETTE[3])
+        axis.hlines(own.method, own["kappa from"] - middle, own["kappa to"] - middle, color="#BBBBBB", lw=7)
+        axis.scatter(own.kappa - middle, own.method, c=colours, s=28, zorder=3)
+        axis.set(title=scene.replace("_", " ").title(), xlabel="kappa less the middle of its range (points)")
+        axis.grid(alpha=0.3)
+    return figure
