@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -48,6 +48,7 @@ class Method:
     scaling: str = "band standard"  # a name of `cpdgal.windows.SCALINGS`
     padding: str = "zero"  # a name of `cpdgal.windows.PADDINGS`
     takes: tuple[str, ...] = ()  # the values of a study that the network is built with
+    by_place: bool = False  # a floor that looks at no cube
     recipe: Recipe | None = None  # a peer's own training, without the loop; None trains by the study's profile
 
     def __post_init__(self):
@@ -63,8 +64,8 @@ class Method:
 
 def coordinates_floor(scene: Scene, labelled: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Classes (len(asked),) from nothing but place: that of the nearest labelled pixel by row and column."""
-    classifier = KNeighborsClassifier(1).fit(scene.pixels[labelled], scene.targets[labelled])
-    return classifier.predict(scene.pixels[asked])
+    neighbours = NearestNeighbors(n_neighbors=1).fit(scene.pixels[labelled])
+    return scene.targets[labelled][neighbours.kneighbors(scene.pixels[asked], return_distance=False)[:, 0]]
 
 
 def spectra_floor(scene: Scene, labelled: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -116,7 +117,7 @@ METHODS: Mapping[str, Method] = _Methods(
     {
         **{name: Method(title=title, build=partial(CPDGAL, **off), takes=_TAKEN) for name, (title, off) in _ABLATIONS.items()},
         **{name: Method.of(recipe) for name, recipe in PEERS.items()},
-        "coordinates": Method(title="coordinates only (1-NN)", build=coordinates_floor, kind="floor"),
+        "coordinates": Method(title="coordinates only (1-NN)", build=coordinates_floor, kind="floor", by_place=True),
         "spectra": Method(title="spectrum only (SVM)", build=spectra_floor, kind="floor"),
     }
 )

@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Lock
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +39,6 @@ from .sources import known_checksum
 from .splits import Split
 from .study import Study
 from .training import State, part
-from .windows import Windows
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
 # A checkpoint is used only by the same code: these files decide numbers, and the method's own.
@@ -235,10 +236,11 @@ def _run(
         torch.set_num_threads(1)
         scene = study.load_scene()
         split = study.make_split(scene)
+        windows: Any
         with _SET_UP, threadpool_limits(1):
             method = METHODS[study.method]
             if method.kind == "floor":  # it looks at the scene itself
-                windows, model = Windows(scene, 1, 0, scaling="none", device=device), method.build
+                windows, model = SimpleNamespace(scene=scene, device=device), method.build
             else:
                 windows, model = study.make_windows(scene, split, device), study.make_network(scene).to(device)
         own: dict = {"query": study.query, "seed": study.seed, "draws": study.draws, "resume": state}

@@ -19,7 +19,7 @@ class Scene:
     """A hyperspectral image and its ground truth.
 
     Args:
-        cube: (height, width, bands) numbers, kept as float32.
+        cube: (height, width, bands) numbers, kept as float32; without bands it is a ground truth alone.
         labels: (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and renumbered
             1..K, and `label_values` keeps what the file said.
         class_names: K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
@@ -66,8 +66,12 @@ class Scene:
         """Read a cube and its ground truth from ``.mat`` (up to version 7.2) or ``.npy`` files.
 
         ``cube_key`` and ``labels_key`` name the variables in a ``.mat`` file; without them the only three- and the only
-        two-dimensional one are taken. Without ``labels_path`` both come from the cube's file. `options` go to `Scene`.
+        two-dimensional one are taken. Without ``labels_path`` both come from the cube's file, and without ``cube_path`` there
+        is a ground truth alone. `options` go to `Scene`.
         """
+        if cube_path is None:
+            labels = _read(Path(labels_path), labels_key, dimensions=2)
+            return cls(np.empty((*labels.shape, 0)), labels, **{"name": Path(labels_path).stem, **options})
         cube_path = Path(cube_path)
         labels_path = cube_path if labels_path is None else Path(labels_path)
         cube = _read(cube_path, cube_key, dimensions=3)
@@ -163,7 +167,7 @@ def _checked_cube(cube, where: str) -> np.ndarray:
     cube = np.asarray(cube)
     if cube.ndim != 3:
         raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands")
-    if cube.dtype.kind not in "iuf" or not cube.size:
+    if cube.dtype.kind not in "iuf" or not min(cube.shape[:2]):
         raise SceneError(f"{where}: the cube holds {cube.dtype} values of shape {cube.shape}; it needs real numbers")
     finite = np.isfinite(cube)
     if not finite.all():

@@ -78,6 +78,30 @@ def block_split(scene: Scene, share=0.10, *, block=15, window=7, gap=None, deals
     return Split(*max(parts, key=quality))
 
 
+def fold_split(scene: Scene, share=0.10, *, fold=0, folds=4, block=15, window=7, gap=None, rng: np.random.Generator) -> Split:
+    """Spatial cross-validation: blocks of block x block pixels dealt into folds, of which one is the test set.
+
+    Class by class, the least spread first, blocks go in random order to the fold that has fewest pixels of the class. The gap
+    (window - 1 by default, as for `block_split`) is cut from the training side, so that over all folds of a generator in one
+    state every labelled pixel is tested once. The pool has floor(share x labelled) of what is left, from every class in
+    proportion. Raises ``ValueError`` where less than that is left.
+    """
+    gap = window - 1 if gap is None else gap
+    block_of, counts = _blocks(scene, block, rng)
+    fold_of, held = np.full(len(counts), -1), np.zeros((folds, scene.classes), dtype=int)
+    for k in np.argsort((counts > 0).sum(0), kind="stable"):
+        for one in rng.permutation(np.flatnonzero((counts[:, k] > 0) & (fold_of < 0))):
+            fold_of[one] = np.lexsort((held.sum(1), held[:, k]))[0]
+            held[fold_of[one]] += counts[one]
+    tested = np.flatnonzero(fold_of[block_of] == fold)
+    free = np.setdiff1d(np.flatnonzero(~_near(scene, tested, gap)), tested)
+    if len(free) < (target := portion(share, len(scene.pixels))):
+        raise ValueError(
+            f"{len(free)} pixels are left for a pool of {target}; choose smaller blocks, a smaller gap or more folds"
+        )
+    return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)
+
+
 def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:
     """Share (0..1) of the judged pixels whose window holds a labelled pixel.
 
@@ -117,13 +141,9 @@ def portion(share: float, count: int) -> int:
 
 def _deal(scene: Scene, target: int, block: int, gap: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One deal of blocks: positions of the pool and of the hold-out."""
-    cells = (scene.pixels + rng.integers(block, size=2)) // block  # the grid's corner is random too
-    blocks, block_of = np.unique(cells, axis=0, return_inverse=True)
-    counts = np.zeros((len(blocks), scene.classes), dtype=np.int64)
-    np.add.at(counts, (block_of, scene.targets), 1)
-
-    order = rng.permutation(len(blocks))
-    chosen = np.zeros(len(blocks), dtype=bool)
+    block_of, counts = _blocks(scene, block, rng)
+    order = rng.permutation(len(counts))
+    chosen = np.zeros(len(counts), dtype=bool)
     for k in np.argsort((counts > 0).sum(0), kind="stable"):  # a block for each class, the least spread class first
         if not counts[chosen, k].any():
             chosen[order[np.argmax(counts[order, k] > 0)]] = True
@@ -135,6 +155,15 @@ def _deal(scene: Scene, target: int, block: int, gap: int, rng: np.random.Genera
     in_pool = chosen[block_of]
     pool = draw(np.flatnonzero(in_pool), scene.targets, target, stratified=True, rng=rng)
     return pool, np.flatnonzero(~in_pool & ~_near(scene, pool, gap))
+
+
+def _blocks(scene: Scene, block: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The block of each labelled pixel (n,), in a grid whose corner is random, and each block's pixels by class (blocks, k)."""
+    cells = (scene.pixels + rng.integers(block, size=2)) // block
+    blocks, block_of = np.unique(cells, axis=0, return_inverse=True)
+    counts = np.zeros((len(blocks), scene.classes), dtype=np.int64)
+    np.add.at(counts, (block_of, scene.targets), 1)
+    return block_of, counts
 
 
 def _near(scene: Scene, positions: np.ndarray, reach: int) -> np.ndarray:

@@ -20,8 +20,8 @@ from .active import Protocol, protocol
 from .methods import METHODS, build
 from .queries import strategy
 from .scenes import Scene, SceneError
-from .sources import load_scene
-from .splits import Split, block_split, draw, random_split
+from .sources import SCENES, known_checksum, load_scene, load_truth
+from .splits import Split, block_split, draw, fold_split, random_split
 from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
@@ -35,8 +35,8 @@ _IN_RANGE = {
     "pool initial": Interval(0, 1, "neither"),
     "acquired validated": Interval(0, 1, "left"),
     "static_masking alpha_range alpha_clip": Interval(0, 1, "both"),
-    "per_class judged cycles gap components": Interval(0, 10**6, "both"),
-    "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block": Interval(1, 10**6, "both"),
+    "per_class judged cycles gap fold components": Interval(0, 10**6, "both"),
+    "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block folds": Interval(1, 10**6, "both"),
     "learning_rate": Interval(0, math.inf, "neither"),
     "weight_decay cw_mse_weight beta": Interval(0, math.inf, "left"),
 }
@@ -54,8 +54,9 @@ class Study(Protocol):
         scene, labels_path: as for `load_scene`.
         method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
-        split: "random" (the paper's), "block" (blocks of pixels apart, with a gap), or "validation": the pool of the random
-            split, dealt into halves, one to query and one to score on; the hold-out is never seen.
+        split: "random" (the paper's); "block" (blocks of pixels apart, with a gap); "folds", of which ``fold`` is tested
+            (blocks dealt into folds, with a gap); or "validation": the pool of the random split, dealt into halves, one to
+            query and one to score on.
         query: a strategy of `cpdgal.queries.STRATEGIES`.
         profile: the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
         seed: decides the split, the first labels, the weights, the order of batches, and all noise.
@@ -108,6 +109,8 @@ class Study(Protocol):
     whiten: bool = True
     block: int = 15
     gap: int | None = None
+    folds: int = 4
+    fold: int = 0
 
     checksum: str = ""
 
@@ -129,6 +132,8 @@ class Study(Protocol):
         for name, value in values.items():
             object.__setattr__(self, name, _checked(declared[name], value))
         strategy(self.query)
+        if self.fold >= self.folds:
+            raise ValueError(f"fold counts from 0, so of {self.folds} folds the last is {self.folds - 1}, not {self.fold}")
         low, high = self.alpha_clip
         if low >= high:
             raise ValueError(f"alpha_clip takes a low and a higher end, not {self.alpha_clip}")
@@ -191,12 +196,17 @@ class Study(Protocol):
 
     def load_scene(self) -> Scene:
         """The scene; `SceneError` where its data are not those of `checksum`, or all labelled pixels are of one class."""
-        scene = load_scene(self.scene, self.labels_path or None)
+        scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None)
         if self.checksum and scene.checksum != self.checksum:
             raise SceneError(other_data(scene, self.checksum, "the study was made for data"))
         if scene.classes < 2:
             raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
         return scene
+
+    @property
+    def _by_place(self) -> bool:
+        """Whether a ground truth alone is enough; the scenes whose checksum is on file come whole, as in the first records."""
+        return METHODS[self.method].by_place and self.scene in SCENES and known_checksum(self.scene) is None
 
     def make_split(self, scene: Scene) -> Split:
         """The pool and the test pixels."""
@@ -207,8 +217,11 @@ class Study(Protocol):
         return Split(split.pool, draw(split.holdout, scene.targets, self.judged, stratified=True, rng=rng))
 
     def _split(self, scene: Scene, rng: np.random.Generator) -> Split:
+        blocks: dict[str, Any] = {"block": self.block, "window": self.window, "gap": self.gap, "rng": rng}
         if self.split == "block":
-            return block_split(scene, self.pool, block=self.block, window=self.window, gap=self.gap, rng=rng)
+            return block_split(scene, self.pool, **blocks)
+        if self.split == "folds":
+            return fold_split(scene, self.pool, fold=self.fold, folds=self.folds, **blocks)
         split = random_split(scene, self.pool, stratified=self.stratified_pool, rng=rng)
         if self.split == "random":
             return split
@@ -290,7 +303,7 @@ def _checked(declared: Field, value):
 def _choices() -> dict[str, tuple[str, ...]]:
     return {
         "method": tuple(METHODS),
-        "split": ("random", "block", "validation"),
+        "split": ("random", "block", "folds", "validation"),
         "pca": ("scene", "pool"),
         "masked_above": ("mean", "half"),
         "alpha_form": ("clamp", "sigmoid"),

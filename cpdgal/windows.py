@@ -132,7 +132,7 @@ class Windows:
             raise ValueError(f"{scene.name}: a window has a side of 1 to {reach} pixels, not {window}")
         if projection is None:
             spectra = scene.cube.reshape(-1, scene.bands) if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
-            if not 0 <= components <= min(spectra.shape):
+            if not (scene.bands and 0 <= components <= min(spectra.shape)):
                 raise ValueError(
                     f"{scene.name}: {components} components from {scene.bands} bands and {len(spectra)} pixels; "
                     f"choose 1 to {min(spectra.shape)}, or 0 for the bands themselves"
