@@ -295,6 +295,9 @@ glue("multiply-adds", round(training / 1e6, 2))
 glue("multiply-adds-inference", round(inference / 1e6, 2))
 sizes = {
     "parameters": agrees(87_538, int(counts["14 classes"]["all"]), "parameters"),
+    "megabytes": agrees(
+        0.333, int(counts["14 classes"]["all"]) * 4 / 2**20, "MB of 32-bit floats"
+    ),
     "operations": agrees(5.17, training / 1e6, "million multiply-adds"),
 }
 for name, verdict in sizes.items():

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 import cpdgal
 from cpdgal import Scene, Split, block_split, random_split
-from cpdgal.splits import draw, portion, touched
+from cpdgal.splits import draw, fold_split, portion, touched
 
 
 @st.composite
@@ -62,6 +62,35 @@ def test_no_window_of_the_holdout_overlaps_one_of_the_pool(scene, share, block, 
         for row, column in positions:
             touched[row : row + window, column : column + window] |= mark
     assert not (touched == 3).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(scene=scenes(), folds=st.integers(2, 5), block=st.integers(2, 9), window=st.integers(1, 5), seed=st.integers(0, 99))
+def test_folds_test_every_pixel_once_across_the_gap(scene, folds, block, window, seed):
+    options = {"folds": folds, "block": block, "window": window}
+    tested = []
+    for fold in range(folds):
+        try:
+            split = fold_split(scene, 0.1, fold=fold, **options, rng=np.random.default_rng(seed))
+        except ValueError:  # the blocks or the gap are too large for this scene: said, not split wrongly
+            with pytest.raises(ValueError, match=r"pixels are left for a pool of|of this split is empty"):
+                fold_split(scene, 0.1, fold=fold, **options, rng=np.random.default_rng(seed))
+            return
+        assert len(split.pool) == portion(0.1, len(scene.pixels))
+        apart = np.abs(scene.pixels[split.pool][:, None] - scene.pixels[split.holdout][None]).max(2).min()
+        assert apart >= window
+        tested.append(split.holdout)
+    np.testing.assert_array_equal(np.sort(np.concatenate(tested)), np.arange(len(scene.pixels)))
+
+
+def test_folds_of_indian_pines_share_its_classes(indian_pines):
+    splits = [fold_split(indian_pines, fold=fold, gap=6, rng=np.random.default_rng(0)) for fold in range(4)]
+    sizes = [len(split.holdout) for split in splits]
+    assert max(sizes) - min(sizes) < 0.1 * len(indian_pines.pixels)
+    table = np.array([split.table(indian_pines).holdout for split in splits])
+    assert (
+        (table > 0).sum(0)[indian_pines.targets] >= 3
+    ).mean() > 0.95  # all but the smallest classes are in three folds or more
 
 
 def test_a_narrower_gap_keeps_more_of_the_holdout(scene):

@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..active import protocol
 from ..methods import METHODS
 from ..plots import PALETTE
 from ..sources import SCENES
 from .common import PAPER
+from .verdicts import Verdict, agrees
 
 SCORES = ("OA", "AA", "kappa")
 HALF = 0.005  # a printed percentage may be off by half of its last digit
 
 
-def kappa_range(counts, errors: int) -> tuple[float, float]:
+def kappa_range(counts, errors: float) -> tuple[float, float]:
     """The least and the greatest kappa, in percent, of any map with so many errors on test pixels of classes `counts` (k,)."""
     n = np.asarray(counts, dtype=float)
     others = np.where(np.eye(len(n), dtype=bool), np.nan, n[None] - n[:, None])  # by true class (row) and predicted class
@@ -30,14 +32,14 @@ def kappa_range(counts, errors: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def average_range(counts, errors: int) -> tuple[float, float]:
+def average_range(counts, errors: float) -> tuple[float, float]:
     """The least and the greatest average accuracy, in percent, as `kappa_range`: an error costs its class one part in n_k."""
     n = np.asarray(counts, dtype=float)
     low, high = 1 + _least(-1 / n, n, errors) / len(n), 1 - _least(1 / n, n, errors) / len(n)
     return float(100 * low), float(100 * high)
 
 
-def _least(costs: np.ndarray, room: np.ndarray, amount: int) -> float:
+def _least(costs: np.ndarray, room: np.ndarray, amount: float) -> float:
     """The least cost of an amount, taken from kinds that have each a cost and so much room."""
     order = np.argsort(costs, kind="stable")
     before = np.cumsum(room[order]) - room[order]
@@ -52,7 +54,7 @@ def printed_range(counts, accuracy: float, score: str) -> tuple[float, float]:
     return min(low for low, _ in ranges) - HALF, max(high for _, high in ranges) + HALF
 
 
-def test_pixels(scene: str) -> np.ndarray:
+def held_out(scene: str) -> np.ndarray:
     """(k,) the test pixels of each class under the paper's split, when the pool takes the same share of every class."""
     pool = SCENES[scene].get("protocol", {}).get("pool", 0.10)
     return np.round(np.array(PAPER["class_pixels"][scene]) * (1 - pool)).astype(int)
@@ -65,25 +67,40 @@ def feasibility() -> pd.DataFrame:
         for name, scores in methods.items():
             row = {"scene": scene, "method": METHODS[name].title, **dict(zip(SCORES, scores, strict=True))}
             for score in ("kappa", "AA"):
-                low, high = printed_range(test_pixels(scene), row["OA"], score)
+                low, high = printed_range(held_out(scene), row["OA"], score)
                 row |= {f"{score} from": low, f"{score} to": high, f"{score} possible": low <= row[score] <= high}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def outside(scene: str, name: str = "cpdgal") -> str:
-    """Why a kappa of Table 1 cannot be, as a sentence; empty where it can."""
+def outside(scene: str, score: str = "kappa", name: str = "cpdgal") -> str:
+    """Why a kappa or an AA of Table 1 cannot be, as a sentence; empty where it can, and for OA."""
     row = feasibility().set_index(["scene", "method"]).loc[(scene, METHODS[name].title)]
-    if row["kappa possible"]:
+    if row.get(f"{score} possible", True):
         return ""
-    return (
-        f"Beside an OA of {row.OA:.2f} % kappa lies between {row['kappa from']:.2f} and {row['kappa to']:.2f} % on the whole "
-        f"hold-out, so {row.kappa:.2f} % cannot be."
-    )
+    low, high = row[f"{score} from"], row[f"{score} to"]
+    said = f"Beside an OA of {row.OA:.2f} %, {score} lies between {low:.2f} and {high:.2f} % on the whole hold-out"
+    return f"{said}, so {row[score]:.2f} % cannot be."
+
+
+def averaging(scene: str, accuracy: float, deviation: float) -> float:
+    """By how many points the greatest kappa rises when OA is a mean over runs: two, a deviation above and below."""
+    total, looks = held_out(scene).sum(), accuracy + deviation * np.array([-1, 0, 1])
+    below, at, above = (kappa_range(held_out(scene), total * (1 - each / 100))[1] for each in looks)
+    return (below + above) / 2 - at
+
+
+def budgets() -> dict[str, Verdict]:
+    """On the share of labels that the paper states for each scene, against what its own protocol asks for, by `agrees`."""
+    verdicts = {}
+    for scene, stated in PAPER["label_share"].items():
+        pixels = sum(PAPER["class_pixels"][scene])
+        verdicts[scene] = agrees(stated, 100 * protocol(scene).label_counts(pixels)[-1] / pixels, "% of the labelled pixels")
+    return verdicts
 
 
 def kappa_figure(table: pd.DataFrame) -> Figure:
-    """Printed kappas less the greatest that their OA allows, a panel a scene: bars span what is possible, dots are printed."""
+    """Table 1's kappas over the ranges that their OA leaves, a panel a scene: bars are ranges, dots what is printed."""
     scenes = list(table.scene.unique())
     figure, axes = plt.subplots(1, len(scenes), figsize=(10, 4.6), sharey=True, layout="constrained")
     for axis, scene in zip(axes, scenes, strict=True):
@@ -92,6 +109,7 @@ def kappa_figure(table: pd.DataFrame) -> Figure:
         colours = np.where(own["kappa possible"], PALETTE[0], PALETTE[3])
         axis.hlines(own.method, own["kappa from"] - middle, own["kappa to"] - middle, color="#BBBBBB", lw=7)
         axis.scatter(own.kappa - middle, own.method, c=colours, s=28, zorder=3)
-        axis.set(title=scene.replace("_", " ").title(), xlabel="kappa less the middle of its range (points)")
+        axis.set(title=scene.replace("_", " ").title())
         axis.grid(alpha=0.3)
+    figure.supxlabel("kappa less the middle of the range that its OA leaves (points)", fontsize=10)
     return figure
