@@ -6,7 +6,7 @@ alone. DGFR is the identity in evaluation, so the loss does not depend on its pa
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 from unittest.mock import patch
@@ -39,29 +39,17 @@ def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
     (biases, norms) stays where it is. Each name has its own generator, so that two models get the same directions, up to their
     norms, wherever names and shapes agree.
     """
-
-    def drawn(name: str, weight: Tensor) -> Tensor:
+    direction = {}
+    for name, weight in model.named_parameters():
         generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-        values, rows = torch.randn(weight.shape, generator=generator, dtype=weight.dtype), (*range(1, weight.ndim),)
-        if not rows:
-            return torch.zeros_like(values)
-        return values * (weight.detach().norm(dim=rows, keepdim=True) / values.norm(dim=rows, keepdim=True))
-
-    return {name: drawn(name, weight) for name, weight in model.named_parameters()}
+        drawn, row = torch.randn(weight.shape, generator=generator, dtype=weight.dtype), [*range(1, weight.ndim)]
+        scale = weight.detach().norm(dim=row, keepdim=True) / drawn.norm(dim=row, keepdim=True) if row else 0.0
+        direction[name] = drawn * scale
+    return direction
 
 
 def surface(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    first: Mapping[str, Tensor],
-    second: Mapping[str, Tensor],
-    *,
-    size: int = 51,
-    reach: float = 1.0,
-    nodes: int = 17,
-    checks: int = 9,
-    batch: int = 32,
+    model: nn.Module, x: Tensor, y: Tensor, first: dict, second: dict, *, size=51, reach=1.0, nodes=17, checks=9, batch=32
 ) -> Surface:
     """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
 
@@ -71,7 +59,7 @@ def surface(
     that is, is measured: at `checks` points spread over the grid the network is evaluated as well.
 
     Args:
-        first, second: directions as `random_direction` gives.
+        first, second: directions as `random_direction` gives them.
         size, reach: grid points along a direction, from -reach to reach.
         batch: windows at a time; 32 keeps the attention in the processor's cache.
     """
