@@ -23,7 +23,7 @@ from .splits import Split
 PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
 _NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
 COLOURS = dict(zip(_NAMED, PALETTE, strict=False)) | {"CPDGAL, random queries": PALETTE[1]}
-COLOURS |= dict.fromkeys(("CPDGAL", "here"), PALETTE[0])
+COLOURS |= dict.fromkeys(("CPDGAL", "here", "after training"), PALETTE[0]) | {"before training": "#000000"}
 RIGHT, WRONG = to_rgb("#BBBBBB"), to_rgb("#D55E00")  # answers, on maps
 COLOURS |= {"0.5 %": PALETTE[3], "1 %": PALETTE[2], "2 %": PALETTE[0]}  # of the pool a cycle
 
@@ -66,7 +66,7 @@ def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
 def name_colours(figure: Figure, colours: dict) -> None:
     """A legend of colours by name below the panels."""
     handles = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
 
 
 def scene_overview(scene: Scene) -> Figure:
@@ -125,7 +125,7 @@ def line_styles(names) -> dict[str, dict]:
 
 def draw_mean(axes: Axes, runs: pd.DataFrame, **line) -> None:
     """Draw the mean over the columns of a table, over its index, and a band of one standard deviation; `line` goes to
-    `Axes.plot`. Thirty to sixty points have a marker."""
+    `Axes.plot`. A long curve has a marker at some thirty to sixty of its points."""
     mean, deviation = runs.mean(axis=1), runs.std(axis=1)
     (curve,) = axes.plot(mean.index, mean, lw=2, markevery=max(len(mean) // 30, 1), **line)
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=curve.get_color(), alpha=0.2, lw=0)
@@ -136,7 +136,7 @@ def learning_curves(curves: dict[str, pd.DataFrame], published: float | None = N
 
     A curve is a table with a row for each number of labels (its index) and a column for each run.
     """
-    figure, (axis,) = panels(8, 5.4)
+    figure, (axis,) = panels(9, 5.4)
     for name, style in line_styles(curves).items():
         runs = curves[name].dropna(how="all")
         seeds = f" ({runs.shape[1]} seeds)" if runs.shape[1] > 1 else ""

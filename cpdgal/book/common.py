@@ -102,14 +102,7 @@ def curves_by_panel(
 
 
 def seeds_by_row(
-    measures: dict[str, pd.DataFrame],
-    rows: str,
-    *,
-    intervals: Mapping[str, pd.DataFrame] | None = None,
-    published: Mapping[str, float] | None = None,
-    highlighted: Mapping[str, str] | None = None,
-    noise: float | None = None,
-    ordered: bool = True,
+    measures: dict[str, pd.DataFrame], rows: str, *, intervals=None, published=None, highlighted=None, noise=0.0, ordered=True
 ) -> Figure:
     """Names by row, called `rows`, and measures by panel: seeds as dots, their mean as a diamond.
 
@@ -125,7 +118,7 @@ def seeds_by_row(
     at, colours = np.arange(len(order)), [(highlighted or {}).get(name, PALETTE[0]) for name in order]
     for axis, (measure, table) in zip(axes, measures.items(), strict=True):
         table = table.reindex(order)
-        if noise is not None:
+        if noise:
             axis.axvspan(-noise, noise, color="#DDDDDD", lw=0, label="one standard error of the default")
         if (table < 0).any(axis=None):
             axis.axvline(0, color="#000000", lw=1)

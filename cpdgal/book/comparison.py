@@ -30,8 +30,6 @@ CUT = {
     "dctn": {"epochs": 15},
     "ssan": {"components": 30},
 }
-
-
 # CPDGAL's network with the labels that the peers have, and a peer with CPDGAL's protocol.
 NO_LOOP = {"cycles": 0, "initial": 0.5, "stratified": True}
 LOOP = {"cycles": 30, "initial": 0.05, "stratified": False}

@@ -13,20 +13,15 @@ from sklearn.preprocessing import StandardScaler
 from ..plots import one_legend, panels
 from ..scenes import Scene
 from ..study import Study
-from .common import sweep
+from .common import studies_of, sweep
 from .verdicts import Verdict, better, combined
 
 
 def studies(seeds: Iterable[int], **values) -> dict[str, list[Study]]:
     """The studies by what was learned: once, from labels at random (one a seed), and in the loop (seed 0)."""
-    once = {"cycles": 0, "initial": 0.5, **values}
-    return {
-        "CPDGAL, 5 % at random": [Study(seed=seed, **once) for seed in seeds],
-        "ViT, 5 % at random": [Study(seed=seed, method="vit", **once) for seed in seeds],
-        "CPDGAL, loop": [Study(**values)],
-        "ViT, loop": [Study(method="vit", **values)],
-        "CPDGAL, loop, random queries": [Study(query="random", **values)],
-    }
+    once = {"CPDGAL, 5 % at random": {"method": "cpdgal"}, "ViT, 5 % at random": {"method": "vit"}}
+    loop = {"CPDGAL, loop": {}, "ViT, loop": {"method": "vit"}, "CPDGAL, loop, random queries": {"query": "random"}}
+    return studies_of(once, seeds, cycles=0, initial=0.5, **values) | studies_of(loop, [0], **values)
 
 
 STUDIES = sweep(studies(range(3)), weights=range(3))

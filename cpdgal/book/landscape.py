@@ -6,8 +6,7 @@ alone. DGFR is the identity in evaluation, so the loss does not depend on its pa
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from copy import deepcopy
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -39,29 +38,17 @@ def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
     (biases, norms) stays where it is. Each name has its own generator, so that two models get the same directions, up to their
     norms, wherever names and shapes agree.
     """
-
-    def drawn(name: str, weight: Tensor) -> Tensor:
+    direction = {}
+    for name, weight in model.named_parameters():
         generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-        values, rows = torch.randn(weight.shape, generator=generator, dtype=weight.dtype), (*range(1, weight.ndim),)
-        if not rows:
-            return torch.zeros_like(values)
-        return values * (weight.detach().norm(dim=rows, keepdim=True) / values.norm(dim=rows, keepdim=True))
-
-    return {name: drawn(name, weight) for name, weight in model.named_parameters()}
+        drawn, row = torch.randn(weight.shape, generator=generator, dtype=weight.dtype), [*range(1, weight.ndim)]
+        scale = weight.detach().norm(dim=row, keepdim=True) / drawn.norm(dim=row, keepdim=True) if row else 0.0
+        direction[name] = drawn * scale
+    return direction
 
 
 def surface(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    first: Mapping[str, Tensor],
-    second: Mapping[str, Tensor],
-    *,
-    size: int = 51,
-    reach: float = 1.0,
-    nodes: int = 17,
-    checks: int = 9,
-    batch: int = 32,
+    model: nn.Module, x: Tensor, y: Tensor, first: dict, second: dict, *, size=51, reach=1.0, nodes=17, checks=9, batch=32
 ) -> Surface:
     """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
 
@@ -71,7 +58,7 @@ def surface(
     that is, is measured: at `checks` points spread over the grid the network is evaluated as well.
 
     Args:
-        first, second: directions as `random_direction` gives.
+        first, second: directions as `random_direction` gives them.
         size, reach: grid points along a direction, from -reach to reach.
         batch: windows at a time; 32 keeps the attention in the processor's cache.
     """
@@ -183,44 +170,27 @@ def spectrum(
         x, y: windows (n, c, w, w) and classes (n,), all held at once: 512 windows of the default network take 4 GB.
         iterations, runs: of Lanczos: products with the Hessian in a run, and runs from different random vectors.
         probes: random vectors of the trace.
-        seed: decides all random vectors; torch's global random state is left as it was, and so are mode and gradients.
+        seed: decides all random vectors; torch's global random state is left as it was, and so is the model.
     """
-    with _pyhessian(model, x, y, seed) as hessian:
-        values, weights = (np.array(found, dtype=float).ravel() for found in hessian.density(iterations, runs))
+    eig = patch.object(torch, "eig", _symmetric_eig, create=True)
+    with torch.inference_mode(False), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), eig:
+        warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
+        model = deepcopy(model).eval().requires_grad_()
+        weights = [*model.parameters()]
+        slopes = torch.autograd.grad(model(x[:1]).logits.sum(), weights, allow_unused=True)
+        for weight, slope in zip(weights, slopes, strict=True):
+            weight.requires_grad_(slope is not None)
+        torch.default_generator.manual_seed(seed)
+        hessian = pyhessian.hessian(model, lambda out, classes: F.cross_entropy(out.logits, classes), (x, y), cuda=False)
+        values, shares = (np.array(found, dtype=float).ravel() for found in hessian.density(iterations, runs))
         trace = float(np.mean(hessian.trace(probes, tol=-np.inf)))  # its own stop takes a negative trace for converged
-        parameters = sum(weight.numel() for weight in hessian.params)
+        model.zero_grad()  # the graph of a gradient refers back to the parameters
     order = values.argsort()
-    return Spectrum(values[order], weights[order] / weights.sum(), trace, parameters)
-
-
-@contextmanager
-def _pyhessian(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Iterator[pyhessian.hessian]:
-    """PyHessian 0.1 made fit for a torch without `torch.eig`, and without its traces in the model afterwards."""
-    needed = [weight.requires_grad for weight in model.parameters()]
-    acting = _acting(model, x[:1])
-    try:
-        for name, weight in model.named_parameters():
-            weight.requires_grad_(name in acting)
-        eig = patch.object(torch, "eig", _symmetric_eig, create=True)
-        with _evaluation(model), torch.inference_mode(False), warnings.catch_warnings(), torch.random.fork_rng(devices=[]), eig:
-            warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
-            torch.default_generator.manual_seed(seed)
-            yield pyhessian.hessian(model, lambda out, classes: F.cross_entropy(out.logits, classes), (x, y), cuda=False)
-    finally:
-        for weight, was_needed in zip(model.parameters(), needed, strict=True):
-            weight.grad = None  # its graph refers back to the parameters
-            weight.requires_grad_(was_needed)
+    return Spectrum(values[order], shares[order] / shares.sum(), trace, sum(weight.numel() for weight in hessian.params))
 
 
 def _symmetric_eig(matrix: Tensor, eigenvectors: bool) -> tuple[Tensor, Tensor]:
-    """`torch.eig` for Lanczos' tridiagonal matrix: eigenvalues as (n, 2), their imaginary part 0, and eigenvectors."""
+    """`torch.eig`, which PyHessian 0.1 calls and torch no longer has, for Lanczos' tridiagonal matrix: eigenvalues as (n, 2),
+    their imaginary part 0, and eigenvectors."""
     values, vectors = torch.linalg.eigh(matrix)
     return torch.stack([values, torch.zeros_like(values)], 1), vectors
-
-
-def _acting(model: nn.Module, x: Tensor) -> list[str]:
-    """The names of the parameters that the logits depend on in evaluation mode."""
-    names, weights = zip(*model.named_parameters(), strict=True)
-    with _evaluation(model), torch.inference_mode(False):
-        slopes = torch.autograd.grad(model(x).logits.sum(), weights, allow_unused=True)
-    return [name for name, slope in zip(names, slopes, strict=True) if slope is not None]

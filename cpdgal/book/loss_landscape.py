@@ -82,11 +82,11 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     from plotly import graph_objects, subplots
 
     figure = subplots.make_subplots(1, len(surfaces), specs=[[{"type": "surface"}] * len(surfaces)], subplot_titles=[*surfaces])
-    for column, surface in enumerate(surfaces.values(), 1):
-        steps, height = surface.steps.astype(np.float32), np.log10(surface.loss).astype(np.float32)
+    heights = np.log10([surface.loss for surface in surfaces.values()]).astype(np.float32)
+    for column, (surface, height) in enumerate(zip(surfaces.values(), heights, strict=True), 1):
+        steps = surface.steps.astype(np.float32)
         figure.add_trace(graph_objects.Surface(x=steps, y=steps, z=height.T, coloraxis="coloraxis"), 1, column)
-    losses = np.log10([surface.loss for surface in surfaces.values()]).astype(np.float32)
-    span = losses.min(), losses.max()
+    span = heights.min(), heights.max()
     named = {"xaxis_title": "first direction", "yaxis_title": "second direction", "zaxis_title": "log10 loss"}
     figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.6, "y": 1.6, "z": 0.9})
     shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis", "colorbar_title": "log10 loss"}

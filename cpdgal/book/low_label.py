@@ -12,7 +12,7 @@ from sklearn.metrics import auc
 from ..plots import line_styles, one_legend, panels
 from ..records import Record
 from ..scenes import Scene
-from .common import COMPARED, studies_of, sweep
+from .common import COMPARED, over_seeds, studies_of, sweep
 from .verdicts import Verdict, better, final_scores, spread
 
 # Few labels: so many of every class, or so much of the pool at random. The paper does not say how few are "extreme": here,
@@ -67,15 +67,12 @@ def accuracy_over_labels(groups: Sequence[Sequence[Record]]) -> pd.DataFrame:
 def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, int], dict[int, int]]:
     """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records of
     the same training in stages."""
-
-    def epochs(record: Record) -> int:
-        near = record.cycles.OA >= levels[record.study.seed]
-        return int(record.cycles["cycle"][near].iloc[0] + 1) * record.study.epochs
-
-    ends = final_scores(left), final_scores(right)
-    levels = {seed: min(end[seed] for end in ends) - 1 for seed in sorted(set(ends[0]) & set(ends[1]))}
-    first, second = ({r.study.seed: epochs(r) for r in each if r.study.seed in levels} for each in (left, right))
-    return first, second
+    if not left or not right:
+        return {}, {}
+    looks = [over_seeds(records, index="cycle") for records in (left, right)]
+    levels = pd.concat([each.ffill().iloc[-1] for each in looks], axis=1, join="inner").min(axis=1) - 1
+    first, second = (((each[levels.index] >= levels).idxmax() + 1) * left[0].study.epochs for each in looks)
+    return first.to_dict(), second.to_dict()
 
 
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:

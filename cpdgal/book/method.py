@@ -25,7 +25,9 @@ def schedule(before: Tensor, after: Tensor) -> Figure:
     learned = {name: curves[[name]] for name in curves}
     shown = {"The learned noise schedule (Eq. 4)": learned, "What training changed": {"after training": change}}
     y = ["share of the clean token, $\\alpha_t$", "change of $\\alpha_t$"]
-    return curves_by_panel(shown, "diffusion step t", y, share_y=False)
+    figure = curves_by_panel(shown, "diffusion step t", y, share_y=False)
+    figure.axes[1].axhline(0, color="#000000", lw=1, ls="--")
+    return figure
 
 
 def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
@@ -38,25 +40,19 @@ def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
 @torch.no_grad()
 def refinement(dgfr: DGFR, tokens: Tensor, steps: list[int], generator: torch.Generator) -> Figure:
     """One embedding channel of the tokens (1, n, d) of a window: clean, corrupted and refined at several steps t."""
-    channel = int(tokens[0].std(0).argmax())
     noise = torch.randn(tokens.shape, generator=generator)
-    columns = len(steps) + 1
-    figure, axes = panels(1.9 * columns, 2.2, 2 * columns, columns, grid=False)
+    rows = {
+        "corrupted $Z_t$ (Eq. 4)": [alpha * tokens + (1 - alpha) * noise for alpha in dgfr.alpha()[torch.tensor(steps) - 1]],
+        "refined $Z_{final}$ (Eq. 8)": [dgfr.refine(tokens, torch.full(tokens.shape[:1], step), noise) for step in steps],
+    }
+    channel, columns = int(tokens[0].std(0).argmax()), len(steps) + 1
     limit = float(tokens[0, :, channel].abs().max())
-    scale = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
-    above, below = axes[:columns], axes[columns:]
-    for row in (above, below):
-        shown = _show(row[0], tokens[0, :, channel], "clean $Z$", **scale)
-    for step, *column in zip(steps, above[1:], below[1:], strict=True):
-        alpha = dgfr.alpha()[step - 1]
-        corrupted, refined = (
-            alpha * tokens + (1 - alpha) * noise,
-            dgfr.refine(tokens, torch.full(tokens.shape[:1], step), noise),
-        )
-        for axis, z in zip(column, (corrupted, refined), strict=True):
-            _show(axis, z[0, :, channel], f"t = {step}\nchange {(z - tokens).norm() / tokens.norm():.2f}", **scale)
-    above[0].set_ylabel("corrupted $Z_t$ (Eq. 4)")
-    below[0].set_ylabel("refined $Z_{final}$ (Eq. 8)")
+    figure, axes = panels(1.9 * columns, 2.2, 2 * columns, columns, grid=False)
+    for row, (name, changed) in zip((axes[:columns], axes[columns:]), rows.items(), strict=True):
+        row[0].set_ylabel(name)
+        for axis, z, step in zip(row, [tokens, *changed], [0, *steps], strict=True):
+            title = f"t = {step}\nchange {(z - tokens).norm() / tokens.norm():.2f}" if step else "clean $Z$"
+            shown = _show(axis, z[0, :, channel], title, cmap="PuOr", vmin=-limit, vmax=limit)
     figure.colorbar(shown, ax=axes, label=f"embedding channel {channel}", shrink=0.8)
     return figure
 
