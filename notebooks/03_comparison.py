@@ -46,6 +46,7 @@ capped: bool = True  # cut recipes that take over 45 minutes
 store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]
+import pandas as pd
 from IPython.display import Markdown
 
 import cpdgal
@@ -53,6 +54,7 @@ from cpdgal import plots
 from cpdgal.book import comparison as page
 from cpdgal.book.common import (
     COMPARED,
+    PLACE,
     answer,
     glue,
     over_seeds,
@@ -60,8 +62,11 @@ from cpdgal.book.common import (
     studies_of,
 )
 from cpdgal.book.comparison import BLOCKS, LOOP, PUBLISHED
+from cpdgal.book.feasibility import outside
 from cpdgal.book.verdicts import (
+    best,
     better,
+    by_seed,
     final_scores,
     mean_over_seeds,
     reached,
@@ -96,35 +101,66 @@ pines = runs(scene="indian_pines")
 page.score_table(pines)
 
 # %% [markdown]
-# The verdict follows a rule: *holds* when the mean is at most half a point below the paper's figure, *holds in part* when at most
-# two, else *does not hold*.
+# A figure is reached when the mean of the last five looks at the test pixels lies less than half a point below it, over seeds and
+# by {ref}`the rules that are the same on every page <verdicts>`. A kappa that its own accuracy does not allow
+# ([why](13_feasibility)) cannot be reached.
 
 # %% tags=["remove-input"]
 said = {}
 for score, published in PUBLISHED["indian_pines"].items():
-    here = final_scores(pines.get("CPDGAL", []), score)
-    glue(f"comparison-{score}", spread(here.values()))
-    said[score] = answer(f"comparison-{score}", reached(published, here))
+    own = pines.get("CPDGAL", [])
+    glue(f"comparison-{score}", spread(final_scores(own, score).values()))
+    verdict = reached(
+        published,
+        final_scores(own, score, 5),
+        score,
+        outside("indian_pines", score),
+    )
+    said[score] = answer(f"comparison-{score}", verdict)
 glue("comparison-seeds", len(pines.get("CPDGAL", [])))
 Markdown("\n".join(f"- {score}: {each}" for score, each in said.items()))
 
 # %% [markdown]
-# Is CPDGAL better than the ViT, and are its queries better than random ones? They share split, first labels and seed, so
-# differences are taken seed by seed. *Holds* when a paired t-test over three seeds or more is clear at the 5 % level, *holds in
-# part* when the mean difference is positive but not clear, else *does not hold*.
+# The last look alone, the mean of the last five, and the best look of each run, which is what reporting the best cycle would give:
+
+# %% tags=["hide-input"]
+looks = {"last": 1, "last five, mean": 5}
+shown = {
+    name: {
+        **{
+            f"{n} look, %": spread(final_scores(each, "OA", k).values())
+            for n, k in looks.items()
+        },
+        "best look, %": spread(by_seed(each, lambda r: r.cycles.OA.max()).values()),
+    }
+    for name, each in pines.items()
+    if name in ("CPDGAL", "ViT", "CPDGAL, random queries")
+}
+pd.DataFrame(shown).T
+
+# %% [markdown]
+# Is CPDGAL better than the ViT? Does it need fewer labels when it chooses them by the margin than by chance, to come within one
+# point of the level that both reach? They share split, first labels and seed, so differences are taken seed by seed.
 
 
 # %% tags=["remove-input"]
 def against(groups, other, key):
     """CPDGAL's verdict against another method, on the page and for the start page."""
-    scores = [final_scores(groups.get(name, [])) for name in ("CPDGAL", other)]
+    scores = [final_scores(groups.get(n, []), "OA", 5) for n in ("CPDGAL", other)]
     verdict = better(*scores, ("CPDGAL", other))
     return f"- CPDGAL against {other}: {answer(f'comparison-{key}', verdict)}"
 
 
 glue("comparison-vit", spread(final_scores(pines.get("ViT", [])).values()))
-others = {"ViT": "twin", "CPDGAL, random queries": "loop"}
-Markdown("\n".join(against(pines, *each) for each in others.items()))
+spent = page.labels_to_level(
+    *(pines.get(name, []) for name in ("CPDGAL", "CPDGAL, random queries"))
+)
+fewer = better(*spent[::-1], ("Random queries", "the margin"), "labels", 0.0)
+lines = [
+    against(pines, "ViT", "twin"),
+    f"- Labels needed: {answer('comparison-loop', fewer)}",
+]
+Markdown("\n".join(lines))
 
 # %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the labels spent, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation. Floors take labels at random or spread over the map."}, "image": {"alt": "Learning curves of CPDGAL, the vision transformer, random queries and three floors, with bands over seeds and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
 if pines:
@@ -220,16 +256,20 @@ cut = {title: f"{title} (cut)" for title in everyone.keys() - page.uncut(everyon
 page.score_table(everyone)
 
 # %% tags=["remove-input"]
-best = answer("comparison-peers", page.outperforms(everyone))
+every = answer("comparison-peers", page.outperforms(everyone))
 ranks = page.order_sentence(everyone, page.published_scores(), "the paper's order")
-rival = better(
-    *(final_scores(everyone[title], "AA") for title in ("CPDGAL", "GSC-ViT")),
-    ("CPDGAL", "GSC-ViT"),
-)
+whole = page.uncut(everyone)
+titles = {"CPDGAL", *page.published_scores()}
+margins = {
+    score: best(
+        "CPDGAL", {t: final_scores(whole.get(t, ()), score) for t in titles}
+    )
+    for score in ("OA", "AA")
+}
 Markdown(
-    f"Does CPDGAL, with its loop, outperform them? {best} *Holds* when its mean is above every peer that was "
-    f"run whole, *holds in part* when above half of them or more. {ranks}\n\nThe paper finds its average accuracy "
-    f"2.40 points above GSC-ViT's, the best of the others: {answer('comparison-gscvit', rival)}"
+    f"Does CPDGAL, with its loop, outperform them? {every} {ranks}\n\nThe paper finds its overall accuracy 0.16 points above "
+    f"the best of Table 1's others: {answer('comparison-margin', margins['OA'])}\n\nIts average accuracy it finds 2.40 points "
+    f"above the best of them: {answer('comparison-gscvit', margins['AA'])}"
 )
 
 # %% mystnb={"figure": {"caption": "Table 1 as a figure: overall accuracy of every method on Indian Pines, on the paper's split and with blocks apart. The interval of a single run is what its hold-out leaves open; another seed may differ by more."}, "image": {"alt": "Two panels of dots with intervals, a row for each method in the order of its accuracy on the paper's split, with the paper's figures as open squares; on the block split every method is far lower."}} tags=["nbval-ignore-output"]
@@ -255,8 +295,8 @@ if any(everyone.values()):
 page.score_table(apart, paper=False)
 
 # %% tags=["remove-input"]
-best = page.outperforms(apart, "CPDGAL, no loop")
-best = answer("comparison-peers-blocks", best)
+every = page.outperforms(apart, "CPDGAL, no loop")
+every = answer("comparison-peers-blocks", every)
 near = {
     title: mean_over_seeds(final_scores(each))
     for title, each in everyone.items()
@@ -264,7 +304,7 @@ near = {
 }
 ranks = page.order_sentence(apart, near, "their order on the paper's split")
 Markdown(
-    f"Does CPDGAL's network outperform them there, on the same labels? {best} {ranks}"
+    f"Does CPDGAL's network outperform them there, on the same labels? {every} {ranks}"
 )
 
 # %% [markdown]
@@ -340,14 +380,45 @@ if any(everyone.values()):
 # %% [markdown]
 # ## Salinas and Botswana
 #
-# The paper's other scenes, under its protocol for each; `cpdgal run --scene salinas` adds a record.
+# The paper's other scenes, under its protocol for each; `cpdgal run --scene salinas` adds a record. Their cubes were not at hand, so
+# no network was run on them. Their ground truths are, and a classifier that knows a pixel's row and column alone needs no more: the
+# nearest labelled pixel answers, with the paper's pool and number of labels, asked for at random or spread over the map.
+
+# %%
+place = {
+    scene: gather(
+        studies_of(PLACE, range(10), scene=scene, profile=profile), records
+    )
+    for scene in ("indian_pines", "salinas", "botswana")
+}
+pd.DataFrame(
+    {
+        scene: {n: spread(final_scores(e).values()) for n, e in groups.items()}
+        | {"the paper's CPDGAL": f"{PUBLISHED[scene]['OA']:.2f}"}
+        for scene, groups in place.items()
+    }
+).add_suffix(": OA, %")
+
+# %% tags=["remove-input"]
+for scene, groups in place.items():
+    for name, asked in zip(PLACE, ("random", "spread"), strict=True):
+        found = final_scores(groups[name])
+        glue(f"place-{scene}-{asked}", spread(found.values()))
+said = [
+    page.below_place(scene, groups[name])
+    for scene, groups in place.items()
+    for name in PLACE
+]
+Markdown("\n".join(f"- {each}" for each in said))
 
 # %% tags=["remove-input"]
 lines = []
 for name in ("salinas", "botswana"):
     each = runs(scene=name).get("CPDGAL", [])
     for score, published in PUBLISHED[name].items():
-        verdict = reached(published, final_scores(each, score))
+        verdict = reached(
+            published, final_scores(each, score, 5), score, outside(name, score)
+        )
         said = answer(f"comparison-{name}-{score}", verdict)
         lines.append(f"- {name}, {score}: {said}")
 Markdown("\n".join(lines))

@@ -170,11 +170,13 @@ pd.DataFrame(summary).T
 # %% [markdown]
 # ## Verdicts
 #
-# - **Convex** *holds* when every surface of CPDGAL has one minimum and is convex at 95 % of its points on average, and most of
-#   the ViT's have further minima; *in part* with one of the two.
-# - **Flat** *holds* when the narrowest basin of CPDGAL is wider than the widest of the ViT; *in part* when the means alone say so.
-# - **Skew** *holds* when the skewness of the ViT's density is below 0 and that of CPDGAL's between 0 and 1; *in part* with one.
-# - **Magnitude** *holds* when CPDGAL's largest magnitude is at least five times the ViT's, as 1 is of 0.2; *in part* when it is
+# Of each network one training is looked at, and a verdict takes three: what stands here is what that training would say.
+#
+# - **Convex** holds when every surface of CPDGAL has one minimum and is convex at 95 % of its points on average, and most of
+#   the ViT's have further minima; in part with one of the two.
+# - **Flat** holds when the narrowest basin of CPDGAL is wider than the widest of the ViT; in part when the means alone say so.
+# - **Skew** holds when the skewness of the ViT's density is below 0 and that of CPDGAL's between 0 and 1; in part with one.
+# - **Magnitude** holds when CPDGAL's largest magnitude is at least five times the ViT's, as 1 is of 0.2; in part when it is
 #   larger.
 
 # %% tags=["remove-input", "nbval-ignore-output"]

@@ -188,9 +188,9 @@ pd.DataFrame(rows).T.fillna("not run").rename_axis("features")
 # %% [markdown]
 # ### Compact and well separated, against entangled
 #
-# CPDGAL against ViT at 5 % at random: *holds* when both silhouette and purity are higher for CPDGAL, seed by seed, clear in
-# a paired t-test over three seeds or more; *holds in part* when they differ, or are higher on average but not clearly; *does not
-# hold* when neither is higher. t-SNE itself enters no verdict: it has a picture for every perplexity.
+# CPDGAL against the ViT at 5 % at random, in two parts, silhouette and purity, each seed by seed and by
+# {ref}`the rules that are the same on every page <verdicts>`. t-SNE itself enters no verdict: it has a picture for every
+# perplexity.
 
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -215,8 +215,8 @@ else:
     print("no run with weights is on record yet")
 
 # %% [markdown]
-# "Active learning's role": *holds* when silhouette and purity of CPDGAL are higher after the loop than after the same loop with
-# random queries, by the rule above. Only seed 0 has weights, so it can hold in part at most.
+# "Active learning's role": silhouette and purity of CPDGAL should be higher after the loop than after the same loop with random
+# queries. Only seed 0 keeps its weights, and one seed decides nothing.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 loops = ("CPDGAL, loop", "CPDGAL, loop, random queries")

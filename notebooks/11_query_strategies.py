@@ -169,9 +169,8 @@ if runs:
 # %% [markdown]
 # ## Verdicts
 #
-# Differences of the area are taken seed by seed. *Holds* when a paired t-test over three seeds or more is clear at the 5 % level,
-# *holds in part* when the mean difference is positive but not clear, else *does not hold*. "Maximum utility" *holds* when
-# the paper's margin has the largest area of all, *holds in part* when it is at most half a point below the largest.
+# Differences of the area are taken seed by seed and judged by {ref}`the rules that are the same on every page <verdicts>`. "Maximum
+# utility" means that the paper's margin is better than each of the other strategies.
 
 # %% tags=["remove-input"]
 NAMES = {

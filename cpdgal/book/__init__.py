@@ -8,11 +8,11 @@ from importlib import import_module
 from ..methods import METHODS
 from ..study import Study
 
-# The pages with runs, in the order in which the sweep takes them.
+# The pages with runs, in the order in which the sweep takes them: verdicts gained an hour decide it.
 PAGES = (
-    "open_decisions",
     "low_label",
     "loss_landscape",
+    "open_decisions",
     "query_strategies",
     "ablations",
     "model_improvement",

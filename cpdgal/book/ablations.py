@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..records import Record
 from ..study import Study
 from .common import PAPER, seeds_by_row, studies_of, sweep, t_intervals
-from .verdicts import Verdict, final_scores, not_run, rank_sentence, seed_count, spread
+from .verdicts import final_scores, rank_sentence, spread
 
 
 class Ablation(NamedTuple):
@@ -89,25 +89,3 @@ def beside_the_paper(table: Ablation, groups: Mapping[str, Sequence[Record]], se
 def order_sentence(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
     """Whether the settings of a table are in the paper's order here, as a sentence."""
     return rank_sentence(table.published, scores_by_setting(table, groups).mean(axis=1).tolist(), "settings")
-
-
-def peak(measured: Mapping[str, Mapping[int, float]]) -> Verdict:
-    """On "more helps until it is too much", given the percentage of every setting at every seed, in the settings' order.
-
-    The best setting between the ends is compared with the first and with the last over the seeds that they share: "holds"
-    when it is more than half a point above both, "holds in part" when above the first alone, else "does not hold".
-    """
-    scores = pd.DataFrame({name: pd.Series(by_seed, dtype=float) for name, by_seed in measured.items()})
-    first, *inner, last = scores
-    means = scores[inner].mean().dropna()
-    top = means.idxmax() if len(means) else first
-    gains = scores[[first, last]].rsub(scores[top], axis=0)
-    (above_first, above_last), counts = gains.mean(), gains.count()
-    if means.empty or not counts.all():
-        return not_run(f"{first}, {last} and a setting between them have to be run first.")
-    return Verdict(
-        "does not hold" if above_first <= 0.5 else "holds" if above_last > 0.5 else "holds in part",
-        f"{top}: {above_first:+.2f} points against {first}, {above_last:+.2f} against {last}",
-        f"Best between the ends is {top} with {means[top]:.2f} %: {above_first:+.2f} points against {first} "
-        f"({seed_count(counts[first])}), {above_last:+.2f} against {last} ({seed_count(counts[last])}).",
-    )

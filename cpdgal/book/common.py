@@ -27,6 +27,9 @@ COMPARED = {
     "spectrum only (SVM)": {"method": "spectra", "query": "random"},
 }
 RANDOM = "CPDGAL, random queries"
+# CPDGAL's network with the labels that the peers have.
+NO_LOOP = {"cycles": 0, "initial": 0.5, "stratified": True}
+PLACE = {name: COMPARED[name] for name in ("coordinates only (1-NN)", "coordinates, spread out")}
 # Figures 6 and 7: what a cycle asks for, of the remaining pool.
 BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
 
@@ -57,6 +60,26 @@ def studies_of(changes: Mapping[str, dict], seeds: Iterable[int], without: Seque
     other `values` are shared by all and override a change of the same name."""
     wanted = {name: change for name, change in changes.items() if name not in without}
     return {name: [Study(seed=seed, **{**change, **values}) for seed in seeds] for name, change in wanted.items()}
+
+
+def by_folds(changes: Mapping[str, dict], seeds: Iterable[int], folds: int = 4, **values) -> dict[str, list[Study]]:
+    """As `studies_of`, a study for every fold of every seed."""
+    each = [studies_of(changes, [seed], fold=fold, **values) for seed in seeds for fold in range(folds)]
+    return {name: [studies[name][0] for studies in each] for name in changes}
+
+
+def pooled(records: Iterable[Record], score: str = "OA") -> dict[int, float]:
+    """OA or AA in percent over the confusions of all folds together, by seed: every labelled pixel is tested once. A seed that
+    lacks a fold is left out."""
+    by_seed: dict[int, list[Record]] = {}
+    for record in records:
+        by_seed.setdefault(record.study.seed, []).append(record)
+    sums = {
+        seed: np.sum([each.confusion for each in own], 0) for seed, own in by_seed.items() if len(own) == own[0].study.folds
+    }
+    if score == "OA":
+        return {seed: float(100 * np.trace(confusion) / confusion.sum()) for seed, confusion in sums.items()}
+    return {seed: float(100 * np.mean(np.diag(confusion) / confusion.sum(1))) for seed, confusion in sums.items()}
 
 
 # The headline's runs, which its page and the leakage audit show.

@@ -6,14 +6,26 @@ from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_cdt
 
 from ..scenes import Scene
-from .common import COMPARED, RANDOM, REFERENCE, curves_by_panel, studies_of, sweep
+from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, studies_of, sweep
 
 SPLITS: dict[str, dict] = {
     "random pixels": {"split": "random"},
     "blocks": {"split": "block", "gap": 0},
     "blocks with a gap": {"split": "block"},
 }
+# Spatial cross-validation: blocks of 15 with a gap for windows up to 7, and blocks of 29 with one for windows up to 15.
+FOLDS: dict[str, dict] = {
+    "blocks of 15, gap 6": {"split": "folds", "gap": 6},
+    "blocks of 29, gap 14": {"split": "folds", "block": 29, "gap": 14},
+}
+NARROW, WIDE = FOLDS.values()
+FLOORS = PLACE | {"spectrum only (SVM)": COMPARED["spectrum only (SVM)"]}
+NETWORKS = {name: COMPARED[name] for name in ("CPDGAL", "ViT")}
+ONCE = {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
+ONCE |= {"SSFTT": {"method": "ssftt"}, "SPRN": {"method": "sprn"}}
 STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RANDOM], **SPLITS["blocks"]))
+STUDIES |= sweep(studies_of(FLOORS, range(10)), by_folds(FLOORS, range(5), **NARROW), by_folds(FLOORS, range(3), **WIDE))
+STUDIES |= sweep(by_folds(NETWORKS, range(3), profile="tuned", **NARROW), by_folds(ONCE, range(2), **WIDE))
 
 
 def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, right: np.ndarray, least=200):

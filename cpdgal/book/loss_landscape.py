@@ -23,8 +23,9 @@ STUDIES = {study(scene, method): True for scene in SCENES for method in NETWORKS
 
 
 def _verdict(halves: tuple[bool, bool], here: str) -> Verdict:
-    """The verdict on a claim of two halves: in part when one of them holds."""
-    return Verdict(("does not hold", "holds in part", "holds")[sum(halves)], here, here)
+    """What one training of each network says to a claim of two halves: a verdict takes three."""
+    would = ("not hold", "hold in part", "hold")[sum(halves)]
+    return Verdict("undecided", here, f"{here}. By this one training of each network it would {would}.", 1)
 
 
 def verdict_convex(cpdgal: list[np.ndarray], vit: list[np.ndarray]) -> Verdict:

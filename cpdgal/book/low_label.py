@@ -31,13 +31,20 @@ SETTINGS = {
 }
 # Networks whose trained weights are asked: half of the pool, 5 % of the labelled pixels.
 FIVE_PERCENT = {name: {"cycles": 0, "initial": 0.5, **COMPARED[name]} for name in NETWORKS}
-# That training in stages, each scored on the hold-out: nothing is queried, weights and Adam go on.
+# Without DGFR, masking and labels alike: what DGFR does to calibration.
+WITHOUT_DGFR = {"CPDGAL without DGFR": {**FIVE_PERCENT["CPDGAL"], "method": "cpdgal-no-dgfr"}}
+# That training in stages, each scored on the hold-out: nothing is queried, weights and Adam go on. The denoiser is with its
+# residual and without.
 STAGES = {"initial": 0.5, "acquired": 0.0, "keep_optimizer": True, "score_every": 1, "cycles": 19, "epochs": 10}
 IN_STAGES = {name: {**STAGES, **COMPARED[name]} for name in NETWORKS}
+PLAIN = "CPDGAL, plain denoiser"
+IN_STAGES[PLAIN] = {**IN_STAGES["CPDGAL"], "residual_denoiser": False}
 
 STUDIES = sweep(studies_of(SETTINGS, range(3)), studies_of(SETTINGS, range(3), split="block"))
 STUDIES |= sweep(studies_of(FIVE_PERCENT, range(3)), studies_of(FIVE_PERCENT, range(3), split="block"), weights=range(3))
-STUDIES |= sweep(studies_of(IN_STAGES, range(3)))
+STUDIES |= sweep(
+    studies_of(IN_STAGES, range(3)), studies_of(WITHOUT_DGFR, range(3)), studies_of(WITHOUT_DGFR, range(3), split="block")
+)
 
 
 def mean_final_scores(groups: Sequence[Sequence[Record]]) -> dict[int, float]:
@@ -78,7 +85,7 @@ def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[di
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
     """On "left converges faster": by `better`, on the `epochs_to_level`, seed by seed, the fewer the better."""
     one, other = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
-    return better(one, other, names, "epochs sooner")
+    return better(one, other, names, "epochs sooner", 0.0)
 
 
 def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:

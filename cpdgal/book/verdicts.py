@@ -34,6 +34,7 @@ class Verdict(NamedTuple):
     here: str  # what was measured, in short
     sentence: str
     seeds: int = 0
+    mean: float = np.nan
     low: float = np.nan  # the 95 % interval of what was measured
     high: float = np.nan
     threshold: float = np.nan
@@ -62,7 +63,7 @@ def above(threshold: float, measured: Mapping[int, float], what: str, unit: str 
     said = f"{what}, {seed_count(len(values))}{listed}: mean {values.mean():+.2f} {unit}; "
     said += f"95 % interval {low:+.2f} to {high:+.2f}" if enough else "too few seeds for an interval"
     said += f"; threshold {threshold:+.2f}" + (f", margin {margin:g}." if margin else ".")
-    return Verdict(word, f"{values.mean():+.2f} {unit}", said, len(values), low, high, threshold)
+    return Verdict(word, f"{values.mean():+.2f} {unit}", said, len(values), float(values.mean()), low, high, threshold)
 
 
 def t_interval(values) -> tuple[float, float]:
@@ -95,19 +96,25 @@ def better(
 
 
 def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
-    """On "this setting is best", given the percentage of every setting by seed: it holds when the setting is `better` than each
-    of the others, and does not when it is not better than one of them. A setting that was not run leaves it undecided."""
-    parts = {name: better(measured[claimed], each, (claimed, name)) for name, each in measured.items() if name != claimed}
-    words = {each.word for each in parts.values()}
-    order = ("does not hold", "undecided") if words != {"not run here"} else ("not run here",)
-    word = next((each for each in order if each in words), "undecided" if "not run here" in words else "holds")
-    rival = max(parts, key=lambda name: -np.inf if parts[name].word == "not run here" else -_mean(parts[name]))
-    closest = f"{claimed} against {rival}: {parts[rival].here}"
-    return parts[rival]._replace(word=word, here=closest, sentence=" ".join(each.sentence for each in parts.values()))
-
-
-def _mean(verdict: Verdict) -> float:
-    return float(verdict.here.split()[0])
+    """On "this one is best", given the percentage of every setting or method by seed: it holds when the one is `better` than
+    each of the others, and does not when it is not better than some. One that was not run leaves it undecided."""
+    others = [name for name in measured if name != claimed]
+    parts = {name: better(measured[claimed], measured[name], (claimed, name)) for name in others}
+    by_word = {word: [name for name in others if parts[name].word == word] for word in WORDS}
+    ran = [name for name in others if parts[name].seeds]
+    if not ran:
+        return not_run(f"{claimed} and at least one other have to be run first.")
+    word = "does not hold" if by_word["does not hold"] else "holds" if len(by_word["holds"]) == len(others) else "undecided"
+    said = {
+        "holds": "better than",
+        "does not hold": "not better than",
+        "undecided": "undecided against",
+        "not run here": "no run of",
+    }
+    listed = "; ".join(f"{said[each]} {', '.join(names)}" for each, names in by_word.items() if names)
+    rival = min(ran, key=lambda name: parts[name].mean)
+    here = f"above {len(by_word['holds'])} of {len(others)}, closest {rival}: {parts[rival].here}"
+    return parts[rival]._replace(word=word, here=here, sentence=f"{claimed} is {listed}. Closest: {parts[rival].sentence}")
 
 
 def agrees(published: float, counted: float, unit: str) -> Verdict:
