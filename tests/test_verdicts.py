@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cpdgal.book.verdicts import Verdict, agrees, best, better, combined, on_record, rank_agreement, reached, spread
+from cpdgal.book.verdicts import (
+    WORDS,
+    Verdict,
+    above,
+    agrees,
+    best,
+    better,
+    combined,
+    on_record,
+    rank_agreement,
+    reached,
+    spread,
+)
 from cpdgal.study import Study
 
 
@@ -16,67 +28,116 @@ def test_spread():
     assert spread({}.values()) == "not run"
 
 
+SEEDS = {0: 0.1, 1: -0.2, 2: 0.15, 3: -0.05, 4: 0.0}  # their interval is 0.17 to either side
+
+
+def around(mean, seeds=5, spread=1.0):
+    return {seed: mean + spread * SEEDS[seed] for seed in range(seeds)}
+
+
+@pytest.mark.parametrize(
+    ("measured", "margin", "word"),
+    [
+        (around(2.0), 0.5, "holds"),
+        (around(0.2), 0.5, "holds"),
+        (around(0.1), 0.5, "does not hold"),  # the interval reaches from below 0 to 0.27
+        (around(0.1), 0.0, "undecided"),
+        (around(0.4, spread=4), 0.5, "undecided"),
+        (around(-2.0), 0.5, "does not hold"),
+        (around(-2.0), 0.0, "does not hold"),
+        (around(-2.0, seeds=2), 0.5, "undecided"),
+        ({0: 50.0}, 0.5, "undecided"),
+        ({}, 0.5, "not run here"),
+    ],
+)
+def test_a_number_lies_above_a_threshold_or_not(measured, margin, word):
+    said = above(0.0, measured, "A", margin=margin)
+    assert said.word == word
+    assert said.seeds == len(measured)
+    assert word in WORDS
+    if len(measured) >= 3:
+        values = list(measured.values())
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert (said.low, said.high) == pytest.approx(tuple(expected))
+        assert f"{said.low:+.2f} to {said.high:+.2f}" in said.sentence
+        assert said.interval in said.sentence
+        assert said.mean == pytest.approx(np.mean(values))
+    elif measured:
+        assert "too few seeds for an interval" in said.sentence
+        assert said.interval == ""
+
+
 @pytest.mark.parametrize(
     ("measured", "word"),
     [
-        ([97.0], "holds"),
-        ([99.0, 98.0], "holds"),
-        ([96.9, 96.8], "holds"),
-        ([96.0], "holds in part"),
-        ([90.0, 96.0], "does not hold"),
-        ([], "not run here"),
+        (around(97.4), "holds"),
+        (around(97.1), "holds"),
+        (around(96.8), "undecided"),
+        (around(95.0), "does not hold"),
+        ({0: 90.0}, "undecided"),
+        ({}, "not run here"),
     ],
 )
 def test_a_published_figure_is_reached_or_not(measured, word):
-    said = reached(97.34, dict(enumerate(measured)))
+    said = reached(97.34, measured)
     assert said.word == word
     assert "97.34 %" in said.sentence
+    assert said.threshold == pytest.approx(96.84) or not measured
     if measured:
-        assert f"{np.mean(measured):.2f} %" in said.sentence
-        assert ("above" if np.mean(measured) > 97.34 else "below") in said.sentence
-        assert said.here == f"{spread(measured)} %"
+        assert said.here == f"{spread(measured.values())} %"
+        assert ("above" if np.mean(list(measured.values())) > 97.34 else "below") in said.sentence
+
+
+def test_what_is_impossible_does_not_hold_whatever_is_run():
+    for measured in ({}, {0: 97.0}, around(97.2)):
+        said = reached(97.21, measured, impossible="It cannot be.")
+        assert said.word == "does not hold"
+        assert said.sentence.startswith("It cannot be.")
 
 
 @pytest.mark.parametrize(
     ("left", "right", "word"),
     [
-        ({0: 92.0, 1: 93.1, 2: 94.0}, {0: 90.0, 1: 91.0, 2: 92.1}, "holds"),
-        ({0: 92.0, 1: 93.0, 2: 94.0}, {0: 90.0, 1: 94.0, 2: 93.5}, "holds in part"),
-        ({0: 92.0}, {0: 90.0}, "holds in part"),
-        ({0: 90.0}, {0: 92.0}, "does not hold"),
-        ({0: 90.0}, {0: 90.0}, "does not hold"),
+        (around(92.0), around(90.0, spread=0), "holds"),
+        (around(90.0), around(90.0), "does not hold"),
+        (around(90.0), around(92.0, spread=0), "does not hold"),
+        ({0: 92.0, 1: 93.0, 2: 94.0}, {0: 90.0, 1: 94.0, 2: 93.5}, "undecided"),
+        ({0: 92.0}, {0: 90.0}, "undecided"),
         ({0: 92.0}, {1: 90.0}, "not run here"),
         ({}, {}, "not run here"),
     ],
 )
 def test_one_method_is_better_or_not(left, right, word):
-    said = better(left, right, ("ours", "theirs"))
-    assert said.word == word
-    if word == "holds":  # swapped, it cannot hold
-        assert better(right, left, ("theirs", "ours")).word == "does not hold"
+    assert better(left, right, ("ours", "theirs")).word == word
 
 
-def test_the_paired_test_is_that_of_scipy():
+def test_differences_are_paired_by_seed():
     left, right = {0: 91.0, 1: 92.5, 2: 90.7, 3: 93.0}, {0: 90.0, 1: 90.5, 2: 90.4, 3: 91.0, 7: 10.0}
     test = stats.ttest_rel([left[s] for s in range(4)], [right[s] for s in range(4)])
-    sentence = better(left, right, ("A", "B")).sentence
     low, high = test.confidence_interval()
-    assert f"p = {test.pvalue:.3f}" in sentence
-    assert f"{low:+.2f} to {high:+.2f}" in sentence
+    assert f"{low:+.2f} to {high:+.2f}" in better(left, right, ("A", "B")).sentence
 
 
 @pytest.mark.parametrize(
     ("measured", "word"),
     [
-        ({"a": {0: 90.0}, "b": {0: 80.0, 1: 82.0}}, "holds"),
-        ({"a": {0: 90.0}, "b": {0: 90.4}}, "holds in part"),
-        ({"a": {0: 90.0}, "b": {0: 91.0}}, "does not hold"),
-        ({"a": {0: 90.0}, "b": {}}, "not run here"),
-        ({"a": {}, "b": {0: 90.0}}, "not run here"),
+        ({"a": around(92), "b": around(90, spread=0), "c": around(80)}, "holds"),
+        ({"a": around(92), "b": around(92, spread=0), "c": around(80)}, "does not hold"),
+        ({"a": around(92), "b": around(91.6, spread=6), "c": around(80)}, "undecided"),
+        ({"a": around(92), "b": {}, "c": around(80)}, "undecided"),
+        ({"a": around(92), "b": {}, "c": around(95)}, "does not hold"),
+        ({"a": {0: 92.0}, "b": {0: 80.0}, "c": {}}, "undecided"),
+        ({"a": around(92), "b": {}, "c": {}}, "not run here"),
+        ({"a": {}, "b": around(90), "c": {}}, "not run here"),
     ],
 )
 def test_the_paper_s_best_is_best_or_not(measured, word):
-    assert best("a", measured).word == word
+    said = best("a", measured)
+    assert said.word == word
+    if said.seeds:
+        assert said.here.startswith(
+            f"above {sum(better(measured['a'], measured[n], ('', '')).word == 'holds' for n in 'bc')} of 2"
+        )
 
 
 @pytest.mark.parametrize(("counted", "word"), [(100.9, "holds"), (96, "holds in part"), (80, "does not hold")])
@@ -102,13 +163,21 @@ def test_rank_agreement_on_known_orders():
         (["holds", "holds"], "holds"),
         (["does not hold", "does not hold"], "does not hold"),
         (["holds", "does not hold"], "holds in part"),
+        (["holds", "undecided"], "holds in part"),
         (["holds in part", "holds in part"], "holds in part"),
-        (["holds", "not run here"], "not run here"),
+        (["holds", "not run here"], "holds in part"),
+        (["does not hold", "not run here"], "does not hold"),
+        (["does not hold", "undecided"], "undecided"),
+        (["not run here", "not run here"], "not run here"),
     ],
 )
 def test_a_claim_of_several_parts(words, word):
-    parts = {name: Verdict(each, f"{each}!", "Said.") for name, each in zip("ab", words, strict=True)}
-    assert combined(parts) == (word, f"a {words[0]}!; b {words[1]}!", "Said. Said.")
+    parts = {name: Verdict(each, f"{each}!", "Said.", seeds) for name, each, seeds in zip("ab", words, (3, 5), strict=True)}
+    said = combined(parts)
+    assert said.word == word
+    assert said.here == f"a: {words[0]}!; b: {words[1]}!"
+    assert said.seeds == 3
+    assert all(f"Said. **{each.capitalize()}**." in said.sentence for each in words)
 
 
 def test_what_is_on_record_and_what_is_missing():
