@@ -342,7 +342,7 @@ def cw_mse(
         mask: (b, n) the soft mask M_b. None: no token is masked.
         unmasked, masked: the two confidence scores of Eq. 18.
         masked_above: open decision 3: a token counts as masked where M_b is above its sample's "mean", or above one "half"
-            (with gamma > 0.5 every token then is).
+            (every token then is: M_b lies near 0.72).
     """
     if masked_above not in ("mean", "half"):
         raise ValueError(f"masked_above is 'mean' or 'half', not {masked_above!r}")

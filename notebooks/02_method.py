@@ -207,8 +207,8 @@ masked = page.masking(
 from IPython.display import Markdown
 
 Markdown(
-    f"Read the colour scale: in this window $M_b$ runs from {mask.min():.3f} to {mask.max():.3f}. Since $\\gamma$ is a sigmoid of "
-    "a positive number it exceeds one half, while the importances of 49 tokens sum to one. So every token is mostly "
+    f"Read the colour scale: in this window $M_b$ runs from {mask.min():.3f} to {mask.max():.3f}. $\\gamma$ is a sigmoid of a "
+    "small number, so it lies near one half, while the importances of 49 tokens sum to one. So every token is mostly "
     "replaced, and nearly equally. A fixed threshold of 0.5 would call all of them masked; we call masked what lies above "
     "its sample's mean ([open decision 3](../book/decisions.md))."
 )

@@ -89,6 +89,35 @@ def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame(columns, means.index).fillna("").rename_axis("reading")
 
 
+# What a record's diagnostics say of the modules, by column; shares in percent.
+MODULES = {
+    "alpha_t, mean": ("alpha_mean", 1),
+    "steps on the clip, %": ("alpha_clipped", 100),
+    "noise over token, %": ("noise_share", 100),
+    "M_b, mean": ("mask_mean", 1),
+    "M_b, deviation within a window": ("mask_within", 1),
+    "between windows": ("mask_between", 1),
+    "gamma": ("gamma", 1),
+    "answers changed by a constant mask, %": ("changed_by_constant_mask", 100),
+    "by DGFR as in training, %": ("changed_by_dgfr", 100),
+}
+
+
+def module_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """What the modules do in trained networks at the end of the loop, on what is left of the pool: a row a group, means over the
+    seeds whose records say so."""
+    ends = {name: [each.diagnostics.iloc[-1] for each in own if each.diagnostics.size] for name, own in groups.items()}
+    rows = {
+        name: {
+            "seeds": len(own),
+            **{column: scale * np.mean([e[key] for e in own]) for column, (key, scale) in MODULES.items()},
+        }
+        for name, own in ends.items()
+        if own
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *MODULES]).rename_axis("reading")
+
+
 def alternatives() -> dict[str, list[Study]]:
     """The studies of the short protocol by name: the default, the `ALTERNATIVES` and the ViT, one a seed."""
     return studies_of({"default": {}, **ALTERNATIVES, "ViT": {"method": "vit"}}, range(101, 104), **SHORT)
