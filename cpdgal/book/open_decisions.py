@@ -104,7 +104,7 @@ MODULES = {
 
 
 def module_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """What the modules do in trained networks at the end of the loop, on what is left of the pool: a row a group, means over the
+    """What the modules do in trained networks at the end of the loop, on the rest of the pool: a row a group, means over the
     seeds whose records say so."""
     ends = {name: [each.diagnostics.iloc[-1] for each in own if each.diagnostics.size] for name, own in groups.items()}
     rows = {
