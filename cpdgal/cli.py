@@ -1,6 +1,7 @@
 """`cpdgal`: scenes, methods, fetch, run, map and records from a shell."""
 
 import json
+import os
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,10 @@ class Sentences(TyperGroup):
             return super().invoke(context)
         except (ValueError, RecordError) as error:
             sys.exit(" ".join(str(error).split()))
-        except OSError as error:  # of a path that not even its own check can take
+        except OSError as error:  # of a path that not even its own check can take, or of the output
+            if error.filename is None:
+                sys.stdout = None  # lest Python tries once more
+                sys.exit(f"the output cannot be written ({error.strerror}); make room, or send it elsewhere")
             sys.exit(f"{str(error.filename)[:120]!r} cannot be used ({error.strerror}); check the path")
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "memory" not in str(error):
@@ -62,8 +66,8 @@ def scenes() -> None:
 
 @app.command()
 def methods(
-    bands: Annotated[int, typer.Option(min=1, help="bands of the scene, for peers that take them all")] = 200,
-    classes: Annotated[int, typer.Option(min=1, help="classes of the scene")] = 16,
+    bands: Annotated[int, typer.Option(min=1, max=10_000, help="bands of the scene, for peers that take them all")] = 200,
+    classes: Annotated[int, typer.Option(min=1, max=10_000, help="classes of the scene")] = 16,
 ) -> None:
     """List the methods: what a network takes, its parameters (all, used, as commonly counted), and multiply-adds a window."""
     rows: list[dict[str, object]] = []
@@ -77,7 +81,7 @@ def methods(
         try:
             weighed = size(name, classes=classes, **native)
         except Exception as error:  # too few bands, or a network of another package that does not run without data
-            typer.echo(f"{name}: {error}", err=True)
+            typer.echo(f"{name}: {str(error).partition(chr(10))[0][:120]}", err=True)
             continue
         rows[-1] |= {
             "parameters": weighed.parameters,
@@ -120,7 +124,9 @@ def run_(
     With --again a study is run once more, into the folder "again" of the store, and held against its record: the same
     to the bit, or else which versions differ.
     """
-    values = dict(_parsed(each) for each in changes or ())
+    values = dict(given := [_parsed(each) for each in changes or ()])
+    if len(values) < len(given):
+        raise ValueError("--set takes a name once, and one is given twice")
     study = Study(
         scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
     )
@@ -149,18 +155,20 @@ def map_(
     labels: Annotated[str, typer.Option(help="the ground truth of that scene")] = "",
 ) -> None:
     """Classify every pixel of a record's scene, or of another one."""
-    if out.suffix not in ((".npy",) if scene else (".npy", ".png")):
+    if out.suffix.lower() not in ((".npy",) if scene else (".npy", ".png")):
         raise RecordError(f"a map is written to a .npy{'' if scene else ' or a .png'} file, not to {out}")
     if not out.parent.is_dir():
         raise RecordError(f"{out.parent} is no folder; make it first")
+    if labels and not scene:
+        raise ValueError("--labels is the ground truth of another scene; give that as --scene, or leave it out")
     trained, content = Record.read(record), BytesIO()
     mapped = load_scene(scene, labels or None) if scene else trained.study.load_scene()
     predicted = trained.map(mapped, elsewhere=bool(scene))
-    if out.suffix == ".npy":
+    if out.suffix.lower() == ".npy":
         np.save(content, predicted if scene else np.array(mapped.label_values)[predicted - 1])
     else:
         plt.imsave(content, painted(mapped, predicted), format="png")
-    write(out, content.getvalue())
+    write(Path(os.path.realpath(out)), content.getvalue(), "")  # a link stays one
     typer.echo(f"written: {out}")
 
 

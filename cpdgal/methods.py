@@ -130,6 +130,8 @@ def build(name: str, *, seed: int = 0, **options) -> nn.Module:
     is left as it was. Raises ``ValueError`` for a name or a size that does not exist.
     """
     method = _network(name)
+    if small := [f"{each} of {options[each]}" for each in ("bands", "window", "classes") if options.get(each, 1) < 1]:
+        raise ValueError(f"{name} takes no {', '.join(small)}; give 1 or more")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return method.build(**options)

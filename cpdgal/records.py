@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from safetensors.torch import save
 from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum
-from .study import Study, other_data
+from .study import Study, check_names, other_data
 from .training import State, part, predict, under
 from .windows import Projection, Windows
 
@@ -76,8 +77,11 @@ class Record:
     @classmethod
     def read(cls, path: Path) -> "Record":
         """The record of a file; `RecordError` when it cannot be read, is damaged, or of another format."""
-        path = Path(path)
-        content = _content(path)
+        return cls._of(Path(path), _content(Path(path)))
+
+    @classmethod
+    def _of(cls, path: Path, content: dict) -> "Record":
+        """The record of what a file holds, or is to hold."""
         if content["format"] != FORMAT:
             newer = content["format"] > FORMAT
             advice = "update cpdgal to read it" if newer else "`cpdgal records --migrate` brings its folder up to date"
@@ -91,9 +95,9 @@ class Record:
                 study=study,
                 cycles=cycles.assign(seconds=content["provenance"]["seconds"]),
                 classes=table["classes"].astype({"accuracy": float}).set_index("class"),
-                confusion=np.array(content["confusion"]),
-                queried=table["queried"],
-                entropy=np.array(content["entropy"]),
+                confusion=np.array(content["confusion"], dtype=int),
+                queried=table["queried"].astype(int),
+                entropy=np.array(content["entropy"], dtype=int),
                 calibration=table["calibration"].astype({"confidence": float, "accuracy": float}),
                 provenance=content["provenance"],
                 diagnostics=table["diagnostics"].astype(float),
@@ -101,7 +105,7 @@ class Record:
                 path=path,
             )
             record._check_parts()
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise RecordError(_not_whole(path, str(error))) from error
         if content["key"] != study.key or path.stem != study.name:
             raise RecordError(f"{path} holds the study {study.name}, not that of its name: move it away to run its study again")
@@ -117,6 +121,11 @@ class Record:
             and len(self.entropy) == cycles
             and len(self.diagnostics) in (0, cycles)
             and len(self.queried) == self.final.labels == self.classes.labels.sum()
+            and self.cycles.cycle.tolist() == list(range(cycles))
+            and self.classes.index.is_unique
+            and self.queried.position.is_unique
+            and len(self.calibration)
+            and self.provenance.get("checksum", self.study.checksum) == self.study.checksum
         ):
             raise ValueError("its parts do not fit each other")
 
@@ -144,20 +153,26 @@ class Record:
     def _trained(self) -> tuple[torch.nn.Module, Projection]:
         """The trained network and the projection that goes with it."""
         if self.weights is None or self.digest is None:
-            raise RecordError(f"the record {self.study.name} has no weights; run its study again with weights=True")
+            floor = METHODS[self.study.method].kind == "floor"
+            advice = "a floor has none, and draws no map" if floor else "run its study again with weights=True"
+            raise RecordError(f"the record {self.study.name} has no weights; {advice}")
         try:
             content = self.weights.read_bytes()
         except OSError as error:
             raise RecordError(f"{self.weights} cannot be read ({error.strerror})") from error
-        if hashlib.sha256(content).hexdigest() != self.digest:
-            raise RecordError(f"{self.weights} does not hold the weights of its record; move both away to run the study again")
-        tensors, metadata = opened(self.weights)
-        classes = json.loads(metadata["about"])["classes"]
         study = self.study
         projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
-        projection.restore(part(tensors, "projection"))
-        network = study.network(study.components or projection.bands, len(classes))
-        network.load_state_dict(part(tensors, "network"))
+        try:
+            if hashlib.sha256(content).hexdigest() != self.digest:
+                raise ValueError("the digest is another")
+            tensors, _ = opened(self.weights)
+            projection.restore(part(tensors, "projection"))
+            scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
+            network = study.network(scores.shape[1], len(self.classes))
+            network.load_state_dict(part(tensors, "network"))
+        except Exception as error:  # foreign tensors make torch and scikit-learn raise almost anything
+            advice = "move both away to run the study again"
+            raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
         return network.eval(), projection
 
     @property
@@ -166,8 +181,14 @@ class Record:
         return METHODS[self.study.method].kind == "floor" or self.weights is not None
 
     def answers(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
-        """The classes (n,), counted from 0, that it gives labelled pixels of its scene; errors as for `network`."""
+        """The classes (n,), counted from 0, that it gives labelled pixels of its scene, by their positions; errors as for
+        `network`, and ``ValueError`` for a position that the scene does not have."""
         self.check(scene)
+        positions, there = np.asarray(positions), len(scene.pixels)
+        if not len(positions):
+            return np.empty(0, dtype=int)
+        if positions.dtype.kind not in "iu" or positions.min() < 0 or positions.max() >= there:
+            raise ValueError(f"{scene.name}: positions of labelled pixels are whole numbers from 0 to {there - 1}")
         method = METHODS[self.study.method]
         if method.kind == "floor":
             return method.build(scene, self.labelled(), positions)
@@ -200,7 +221,7 @@ class Store:
     """
 
     def __init__(self, folder="results", *, packaged: bool = True):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self._read_before: dict = {}
         self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
 
@@ -216,7 +237,7 @@ class Store:
     def _get(self, study: Study) -> Record | None:
         for folder in self.folders:
             path = folder / f"{study.name}.json"
-            if path.exists():
+            if os.path.exists(path):  # in a folder that nobody may look into there is none
                 record = self._read(path)
                 there, here = record.study.checksum[:12], study.checksum[:12]
                 if here and there != here:
@@ -247,14 +268,17 @@ class Store:
 
     def _read(self, path: Path) -> Record:
         """The record of a file, read again only when the file changed: a page asks for the same ones many times."""
-        state = path.stat()
-        stamp = (state.st_mtime_ns, state.st_size)
+        stamp: tuple[int, ...] = ()
+        with suppress(OSError):  # which reading it tells
+            state = path.stat()
+            stamp = (state.st_mtime_ns, state.st_size)
         if self._read_before.get(path, (None,))[0] != stamp:
             self._read_before[path] = (stamp, Record.read(path))
         return self._read_before[path][1]
 
     def select(self, **values) -> list[Record]:
         """The records, by seed, whose study has these values and changes no other of its profile."""
+        check_names(values)
 
         def wanted(study: Study) -> bool:
             return set(study.changes) <= set(values) and all(getattr(study, name) == each for name, each in values.items())
@@ -277,11 +301,14 @@ class Store:
     def save(self, record: Record, network: State | None = None, projection: Projection | None = None) -> Record:
         """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
         path = self.folder / f"{record.study.name}.json"
+        content = None
         if network is not None and projection is not None:
             content = trained_file(record.study, record.classes.index, network, projection)
-            write(path.with_suffix(".safetensors"), content)
             record = replace(record, digest=hashlib.sha256(content).hexdigest())
-        write(path, record.to_json().encode())
+        text = record.to_json().encode()  # first, lest weights be left of a record that cannot be written
+        if content:
+            write(path.with_suffix(".safetensors"), content)
+        write(path, text)
         return replace(record, path=path)
 
 
@@ -297,8 +324,8 @@ def trained_file(study: Study, classes: Iterable[str], network: State, projectio
     return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; `RecordError` says why not."""
+def write(path: Path, content: bytes, then: str = ", and run the study again: it goes on where it was saved last") -> None:
+    """Write a file whole or not at all; `RecordError` says why not, and what to do `then`."""
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -310,7 +337,7 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        advice = "make room or choose another folder, and run the study again: it goes on where it was saved last"
+        advice = f"make room or choose another folder{then}"
         raise RecordError(f"{path} could not be written ({error.strerror}); {advice}") from error
 
 
@@ -323,31 +350,35 @@ def migrate(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(folder.glob("*.json")):
         with suppress(RecordError):  # what is no record is none of ours; a listing says so
             content = _content(path)
-            if content["format"] != 1:
+            if content["format"] == FORMAT:
                 continue
             problem = ""
             try:
                 _migrate(path, content)
-            except (ValueError, TypeError, KeyError, RecordError, SafetensorError) as error:
+            except (ValueError, TypeError, KeyError, OSError, RecordError, SafetensorError) as error:
                 problem = " ".join(str(error).split())[:200]
             yield path.name, problem
 
 
 def _migrate(path: Path, content: dict) -> None:
+    if content["format"] != 1:
+        raise RecordError(f"it is of format {content['format']}, and this cpdgal knows 1 and {FORMAT}")
     study = Study.from_form({**content["study"], "checksum": ""})
     if study.scene in SCENES:  # it was the checksum of the scene's files
         checksum = known_checksum(study.scene) or study.load_scene().checksum
         content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
     study = study.but(checksum=content["study"]["checksum"])
     content |= {"format": FORMAT, "study": study.form, "weights": None}
-    weights = path.with_suffix(".safetensors")
+    weights, trained = path.with_suffix(".safetensors"), None
     if weights.is_file():
         tensors, scene = opened(weights)[0], study.load_scene()
         projection = study.make_windows(scene, study.make_split(scene)).projection
         trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
-        write(weights, trained)
         content["weights"] = hashlib.sha256(trained).hexdigest()
-    write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode())
+    Record._of(path, content)  # it is one, or nothing is written
+    if trained:
+        write(weights, trained, "")
+    write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode(), "")
 
 
 def columns(table: pd.DataFrame) -> dict[str, list]:
@@ -363,7 +394,7 @@ def _as_lines(content: Mapping) -> str:
 def _content(path: Path) -> dict:
     """What a file holds that may be a record: an object with its format; `RecordError` for anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
     except OSError as error:
         raise RecordError(f"{path} cannot be read ({error.strerror}); check the file and its permissions") from error
     except UnicodeDecodeError as error:
@@ -375,8 +406,10 @@ def _content(path: Path) -> dict:
     return content
 
 
-def _no_number(constant: str):
-    raise ValueError(f"it holds {constant}")
+def _finite(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"it holds {text}")
 
 
 def _not_whole(path: Path, reason: str) -> str:

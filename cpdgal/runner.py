@@ -48,7 +48,7 @@ _SET_UP = Lock()  # limits on threads, and torch's random state while weights ar
 
 def run(
     study: Study,
-    store: Store | None = None,
+    store: Store | Path | str | None = None,
     *,
     device: str = "cpu",
     weights: bool = False,
@@ -61,7 +61,7 @@ def run(
     it ends in the same record when it is called again. Two processes that want the same study do the work once.
 
     Args:
-        store: where records are looked for and kept; the folder "results" by default.
+        store: where records are looked for and kept, or its folder; "results" by default.
         device: "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
         weights: keep the trained weights beside the record; a record without them does not count as found.
         stop: once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
@@ -69,7 +69,7 @@ def run(
     Raises `RecordError` for a record or store that cannot be used, `SceneError` for data that cannot be had, ``ValueError`` for
     a device that is not there and for a training whose loss is no longer a number.
     """
-    store = store or Store()
+    store = store if isinstance(store, Store) else Store(store or "results")
     if not isinstance(weights, bool):  # papermill gives text where it is asked to
         raise ValueError(f"weights takes true or false, not {weights!r}")
     _check_device(device)
@@ -85,7 +85,7 @@ def run(
 
 
 def side_by_side(
-    *studies: Study, store: Store | None = None, jobs: int | None = None, weights: bool | Collection[Study] = False, **options
+    *studies: Study, jobs: int | None = None, weights: bool | Collection[Study] = False, **options
 ) -> list[Record]:
     """The records of several studies, run at once, or so many `jobs` at a time; `options` go to `run`.
 
@@ -93,10 +93,10 @@ def side_by_side(
     stored for all studies, or for those in `weights`. An interrupt stops the studies after their current epochs, and another
     call goes on after them.
     """
-    stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies))
+    stop, pool = Event(), ThreadPoolExecutor(jobs or len(studies) or 1)
     stored = weights if isinstance(weights, Collection) else studies if weights else ()
     try:
-        running = [pool.submit(run, study, store, stop=stop, weights=study in stored, **options) for study in studies]
+        running = [pool.submit(run, study, stop=stop, weights=study in stored, **options) for study in studies]
         return [each.result() for each in running]
     finally:
         stop.set()
@@ -164,7 +164,11 @@ class Checkpoints:
                 tensors, metadata = opened(path)
                 if metadata["digest"] != _digest(tensors, metadata["log"]):
                     raise ValueError("its contents were changed")
-                return tensors, json.loads(metadata["log"])
+                log = json.loads(metadata["log"])
+                kinds = {"study": dict, "versions": dict, "resumed": int, "cycles": list, "seconds": list}
+                if not isinstance(log, dict) or any(not isinstance(log.get(name), kind) for name, kind in kinds.items()):
+                    raise ValueError("its log is of another form")
+                return tensors, log
             except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
                 warnings.warn(f"{path} is damaged ({error}); going back to the checkpoint before it", stacklevel=3)
                 path.unlink(missing_ok=True)  # lest it be kept in the place of the one before it
@@ -182,10 +186,9 @@ def _digest(tensors: State, text: str) -> str:
 
 def _check_device(name: str) -> None:
     """Raise ``ValueError`` for a device that a run cannot use here."""
-    kind, _, index = name.partition(":")
-    if name != "cpu" and (kind != "cuda" or name.endswith(":") or (index and not index.isdecimal())):
-        raise ValueError(f"a device is cpu, cuda or cuda:0, not {name[:40]!r}")
-    if kind == "cuda" and (count := torch.cuda.device_count()) <= int(index or 0):
+    if not (known := re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", str(name))):
+        raise ValueError(f"a device is cpu, cuda or cuda:0, not {str(name)[:40]!r}")
+    if name != "cpu" and (count := torch.cuda.device_count()) <= int((known[1] or ":0")[1:]):
         raise ValueError(f"this machine has no device {name}: torch sees {count} CUDA devices; use cpu")
 
 
@@ -195,11 +198,11 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[State |
     made_with = {**versions(device), "code": code_digest(study), "checksum": study.checksum}
     if loaded := checkpoints.load():
         state, log = loaded
-        if log.get("study") == own and log["versions"] == made_with:
+        if log["study"] == own and log["versions"] == made_with:
             log["resumed"] += 1
             return state, log
         changed = [name for name in made_with if made_with[name] != log["versions"].get(name)]
-        because = f"with another {', '.join(changed)}" if log.get("study") == own else "by another study"
+        because = f"with another {', '.join(changed)}" if log["study"] == own else "by another study"
         warnings.warn(f"{study.name} was begun {because}; it starts anew", stacklevel=4)
     lists: dict = {name: [] for name in ("cycles", "entropy", "diagnostics", "seconds")}
     return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **lists}

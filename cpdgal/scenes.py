@@ -1,6 +1,7 @@
 """Scenes: a hyperspectral cube with its ground truth, from arrays or from files."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +41,9 @@ class Scene:
     label_values: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
+        for what, given in (("cube", self.cube), ("ground truth", self.labels)):
+            if np.ma.isMaskedArray(given):
+                raise SceneError(f"{self.name}: the {what} is a masked array; give a plain one, as its method filled does")
         cube, labels = _checked_cube(self.cube, self.name), _checked_labels(self.labels, self.name)
         if cube.shape[:2] != labels.shape:
             raise SceneError(_shape_advice(cube.shape, labels.shape, self.name))
@@ -70,10 +74,9 @@ class Scene:
         is a ground truth alone. `options` go to `Scene`.
         """
         if cube_path is None:
-            labels = _read(Path(labels_path), labels_key, dimensions=2)
+            labels = _read(Path(os.path.expanduser(labels_path)), labels_key, dimensions=2)
             return cls(np.empty((*labels.shape, 0)), labels, **{"name": Path(labels_path).stem, **options})
-        cube_path = Path(cube_path)
-        labels_path = cube_path if labels_path is None else Path(labels_path)
+        cube_path, labels_path = (Path(os.path.expanduser(path or cube_path)) for path in (cube_path, labels_path))
         cube = _read(cube_path, cube_key, dimensions=3)
         if labels_path == cube_path and cube_path.suffix.lower() == ".npy":
             raise SceneError(f"{cube_path} holds one array; give the ground truth as a second file")
@@ -133,7 +136,7 @@ def _read(path: Path, key: str | None, dimensions: int) -> np.ndarray:
     suffix = path.suffix.lower()
     if suffix not in (".mat", ".npy"):
         raise SceneError(f"{path} is neither a .mat nor a .npy file; save the array as one of these")
-    if not path.is_file():
+    if not os.path.isfile(path):  # which takes any text, and also answers where nobody may look
         raise SceneError(f"{path} does not exist or is not a file; check the path")
     try:
         if suffix == ".npy":
@@ -156,11 +159,14 @@ def _read(path: Path, key: str | None, dimensions: int) -> np.ndarray:
     except NotImplementedError as error:
         raise SceneError(f"{path} is a MATLAB 7.3 file; save it with -v7, or as .npy") from error
     except Exception as error:  # a damaged file makes NumPy and SciPy raise almost anything
-        raise SceneError(f"{path} cannot be read ({error}); it may be damaged or cut off: fetch it again") from error
+        said = "it holds no plain array" if "pickle" in str(error) else getattr(error, "strerror", None) or str(error)
+        reason = " ".join(said.split())[:90]
+        raise SceneError(f"{path} cannot be read ({reason}); it may be damaged or cut off: fetch it again") from error
 
 
 def _listed(shapes: dict) -> str:
-    return ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()) or "nothing"
+    listed = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()) or "nothing"
+    return listed if len(listed) < 90 else f"{listed[:90]}..."
 
 
 def _checked_cube(cube, where: str) -> np.ndarray:
@@ -180,6 +186,8 @@ def _checked_cube(cube, where: str) -> np.ndarray:
         single = np.array(cube, dtype=np.float32, order="C")
     if not np.isfinite(single).all():
         raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
+    if single.size and single.min() == single.max():
+        raise SceneError(f"{where}: the cube is {single.flat[0]:g} everywhere; is it the right file?")
     return single
 
 
@@ -189,12 +197,12 @@ def _checked_labels(labels, where: str) -> np.ndarray:
         raise SceneError(f"{where}: the ground truth has {labels.ndim} dimensions {labels.shape}; it needs 2: height, width")
     if labels.dtype.kind not in "iufb":
         raise SceneError(f"{where}: the ground truth holds {labels.dtype} values; it needs whole numbers, 0 for unlabelled")
-    wrong = (labels < 0) | (labels != np.floor(labels)) | ~np.isfinite(labels)
+    wrong = (labels < 0) | (labels != np.floor(labels)) | ~np.isfinite(labels) | (labels >= np.float64(2**63))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise SceneError(
             f"{where}: the ground truth has {labels[row, column]} at row {row}, column {column}; "
-            "labels are whole numbers from 0 (unlabelled) up"
+            "labels are whole numbers from 0 (unlabelled) up, of 64 bits"
         )
     return labels.astype(np.int64)
 

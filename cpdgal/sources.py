@@ -42,10 +42,10 @@ def load_scene(name, labels_path=None, **options) -> Scene:
         if labels_path is not None or options:
             raise SceneError(f"{name} brings its own ground truth and names; load it by its name alone")
         return _public_scene(name, SCENES[name])
-    if name and (Path(name).suffix or Path(name).exists()):
+    if name and (Path(name).suffix or os.path.exists(os.path.expanduser(name))):
         return Scene.from_files(name, labels_path, **options)
     raise SceneError(
-        f"no scene is called {name!r}; known are synthetic, {', '.join(SCENES)}, or give the path of a .mat or .npy file"
+        f"no scene is called {name!r:.80}; known are synthetic, {', '.join(SCENES)}, or give the path of a .mat or .npy file"
     )
 
 
@@ -127,13 +127,17 @@ def _verified_file(entry: dict) -> Path:
     name, folder, cache = entry["file"], os.environ.get("CPDGAL_DATA_DIR"), Path(pooch.os_cache("cpdgal"))
     missing, by_hand = "CPDGAL_DATA_DIR is not set", "download it by hand into a folder and set CPDGAL_DATA_DIR to that folder"
     if folder:
-        own = Path(folder) / name
-        if own.is_file():
-            if not _is_verified(own, entry):
+        own = Path(folder).expanduser() / name
+        try:
+            if _is_verified(own, entry):
+                return own
+            if own.is_file():
                 raise SceneError(
                     f"{own} is not the canonical file (its SHA-256 is not {entry['sha256']}); replace or remove it"
                 )
-            return own
+        except OSError as error:
+            where = f"CPDGAL_DATA_DIR, {folder[:80]}"
+            raise SceneError(f"{where}: its {name} cannot be read ({error.strerror}); correct or unset it") from error
         missing, by_hand = f"CPDGAL_DATA_DIR has no {own}", "download it by hand to that place"
     reasons = []
     try:

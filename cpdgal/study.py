@@ -4,11 +4,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, fields
 from functools import cached_property
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -22,10 +22,11 @@ from .queries import strategy
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum, load_scene, load_truth
 from .splits import Split, block_split, draw, fold_split, random_split
-from .training import DECAYS, OPTIMIZERS
+from .training import DECAYS, OPTIMIZERS, Training
 from .windows import PADDINGS, SCALINGS, Windows
 
 NAMES = ("scene", "method", "split", "query", "profile", "seed")
+_SEEN = ("window", "components", "scaling", "padding")
 # Values at the time of the first records: keys compare with these, so that a default that changes later is part of the keys of
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
 KEY_DEFAULTS = json.loads(files("cpdgal").joinpath("key_defaults.json").read_text(encoding="utf-8"))
@@ -37,8 +38,8 @@ _IN_RANGE = {
     "static_masking alpha_range alpha_clip": Interval(0, 1, "both"),
     "per_class judged cycles gap fold components": Interval(0, 10**6, "both"),
     "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block folds": Interval(1, 10**6, "both"),
-    "learning_rate": Interval(0, math.inf, "neither"),
-    "weight_decay cw_mse_weight beta": Interval(0, math.inf, "left"),
+    "learning_rate": Interval(0, 10**6, "right"),
+    "weight_decay cw_mse_weight beta": Interval(0, 10**6, "both"),
 }
 RANGES = {name: interval for names, interval in _IN_RANGE.items() for name in names.split()}
 
@@ -122,13 +123,12 @@ class Study(Protocol):
     def _fill(self, given: Mapping) -> None:
         """Take the values given, and the defaults of what is not; `ValueError` for one that cannot be."""
         declared = {each.name: each for each in fields(self)}
-        if unknown := sorted(set(given) - set(declared)):
-            raise ValueError(f"a study has no {', '.join(map(repr, unknown))}; its values are those of `help(cpdgal.Study)`")
-        values: dict[str, Any] = {name: each.default for name, each in declared.items()}
+        check_names(given)
+        plain: dict[str, Any] = {name: each.default for name, each in declared.items()}
         for name in ("scene", "method", "profile"):
-            values[name] = _checked(declared[name], given.get(name, values[name]))
-        own = _own_values(values["scene"], values["method"], values["profile"])
-        values |= own | {name: value for name, value in given.items() if value is not None or name not in own}
+            plain[name] = _checked(declared[name], given.get(name, plain[name]))
+        plain |= _own_values(plain["scene"], plain["method"], plain["profile"])
+        values = plain | {name: value for name, value in given.items() if value is not None or name in NAMES}
         for name, value in values.items():
             object.__setattr__(self, name, _checked(declared[name], value))
         strategy(self.query)
@@ -137,10 +137,12 @@ class Study(Protocol):
         low, high = self.alpha_clip
         if low >= high:
             raise ValueError(f"alpha_clip takes a low and a higher end, not {self.alpha_clip}")
-        takes = METHODS[self.method].takes
-        foreign = [n for n in METHODS["cpdgal"].takes if n not in takes and getattr(self, n) != declared[n].default]
-        if foreign and METHODS[self.method].kind == "network":
-            raise ValueError(f"{self.method} does not take {', '.join(foreign)}, which only CPDGAL and its ablations do")
+        method, others = METHODS[self.method], list(METHODS["cpdgal"].takes)
+        if method.kind == "floor":  # of its values the protocol's alone, and the window that sets the gap between blocks
+            others += [*_SEEN[self.split in ("block", "folds") :], "whiten", "pca", *(each.name for each in fields(Training))]
+        if foreign := [name for name in others if name not in method.takes and getattr(self, name) != plain[name]]:
+            only = "a network does" if method.kind == "floor" else "CPDGAL and its ablations do"
+            raise ValueError(f"{self.method} does not take {', '.join(foreign)[:150]}, which only {only}")
 
     def but(self, **changes) -> "Study":
         """The study with these values and else the same names and `changes`: what was not named is a default again, so that
@@ -217,6 +219,9 @@ class Study(Protocol):
         return Split(split.pool, draw(split.holdout, scene.targets, self.judged, stratified=True, rng=rng))
 
     def _split(self, scene: Scene, rng: np.random.Generator) -> Split:
+        gap, side = self.window - 1 if self.gap is None else self.gap, max(scene.labels.shape)
+        if self.split in ("block", "folds") and max(self.block, gap) > side:
+            raise ValueError(f"{scene.name} has {side} pixels a side; blocks of {self.block} and a gap of {gap} do not fit")
         blocks: dict[str, Any] = {"block": self.block, "window": self.window, "gap": self.gap, "rng": rng}
         if self.split == "block":
             return block_split(scene, self.pool, **blocks)
@@ -255,6 +260,13 @@ def named_values(text: str | Mapping) -> dict:
         raise ValueError(f'values of a study are given as JSON, such as {{"epochs": 50}}, not {str(text)[:80]!r}') from error
 
 
+def check_names(given: Iterable[str]) -> None:
+    """Raise ``ValueError`` for a name that no value of a study has."""
+    if unknown := sorted(set(given) - set(Study.__dataclass_fields__)):
+        named = ", ".join(map(repr, unknown))[:120]
+        raise ValueError(f"a study has no {named}; its values are those of `help(cpdgal.Study)`")
+
+
 def other_data(scene: Scene, checksum: str, what: str) -> str:
     """The sentence for a scene whose data are not the ones of a checksum."""
     return f"{what} with checksum {checksum[:12]}, and {scene.name} has {scene.checksum[:12]}; bring the data back"
@@ -264,7 +276,7 @@ def _own_values(scene: str, method: str, profile: str) -> dict:
     """What a study takes where it says nothing: the scene's protocol at the profile, and the method's input and recipe."""
     chosen = METHODS[method]
     values = asdict(protocol(scene, profile))
-    values |= {name: getattr(chosen, name) for name in ("window", "components", "scaling", "padding")}
+    values |= {name: getattr(chosen, name) for name in _SEEN}
     if chosen.recipe is None:
         return values
     own = {name: getattr(chosen.recipe, name) for name in values if hasattr(chosen.recipe, name)}
@@ -274,7 +286,8 @@ def _own_values(scene: str, method: str, profile: str) -> dict:
 
 def _checked(declared: Field, value):
     """`value` as the type that a field declares and within its range; numbers may come as whole ones, and pairs as lists."""
-    name = declared.name
+    name, shown = declared.name, _shown(value)
+    value = value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, PurePath) else value
     kind, *others = get_args(declared.type) if isinstance(declared.type, UnionType) else (declared.type,)
     if value is None and others:
         return None
@@ -288,16 +301,23 @@ def _checked(declared: Field, value):
         for part in parts
     ):
         wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(kind, "a pair of numbers")
-        raise ValueError(f"{name} takes {wanted}, not {repr(value)[:80]}")
+        raise ValueError(f"{name} takes {wanted}, not {shown}")
     if name in RANGES and not all(part in RANGES[name] for part in parts):
-        raise ValueError(f"{name} lies in {RANGES[name]}, not at {repr(value)[:80]}")
+        raise ValueError(f"{name} lies in {RANGES[name]}, not at {shown}")
     known = _choices().get(name, (value,))
     if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}, not {repr(value)[:80]}")
+        raise ValueError(f"{name} is one of {', '.join(known)}, not {shown}")
     try:
-        return tuple(map(float, value)) if pair else kind(value)
+        return tuple(float(part) or 0.0 for part in value) if pair else kind(value) or kind()  # no -0.0, of another key
     except OverflowError as error:
         raise ValueError(f"{name} takes a number that fits into 64 bits") from error
+
+
+def _shown(value) -> str:
+    try:
+        return " ".join(repr(value)[:80].split())
+    except ValueError:  # Python writes no number of so many digits
+        return "a number of thousands of digits"
 
 
 def _choices() -> dict[str, tuple[str, ...]]:

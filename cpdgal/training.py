@@ -262,9 +262,15 @@ def _own_dropout(model: nn.Module, generator: torch.Generator):
 
 
 def predict(model: nn.Module, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> Tensor:
-    """Class probabilities (n, k), on the CPU, for batches of windows; the model's mode is left as it was."""
+    """Class probabilities (n, k), on the CPU, for batches of windows; the model's mode is left as it was.
+
+    Raises ``ValueError`` where they are not finite, as after a last step that diverged.
+    """
     with _evaluation(model):
-        return torch.cat([_logits(model, x, generator).softmax(1).cpu() for x in batches])
+        found = torch.cat([_logits(model, x, generator).softmax(1).cpu() for x in batches])
+    if not found.isfinite().all():
+        raise ValueError("the network answers no numbers: training diverged; lower its learning rate, or what else was raised")
+    return found
 
 
 def _logits(model: nn.Module, x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -137,7 +137,13 @@ class Windows:
                     f"{scene.name}: {components} components from {scene.bands} bands and {len(spectra)} pixels; "
                     f"choose 1 to {min(spectra.shape)}, or 0 for the bands themselves"
                 )
-            projection = Projection(components, whiten=whiten, scaling=scaling).fit(spectra)
+            projection = Projection(components, whiten=whiten, scaling=scaling)
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    projection.fit(spectra)
+            except np.linalg.LinAlgError as error:
+                large = f"values up to {abs(spectra).max():g} are too large for a PCA"
+                raise ValueError(f"{scene.name}: {large}; rescale the cube, or choose another scaling") from error
         self.scene, self.window, self.projection, self.padding, self.device = scene, window, projection, padding, device
         scores = projection.scores(scene)
         self.channels = scores.shape[2]

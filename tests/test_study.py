@@ -508,7 +508,7 @@ def test_the_pca_can_be_fitted_on_the_pool_alone(synthetic):
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].kind == "floor"])
 @pytest.mark.parametrize("query", ["random", "farthest-first"])
 def test_floors_are_methods(synthetic, tmp_path, monkeypatch, method, query):
-    study = SMALL.but(method=method, query=query)
+    study = Study(scene="synthetic", profile="smoke", cycles=3, score_every=1, judged=0, method=method, query=query)
     record = run(study, tmp_path)
     split = study.make_split(synthetic)
     predicted = METHODS[method].build(synthetic, record.queried.position.to_numpy(), split.holdout)
@@ -527,7 +527,7 @@ def test_a_floor_that_is_asked_for_features_says_so(tmp_path):
     with pytest.raises(
         ValueError, match="a floor has no features or draws to choose by; ask it margin, random or farthest-first"
     ):
-        run(SMALL.but(method="coordinates", query="badge"), tmp_path)
+        run(Study(scene="synthetic", profile="smoke", method="coordinates", query="badge"), tmp_path)
 
 
 # The store
