@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,8 @@ class Sentences(TyperGroup):
         try:
             return super().invoke(context)
         except (ValueError, RecordError) as error:
-            sys.exit(" ".join(str(error).split()))
+            said = " ".join(str(error).split())
+            sys.exit(re.sub(r"\S{160,}", lambda long: f"{long[0][:60]}...{long[0][-60:]}", said))  # a path may be very long
         except OSError as error:  # of a path that not even its own check can take, or of the output
             if error.filename is None:
                 sys.stdout = None  # lest Python tries once more
@@ -124,9 +126,7 @@ def run_(
     With --again a study is run once more, into the folder "again" of the store, and held against its record: the same
     to the bit, or else which versions differ.
     """
-    values = dict(given := [_parsed(each) for each in changes or ()])
-    if len(values) < len(given):
-        raise ValueError("--set takes a name once, and one is given twice")
+    values = dict(_parsed(each) for each in changes or ())
     study = Study(
         scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
     )

@@ -50,7 +50,7 @@ def test_run_again_says_that_it_is_the_same_to_the_bit(store):
 
 def test_run_again_says_which_version_differs(store, tmp_path):
     content = json.loads(the_record(store).read_text())
-    content["cycles"]["OA"][-1] += 1
+    content["cycles"]["loss"][-1] += 1
     for other, code in (("1.0.0", 0), (content["provenance"]["torch"], 1)):
         content["provenance"]["torch"] = other
         (tmp_path / the_record(store).name).write_text(json.dumps(content))

@@ -446,7 +446,8 @@ def newer(content):
 
 
 def other_data(content):
-    return content | {"study": content["study"] | {"checksum": "f00d" * 16}}
+    other = {"checksum": "f00d" * 16}
+    return content | {"study": content["study"] | other, "provenance": content["provenance"] | other}
 
 
 def other_value(content):

@@ -37,10 +37,10 @@ VALUES = {
     "epochs=-3": "epochs lies in",
     "epochs=many": "epochs takes a whole number, not 'many'",
     "batch=0": "batch lies in",
-    "learning_rate=0": r"learning_rate lies in \(0, inf\)",
+    "learning_rate=0": r"learning_rate lies in \(0, 1000000\]",
     "learning_rate=-1": "learning_rate lies in",
     "learning_rate=NaN": "learning_rate takes a number, not nan",
-    "learning_rate=1e6": "the loss is (nan|inf) after epoch 1: training diverged at learning rate 1e[+]06; lower it",
+    "learning_rate=1e6": "the network answers no numbers: training diverged|the loss is (nan|inf) after epoch 1",
     "decay=linear": "decay is one of none, cosine",
     "optimizer=lion": "optimizer is one of adam, adamw, sgd",
     "weight_decay=-1": "weight_decay lies in",
@@ -87,10 +87,13 @@ VALUES = {
     "epoch=3": "--set takes name=value with a value of a Study, not 'epoch=3'",
     "epochs": "--set takes name=value",
     "epochs=[1]": r"epochs takes a whole number, not \[1\]",
-    "learning_rate=1" + "0" * 400: "learning_rate takes a number that fits into 64 bits",
+    "learning_rate=1" + "0" * 400: "learning_rate lies in",
     "epochs=1" + "0" * 400: "epochs lies in",
     "epochs=" + "9" * 5000: "epochs takes a whole number",
     "epochs=" + "[" * 100_000: "epochs takes a whole number",
+    "beta=1e39": r"beta lies in \[0, 1000000\]",
+    "weight_decay=1e308": "weight_decay lies in",
+    "fold=4": "fold counts from 0, so of 4 folds the last is 3, not 4",
     "beta=1e400": "beta takes a number, not inf",
     "dim=1000000": "there is not enough memory for this scene and network",
     "epochs=null": None,  # the default is taken
@@ -104,8 +107,8 @@ OPTIONS = {
     ("--labels", "truth.npy"): "synthetic brings its own ground truth",
     ("--method", "resnet"): "method is one of cpdgal, vit",
     ("--method", "ssftt"): "ssftt does not take dim, heads, layers, which only CPDGAL and its ablations do",
-    ("--split", "spatial"): "split is one of random, block, validation",
-    ("--split", "block", "--set", "gap=200"): "is empty; choose another share, block or gap",
+    ("--split", "spatial"): "split is one of random, block, folds, validation",
+    ("--split", "block", "--set", "gap=200"): "synthetic has 60 pixels a side; blocks of 15 and a gap of 200 do not fit",
     ("--query", "best"): "no query strategy is called 'best'",
     ("--profile", "fast"): "profile is one of|no profile is called 'fast'; known are paper",
     ("--seed", "-1"): "seed lies in",
@@ -117,9 +120,9 @@ OPTIONS = {
     ("--device", "cuda:"): "a device is cpu, cuda or cuda:0",
     ("--device", "cpu:0"): "a device is cpu, cuda or cuda:0, not 'cpu:0'",
     ("--scene", "a" * 300): "cannot be used|no scene is called",
-    ("--scene", "a" * 300 + ".npy"): "cannot be used",
+    ("--scene", "a" * 300 + ".npy"): "does not exist or is not a file",
     ("--scene", "a\0b.npy"): "a.b.npy",
-    ("--method", "coordinates", "--query", "badge"): "a floor has no features or draws to choose by",
+    ("--method", "coordinates", "--query", "badge"): "coordinates does not take dim, heads, layers",
     ("--method", "vit", "--query", "bald"): "repeated draws need a network with DGFR",
 }
 TINY = [f for each in ("components=4", "window=3", "dim=8", "heads=2", "layers=1", "epochs=1") for f in ("--set", each)]
@@ -518,10 +521,10 @@ def test_older_records_are_brought_up_to_date_once(own, interrupted, monkeypatch
     if interrupted:
         written = records.write
 
-        def write(at, content):
+        def write(at, content, *then):
             if at.suffix == ".json":
                 raise KeyboardInterrupt
-            written(at, content)
+            written(at, content, *then)
 
         with monkeypatch.context() as patch:
             patch.setattr(records, "write", write)

@@ -112,7 +112,7 @@ def test_indian_pines_in_blocks_keeps_the_classes_it_can(indian_pines):
 def test_a_class_in_one_spot_is_reported():
     labels = np.ones((20, 20), dtype=int)
     labels[3, 3] = 2
-    scene = Scene(np.zeros((20, 20, 2)), labels)
+    scene = Scene(np.arange(800).reshape(20, 20, 2), labels)
     split = block_split(scene, block=5, window=3, rng=np.random.default_rng(0))
     assert split.warnings(scene) == ["class 2 (1 pixels) has no pixel in the hold-out"]
 
