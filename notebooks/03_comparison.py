@@ -259,7 +259,7 @@ page.score_table(everyone)
 every = answer("comparison-peers", page.outperforms(everyone))
 ranks = page.order_sentence(everyone, page.published_scores(), "the paper's order")
 whole = page.uncut(everyone)
-titles = {"CPDGAL", *page.published_scores()}
+titles = dict.fromkeys(["CPDGAL", *page.published_scores()])
 margins = {
     score: best(
         "CPDGAL", {t: final_scores(whole.get(t, ()), score) for t in titles}

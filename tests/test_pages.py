@@ -241,7 +241,7 @@ def test_pixels_gather_in_the_lowest_bin_or_not(pixels, word):
     runs = [cycled(seed, [0.0] * 30, pixels + seed, 0) for seed in range(3)]
     said = entropy.gathers_in_lowest_bin(runs, 0, 30, 50)
     assert said.word == word
-    assert said.here == f"{(pixels + 1) / 10:+.2f} %"  # least in the first cycle, of 1000 pixels
+    assert said.here == f"{(pixels + 1) / 10:.2f} %"  # least in the first cycle, of 1000 pixels
     assert entropy.gathers_in_lowest_bin([cycled(0, [0.0] * 5, pixels, 0)], 0, 30, 50).word == "not run here"
 
 

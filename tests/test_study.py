@@ -149,6 +149,8 @@ def values(field):
     """Any value that a field takes, by its range."""
     if field == "alpha_clip":
         return st.tuples(st.floats(0, 0.5), st.floats(0.6, 1))
+    if field in ("fold", "folds"):
+        return st.integers(0, 3) if field == "fold" else st.integers(4, 100)
     default = getattr(Study(), field)
     if isinstance(default, bool):
         return st.booleans()

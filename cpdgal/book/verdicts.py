@@ -59,11 +59,12 @@ def above(threshold: float, measured: Mapping[int, float], what: str, unit: str 
     enough = len(values) >= FEWEST
     word = "undecided" if not enough or (low <= threshold and high >= threshold + margin) else "does not hold"
     word = "holds" if enough and low > threshold else word
-    listed = f" ({', '.join(f'{each:+.2f}' for each in values)})" if len(values) <= 5 else ""
-    said = f"{what}, {seed_count(len(values))}{listed}: mean {values.mean():+.2f} {unit}; "
-    said += f"95 % interval {low:+.2f} to {high:+.2f}" if enough else "too few seeds for an interval"
-    said += f"; threshold {threshold:+.2f}" + (f", margin {margin:g}." if margin else ".")
-    return Verdict(word, f"{values.mean():+.2f} {unit}", said, len(values), float(values.mean()), low, high, threshold)
+    form = ".2f" if unit == "%" else "+.2f"  # differences have a sign
+    listed = f" ({', '.join(f'{each:{form}}' for each in values)})" if len(values) <= 5 else ""
+    said = f"{what}, {seed_count(len(values))}{listed}: mean {values.mean():{form}} {unit}; "
+    said += f"95 % interval {low:{form}} to {high:{form}}" if enough else "too few seeds for an interval"
+    said += f"; threshold {threshold:{form}}" + (f", margin {margin:g}." if margin else ".")
+    return Verdict(word, f"{values.mean():{form}} {unit}", said, len(values), float(values.mean()), low, high, threshold)
 
 
 def t_interval(values) -> tuple[float, float]:
@@ -133,7 +134,7 @@ def combined(parts: Mapping[str, Verdict]) -> Verdict:
     word = "holds in part" if {"holds", "holds in part"} & set(words) else next(each for each in order if each in words)
     word = "holds" if set(words) == {"holds"} else word
     here = "; ".join(f"{name}: {each.here}" for name, each in parts.items())
-    said = " ".join(f"{each.sentence} **{each.word.capitalize()}**." for each in parts.values())
+    said = " ".join(f"{name}: {each.word}. {each.sentence}" for name, each in parts.items())
     return Verdict(word, here, said, min(each.seeds for each in parts.values()))
 
 
