@@ -22,11 +22,10 @@ from .queries import strategy
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum, load_scene, load_truth
 from .splits import Split, block_split, draw, fold_split, random_split
-from .training import DECAYS, OPTIMIZERS, Training
+from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
 NAMES = ("scene", "method", "split", "query", "profile", "seed")
-_SEEN = ("window", "components", "scaling", "padding")
 # Values at the time of the first records: keys compare with these, so that a default that changes later is part of the keys of
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
 KEY_DEFAULTS = json.loads(files("cpdgal").joinpath("key_defaults.json").read_text(encoding="utf-8"))
@@ -137,12 +136,10 @@ class Study(Protocol):
         low, high = self.alpha_clip
         if low >= high:
             raise ValueError(f"alpha_clip takes a low and a higher end, not {self.alpha_clip}")
-        method, others = METHODS[self.method], list(METHODS["cpdgal"].takes)
-        if method.kind == "floor":  # of its values the protocol's alone, and the window that sets the gap between blocks
-            others += [*_SEEN[self.split in ("block", "folds") :], "whiten", "pca", *(each.name for each in fields(Training))]
-        if foreign := [name for name in others if name not in method.takes and getattr(self, name) != plain[name]]:
-            only = "a network does" if method.kind == "floor" else "CPDGAL and its ablations do"
-            raise ValueError(f"{self.method} does not take {', '.join(foreign)[:150]}, which only {only}")
+        method = METHODS[self.method]
+        foreign = [name for name in METHODS["cpdgal"].takes if name not in method.takes and getattr(self, name) != plain[name]]
+        if foreign and method.kind == "network":
+            raise ValueError(f"{self.method} does not take {', '.join(foreign)[:150]}, which only CPDGAL and its ablations do")
 
     def but(self, **changes) -> "Study":
         """The study with these values and else the same names and `changes`: what was not named is a default again, so that
@@ -276,7 +273,7 @@ def _own_values(scene: str, method: str, profile: str) -> dict:
     """What a study takes where it says nothing: the scene's protocol at the profile, and the method's input and recipe."""
     chosen = METHODS[method]
     values = asdict(protocol(scene, profile))
-    values |= {name: getattr(chosen, name) for name in _SEEN}
+    values |= {name: getattr(chosen, name) for name in ("window", "components", "scaling", "padding")}
     if chosen.recipe is None:
         return values
     own = {name: getattr(chosen.recipe, name) for name in values if hasattr(chosen.recipe, name)}

@@ -463,7 +463,7 @@ def test_accuracy_over_distance():
     """One labelled pixel in a corner of a full scene: every distance is known, and only what is near is right."""
     labels = np.ones((5, 5), dtype=int)
     labels[0, 0] = 2
-    scene = cpdgal.Scene(np.zeros((5, 5, 2)), labels)
+    scene = cpdgal.Scene(np.arange(50).reshape(5, 5, 2), labels)
     others = np.arange(1, 25)
     distance = scene.pixels[others].max(1)
     table = leakage_audit.accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=4)

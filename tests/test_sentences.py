@@ -122,7 +122,7 @@ OPTIONS = {
     ("--scene", "a" * 300): "cannot be used|no scene is called",
     ("--scene", "a" * 300 + ".npy"): "does not exist or is not a file",
     ("--scene", "a\0b.npy"): "a.b.npy",
-    ("--method", "coordinates", "--query", "badge"): "coordinates does not take dim, heads, layers",
+    ("--method", "coordinates", "--query", "badge"): "a floor has no features or draws to choose by",
     ("--method", "vit", "--query", "bald"): "repeated draws need a network with DGFR",
 }
 TINY = [f for each in ("components=4", "window=3", "dim=8", "heads=2", "layers=1", "epochs=1") for f in ("--set", each)]
