@@ -107,7 +107,7 @@ def test_the_runs_behind_the_book_have_names_of_their_own_and_are_in_the_order_o
             Study(method="ssftt"),
         )
     )
-    assert 0 == readings < few_labels < strategies < ablations < budgets < reference < peers
+    assert 0 == few_labels < readings < strategies < ablations < budgets < reference < peers
 
 
 def test_weights_are_kept_where_some_page_asks_for_them():
