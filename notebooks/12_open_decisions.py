@@ -160,7 +160,7 @@ probed = int(modules["seeds"].sum())
 changed = modules[
     [each for each in modules if "changed" in each or "as in" in each]
 ]
-most = changed.max().round(1).tolist() if probed else [np.nan, np.nan]
+most = changed.max().round(1).tolist() if probed else ["not run"] * 2
 clipped = modules["steps on the clip, %"].get("default", np.nan)
 glue("modules-networks", probed)
 glue("modules-mask", most[0])
