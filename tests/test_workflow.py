@@ -75,6 +75,13 @@ def test_weights_are_kept_for_the_seeds_that_are_listed(tmp_path):
         ({"seed": [0, -1]}, "seed lies in .0, 9223372036854775807., not at -1"),
         ({"sede": 0}, "'sede'"),
         ({"variants": [{"window": "wide"}]}, "window takes a whole number, not 'wide'"),
+        ({"variants": ["window"]}, "weights is a list of seeds, and variants a list of values by name"),
+        ({"weights": 0}, "weights is a list of seeds"),
+        ({"weights": [5]}, "weights names seed 5, which no study of the sweep has"),
+        ({"method": []}, "method lists no value, so nothing would be run"),
+        ({0: "seed"}, "a sweep is values of a study by name"),
+        ("seed", "a sweep is values of a study by name, not 'seed'"),
+        (None, "a sweep is values of a study by name, not 'None'"),
     ],
 )
 def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
@@ -83,11 +90,29 @@ def test_a_wrong_value_names_file_and_sweep(tmp_path, wrong, said):
         studies(path)
 
 
-@pytest.mark.parametrize("text", ["", "a:", "a: {seed: 0}", "a: [", "- seed: 0"])
+def test_weights_may_be_those_of_a_variant(tmp_path):
+    path = write_sweeps(tmp_path / "s.yml", a=[{"weights": [7], "variants": [{"seed": 7}]}])
+    assert studies(path) == {Study(): False, Study(seed=7): True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a:", "a: {seed: 0}", "a: [", "- seed: 0", "a: [{seed: 0}]\na: []", "a: [{seed: 0, seed: 1}]", "[" * 3000, "a: \0"],
+)
 def test_a_file_that_lists_no_sweeps_is_told(tmp_path, text):
     (tmp_path / "s.yml").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path / 's.yml'))} (lists no sweeps|cannot be read as YAML)"):
         studies(tmp_path / "s.yml")
+
+
+@pytest.mark.parametrize("content", [b"a: \xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "s.yml").write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path / 's.yml'))} cannot be read as YAML: ") as error:
+        studies(tmp_path / "s.yml")
+    assert len(str(error.value).splitlines()) == 1
+    assert "Errno" not in str(error.value)
 
 
 def test_the_runs_behind_the_book_have_names_of_their_own_and_are_in_the_order_of_the_pages():
