@@ -38,7 +38,7 @@ if "google.colab" in sys.modules:
 # Alone on its line, IPython would take the next for its magic command of that name.
 deviation: float = 1.0  # of OA between runs, in points, if the paper printed means
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 from IPython.display import Markdown
 
 from cpdgal.book import feasibility as page
