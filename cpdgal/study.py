@@ -304,10 +304,7 @@ def _checked(declared: Field, value):
     known = _choices().get(name, (value,))
     if value not in known:
         raise ValueError(f"{name} is one of {', '.join(known)}, not {shown}")
-    try:
-        return tuple(float(part) or 0.0 for part in value) if pair else kind(value) or kind()  # no -0.0, of another key
-    except OverflowError as error:
-        raise ValueError(f"{name} takes a number that fits into 64 bits") from error
+    return tuple(float(part) or 0.0 for part in value) if pair else kind(value) or kind()  # no -0.0, of another key
 
 
 def _shown(value) -> str:

@@ -60,6 +60,7 @@ from cpdgal.book.common import (
     over_seeds,
     scores_by_cost,
     studies_of,
+    to_level,
 )
 from cpdgal.book.comparison import BLOCKS, LOOP, PUBLISHED
 from cpdgal.book.feasibility import outside
@@ -152,7 +153,7 @@ def against(groups, other, key):
 
 
 glue("comparison-vit", spread(final_scores(pines.get("ViT", [])).values()))
-spent = page.labels_to_level(
+spent = to_level(
     *(pines.get(name, []) for name in ("CPDGAL", "CPDGAL, random queries"))
 )
 fewer = better(*spent[::-1], ("Random queries", "the margin"), "labels", 0.0)

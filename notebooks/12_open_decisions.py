@@ -167,8 +167,13 @@ glue("modules-mask", most[0])
 glue("modules-dgfr", most[1])
 Markdown(
     f"{probed} trained networks say so. Replacing the mask by a constant changes {most[0]} % of the answers at most, letting DGFR act "
-    f"as in training {most[1]} %: the modules may shape the training, but next to nothing of an answer comes from what they see in "
-    f"a pixel. In the default reading {clipped:.0f} % of the schedule lie on the clip, from where a clamp never comes back."
+    f"as in training {most[1]} %. "
+    + (
+        "The modules may shape the training, but next to nothing of an answer comes from what they see in a pixel. "
+        if max(most) < 1
+        else ""
+    )
+    + f"In the default reading {clipped:.0f} % of the schedule lie on the clip, from where a clamp never comes back."
     if probed
     else "No record says so yet."
 )

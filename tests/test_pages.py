@@ -353,8 +353,8 @@ def test_labels_are_counted_to_the_level_of_both():
     ours, chance = looks("cpdgal", 0, 50.0, 89.0, 90.0), looks("cpdgal", 0, 50.0, 70.0, 91.0)
     for run in (ours, chance):
         run.cycles["labels"] = [10, 20, 30]
-    assert comparison.labels_to_level([ours], [chance]) == ({0: 20}, {0: 30})  # both within a point of 90
-    assert comparison.labels_to_level([], [chance]) == ({}, {})
+    assert common.to_level([ours], [chance]) == ({0: 20}, {0: 30})  # both within a point of 90
+    assert common.to_level([], [chance]) == ({}, {})
 
 
 def test_classifiers_by_place_beside_table_1():

@@ -97,6 +97,16 @@ def over_seeds(records: Sequence[Record], column: str = "OA", index: str = "labe
     return pd.DataFrame({record.study.seed: record.cycles.set_index(index)[column].dropna() for record in records})
 
 
+def to_level(left: Sequence[Record], right: Sequence[Record], index: str = "labels") -> tuple[dict, dict]:
+    """Where over `index`, a column of the cycles, OA first is at most one point below the lower of the two ends, by seed."""
+    looks = [over_seeds(records, index=index) for records in (left, right)]
+    if any(each.empty for each in looks):
+        return {}, {}
+    levels = pd.concat([each.ffill().iloc[-1] for each in looks], axis=1, join="inner").min(axis=1) - 1
+    first, second = ((each[levels.index] >= levels).idxmax() for each in looks)
+    return first.to_dict(), second.to_dict()
+
+
 def curves_by_panel(
     curves: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, columns=2, log=False, share_y=True
 ) -> Figure:

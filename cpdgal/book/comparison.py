@@ -13,7 +13,7 @@ from ..peers import PEERS
 from ..plots import PALETTE, panels
 from ..records import Record, Store
 from ..study import Study
-from .common import COMPARED, NO_LOOP, PAPER, PLACE, RANDOM, REFERENCE, over_seeds, seeds_by_row, studies_of, sweep, t_intervals
+from .common import COMPARED, NO_LOOP, PAPER, PLACE, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals
 from .verdicts import Verdict, best, combined, final_scores, mean_over_seeds, rank_sentence, spread
 
 SCORES = ("OA", "AA", "kappa")
@@ -126,16 +126,6 @@ def outperforms(groups: Mapping[str, Sequence[Record]], ours: str = "CPDGAL") ->
     return combined(
         {score: best(ours, {title: final_scores(ran.get(title, ()), score) for title in titles}) for score in SCORES}
     )
-
-
-def labels_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, float], dict[int, float]]:
-    """Labels at which the OA on the hold-out first is at most one point below the lower of the two ends, by seed."""
-    looks = [over_seeds(records) for records in (left, right)]
-    if any(each.empty for each in looks):
-        return {}, {}
-    levels = pd.concat([each.ffill().iloc[-1] for each in looks], axis=1, join="inner").min(axis=1) - 1
-    first, second = ((each[levels.index] >= levels).idxmax() for each in looks)
-    return first.to_dict(), second.to_dict()
 
 
 def below_place(scene: str, records: Sequence[Record]) -> str:

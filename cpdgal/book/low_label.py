@@ -12,7 +12,7 @@ from sklearn.metrics import auc
 from ..plots import line_styles, one_legend, panels
 from ..records import Record
 from ..scenes import Scene
-from .common import COMPARED, over_seeds, studies_of, sweep
+from .common import COMPARED, studies_of, sweep, to_level
 from .verdicts import Verdict, better, final_scores, spread
 
 # Few labels: so many of every class, or so much of the pool at random. The paper does not say how few are "extreme": here,
@@ -74,12 +74,9 @@ def accuracy_over_labels(groups: Sequence[Sequence[Record]]) -> pd.DataFrame:
 def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[dict[int, int], dict[int, int]]:
     """Epochs until the OA on the hold-out first is at most one point below the lower of the two ends, by seed, for records of
     the same training in stages."""
-    if not left or not right:
-        return {}, {}
-    looks = [over_seeds(records, index="cycle") for records in (left, right)]
-    levels = pd.concat([each.ffill().iloc[-1] for each in looks], axis=1, join="inner").min(axis=1) - 1
-    first, second = (((each[levels.index] >= levels).idxmax() + 1) * left[0].study.epochs for each in looks)
-    return first.to_dict(), second.to_dict()
+    cycles = to_level(left, right, "cycle")
+    first, second = ({seed: (cycle + 1) * left[0].study.epochs for seed, cycle in each.items()} for each in cycles)
+    return first, second
 
 
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
