@@ -35,7 +35,9 @@ class CPDGAL(nn.Module):
         static_masking: in place of the learned mask, mask every token with this probability (Table 4's comparison).
         alpha_range: alpha_1 and alpha_T before training, on a line between.
         alpha_clip: the range alpha_t is clipped to ("a reasonable range", Section 2.2).
-        alpha_form: how alpha_t stays in that range: "clamp", or "sigmoid", whose gradient does not die at the clip.
+        alpha_form: how alpha_t stays in that range: "clamp", or "sigmoid", whose gradient does not die at the clip; "fixed" is
+            a clamped schedule that is not learned.
+        conditioned: the time embedding of Eq. 6 reaches the denoiser.
         residual_blocks: a residual around each of the two denoising blocks, each with its own zero start.
         residual_denoiser: the residual of Eq. 7; without it the denoiser's output is F_theta alone.
         refinement: DGFR at inference. "identity": Z_final = Z, the limit of Eq. 8 at t = 0; "last": t = T without noise;
@@ -44,6 +46,7 @@ class CPDGAL(nn.Module):
         pooling: "mean" of the encoder's tokens, or the "centre" token.
         refined_after_norm: Z'_m of Eq. 17 after the encoder's final LayerNorm, or before it.
         cw_mse_weight: weight of CW-MSE (Eq. 17) beside the cross-entropy in `loss`.
+        unmasked_weight: the confidence score of unmasked tokens in Eq. 18; that of masked ones is 1.
         detach_target: keep CW-MSE from moving its target Z.
         masked_above: see `cw_mse`.
 
@@ -69,6 +72,7 @@ class CPDGAL(nn.Module):
         alpha_range=(0.99, 0.5),
         alpha_clip=(0.01, 0.99),
         alpha_form="clamp",
+        conditioned=True,
         residual_blocks=False,
         residual_denoiser=True,
         refinement="identity",
@@ -77,6 +81,7 @@ class CPDGAL(nn.Module):
         pooling="mean",
         refined_after_norm=True,
         cw_mse_weight=0.1,
+        unmasked_weight=1.2,
         detach_target=False,
         masked_above="mean",
     ):
@@ -86,7 +91,7 @@ class CPDGAL(nn.Module):
         self.embedding = PatchEmbedding(bands, window, patch, dim)
         tokens = self.embedding.tokens
         schedule = {"alpha_range": alpha_range, "alpha_clip": alpha_clip, "alpha_form": alpha_form}
-        denoiser = {"residual_blocks": residual_blocks, "residual_denoiser": residual_denoiser}
+        denoiser = {"conditioned": conditioned, "residual_blocks": residual_blocks, "residual_denoiser": residual_denoiser}
         inference = {"refinement": refinement, "draws": draws}
         self.dgfr = DGFR(dim, tokens, steps, **schedule, **denoiser, **inference) if use_dgfr else None
         learned = ContextualMasking(dim, beta) if static_masking is None else StaticMasking(dim, static_masking)
@@ -95,7 +100,8 @@ class CPDGAL(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, classes)
         self.mask_at_inference, self.pooling, self.refined_after_norm = mask_at_inference, pooling, refined_after_norm
-        self.cw_mse_weight, self.detach_target, self.masked_above = cw_mse_weight, detach_target, masked_above
+        self.cw_mse_weight, self.unmasked_weight = cw_mse_weight, unmasked_weight
+        self.detach_target, self.masked_above = detach_target, masked_above
 
     def forward(self, x: Tensor, t: Tensor | None = None, noise: Tensor | None = None, generator=None) -> Output:
         """Classify windows ``x`` (b, c, w, w); ``t`` (b,), ``noise`` (b, n, d) and ``generator`` go to `DGFR`."""
@@ -118,7 +124,9 @@ class CPDGAL(nn.Module):
         if self.dgfr is None and self.masking is None:
             return loss
         z = out.tokens.detach() if self.detach_target else out.tokens
-        return loss + self.cw_mse_weight * cw_mse(z, out.refined, out.mask, masked_above=self.masked_above)
+        return loss + self.cw_mse_weight * cw_mse(
+            z, out.refined, out.mask, self.unmasked_weight, masked_above=self.masked_above
+        )
 
     def drawn_logits(self, x: Tensor, draws: int, generator=None) -> Tensor:
         """(draws, b, k) logits, each under its own step t and noise of DGFR; ``ValueError`` without it."""
@@ -164,6 +172,7 @@ class DGFR(nn.Module):
         alpha_range=(0.99, 0.5),
         alpha_clip=(0.01, 0.99),
         alpha_form="clamp",
+        conditioned=True,
         residual_blocks=False,
         residual_denoiser=True,
         refinement="identity",
@@ -172,12 +181,13 @@ class DGFR(nn.Module):
         super().__init__()
         if refinement not in ("identity", "last", "average"):
             raise ValueError(f"refinement is 'identity', 'last' or 'average', not {refinement!r}")
-        if alpha_form not in ("clamp", "sigmoid"):
-            raise ValueError(f"alpha_form is 'clamp' or 'sigmoid', not {alpha_form!r}")
+        if alpha_form not in ("clamp", "sigmoid", "fixed"):
+            raise ValueError(f"alpha_form is 'clamp', 'sigmoid' or 'fixed', not {alpha_form!r}")
         self.tokens, self.steps = tokens, steps
         self.clip, self.form, self.refinement, self.draws = alpha_clip, alpha_form, refinement, draws
-        self.residual_blocks, self.residual_denoiser = residual_blocks, residual_denoiser
-        self.schedule = nn.Parameter(self._schedule(torch.linspace(alpha_range[0], alpha_range[1], steps)))
+        self.conditioned, self.residual_blocks, self.residual_denoiser = conditioned, residual_blocks, residual_denoiser
+        started = self._schedule(torch.linspace(alpha_range[0], alpha_range[1], steps))
+        self.schedule = nn.Parameter(started, requires_grad=alpha_form != "fixed")
         self.phi = nn.Linear(1, dim)
         # What stands beside a residual starts at zero, so D_theta is "identity mapping at initialization" (Section 2.2).
         zero = (residual_blocks, residual_blocks or residual_denoiser)
@@ -186,11 +196,11 @@ class DGFR(nn.Module):
     def alpha(self) -> Tensor:
         """(T,) the schedule of Eq. 4, within its range."""
         low, high = self.clip
-        return self.schedule.clamp(low, high) if self.form == "clamp" else low + (high - low) * self.schedule.sigmoid()
+        return low + (high - low) * self.schedule.sigmoid() if self.form == "sigmoid" else self.schedule.clamp(low, high)
 
     def _schedule(self, alpha: Tensor) -> Tensor:
         """The parameter that gives ``alpha`` (T,) before training; a sigmoid never reaches its ends, so 1 % stays to each."""
-        if self.form == "clamp":
+        if self.form != "sigmoid":
             return alpha
         low, high = self.clip
         return ((alpha - low) / (high - low)).clamp(0.01, 0.99).logit()
@@ -225,7 +235,8 @@ class DGFR(nn.Module):
         """Eq. 4-8 at given steps ``t`` (b,) and ``noise`` (b, n, d)."""
         alpha_t = self.alpha()[t - 1][:, None, None]
         z_t = alpha_t * z + (1 - alpha_t) * noise  # Eq. 4
-        z_t = z_t + self.time_embedding(t)[:, None]  # Eq. 6
+        if self.conditioned:
+            z_t = z_t + self.time_embedding(t)[:, None]  # Eq. 6
         mix = (t.to(z.dtype) / self.steps).clamp(max=1)[:, None, None]  # lambda_t
         return mix * self.denoise(z_t) + (1 - mix) * z  # Eq. 8
 

@@ -38,7 +38,7 @@ _IN_RANGE = {
     "per_class judged cycles gap fold components": Interval(0, 10**6, "both"),
     "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block folds": Interval(1, 10**6, "both"),
     "learning_rate": Interval(0, 10**6, "right"),
-    "weight_decay cw_mse_weight beta": Interval(0, 10**6, "both"),
+    "weight_decay cw_mse_weight unmasked_weight beta": Interval(0, 10**6, "both"),
 }
 RANGES = {name: interval for names, interval in _IN_RANGE.items() for name in names.split()}
 
@@ -92,12 +92,14 @@ class Study(Protocol):
     static_masking: float | None = None
 
     cw_mse_weight: float = 0.1
+    unmasked_weight: float = 1.2
     detach_target: bool = False
     masked_above: str = "mean"
     refined_after_norm: bool = True
     alpha_range: tuple[float, float] = (0.99, 0.5)
     alpha_clip: tuple[float, float] = (0.01, 0.99)
     alpha_form: str = "clamp"
+    conditioned: bool = True
     residual_blocks: bool = False
     residual_denoiser: bool = True
     refinement: str = "identity"
@@ -320,7 +322,7 @@ def _choices() -> dict[str, tuple[str, ...]]:
         "split": ("random", "block", "folds", "validation"),
         "pca": ("scene", "pool"),
         "masked_above": ("mean", "half"),
-        "alpha_form": ("clamp", "sigmoid"),
+        "alpha_form": ("clamp", "sigmoid", "fixed"),
         "refinement": ("identity", "last", "average"),
         "pooling": ("mean", "centre"),
         "decay": tuple(DECAYS),

@@ -167,8 +167,40 @@ def test_a_sigmoid_schedule_stays_within_its_range_and_keeps_its_gradient_at_the
         dgfr.alpha().sum().backward()
     assert (at_the_clip[0].schedule.grad > 0).all()
     assert (at_the_clip[1].schedule.grad == 0).all()
-    with pytest.raises(ValueError, match=r"^alpha_form is 'clamp' or 'sigmoid', not 'tanh'$"):
+    with pytest.raises(ValueError, match=r"^alpha_form is 'clamp', 'sigmoid' or 'fixed', not 'tanh'$"):
         DGFR(D, W * W, T, alpha_form="tanh")
+
+
+def test_a_fixed_schedule_is_the_clamped_one_without_a_gradient():
+    fixed, learned = (DGFR(D, W * W, T, alpha_range=(0.9, 0.3), alpha_form=form) for form in ("fixed", "clamp"))
+    agree(fixed.alpha(), learned.alpha().detach().numpy())
+    before = fixed.schedule.clone()
+    network = CPDGAL(bands=C, window=W, classes=K, dim=D, heads=H, layers=1, steps=T, alpha_form="fixed").train()
+    network.loss(torch.randn(B, C, W, W), torch.randint(0, K, (B,))).backward()
+    assert network.dgfr.schedule.grad is None
+    assert torch.equal(fixed.schedule, before)
+
+
+def test_without_conditioning_the_denoiser_does_not_see_the_step():
+    dgfr = randomised(DGFR(D, W * W, T, conditioned=False))
+    z, noise = tensor(B, W * W, D), tensor(B, W * W, D)
+    p, t = numbers(dgfr), np.array([1, 3, T])[:B]
+    alpha = np.clip(p["schedule"], 0.01, 0.99)[t - 1][:, None, None]
+    z_t = torch.as_tensor(alpha) * z + torch.as_tensor(1 - alpha) * noise
+    mix = torch.as_tensor(t / T)[:, None, None]
+    expected = mix * dgfr.denoise(z_t) + (1 - mix) * z
+    agree(dgfr.refine(z, torch.as_tensor(t), noise), expected.detach().numpy())
+
+
+def test_the_weight_of_unmasked_tokens_goes_to_equation_18():
+    sizes = {"bands": C, "window": W, "classes": K, "dim": D, "heads": H, "layers": 1, "steps": T}
+    network = CPDGAL(**sizes, unmasked_weight=3.0, cw_mse_weight=0.5).eval()
+    x, y = torch.randn(B, C, W, W), torch.randint(0, K, (B,))
+    out = network(x)
+    expected = torch.nn.functional.cross_entropy(out.logits, y) + 0.5 * cpdgal.cw_mse(
+        out.tokens, out.refined, out.mask, unmasked=3.0
+    )
+    torch.testing.assert_close(network.loss(x, y), expected)
 
 
 def test_time_embedding_is_equation_5():

@@ -26,9 +26,10 @@ PAGES = (
 
 
 def studies() -> dict[Study, bool]:
-    """Every run behind the book and whether its trained weights are kept: floors first, which are cheap, then page by page."""
+    """Every run behind the book and whether its trained weights are kept: floors first, which are cheap, then page by page;
+    last those on the old block split, which folds replace."""
     found: dict[Study, bool] = {}
     for page in PAGES:
         for study, weights in import_module(f".{page}", __name__).STUDIES.items():
             found[study] = found.get(study, False) or weights
-    return dict(sorted(found.items(), key=lambda each: METHODS[each[0].method].kind != "floor"))
+    return dict(sorted(found.items(), key=lambda each: (METHODS[each[0].method].kind != "floor", each[0].split == "block")))

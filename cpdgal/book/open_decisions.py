@@ -42,6 +42,8 @@ ALTERNATIVES: dict[str, dict] = {
     "1: residual blocks alone": {"residual_blocks": True, "residual_denoiser": False},
     **{f"2: CW-MSE weight {weight:g}": {"cw_mse_weight": weight} for weight in (0.0, 0.003, 0.01, 0.03, 1.0)},
     "2: CW-MSE target detached": {"detach_target": True},
+    "3: masked tokens weigh as much": {"unmasked_weight": 1.0},
+    "3: masked tokens weigh more": {"unmasked_weight": 1 / 1.2},
     "3: masked where above one half": {"masked_above": "half"},
     "4: t = T at inference": {"refinement": "last"},
     "4: mean of 8 draws at inference": {"refinement": "average"},
@@ -49,6 +51,8 @@ ALTERNATIVES: dict[str, dict] = {
     "5: schedule down to 0.9": {"alpha_range": (0.99, 0.9)},
     "5: clipped to 0.2..0.8": {"alpha_clip": (0.2, 0.8)},
     "5: sigmoid schedule": {"alpha_form": "sigmoid"},
+    "5: fixed schedule": {"alpha_form": "fixed"},
+    "5: denoiser without t": {"conditioned": False},
     "6: no mask at inference": {"mask_at_inference": False},
     "7: each training from scratch": {"warm_start": False},
     "7: Adam's state kept": {"keep_optimizer": True},
@@ -123,4 +127,7 @@ def alternatives() -> dict[str, list[Study]]:
     return studies_of({"default": {}, **ALTERNATIVES, "ViT": {"method": "vit"}}, range(101, 104), **SHORT)
 
 
-STUDIES = sweep(readings(), EARLY, alternatives())
+# What the paper says of its parts in passing: an alternative without the part has to be worse.
+PARTS = {"learned": "5: fixed schedule", "conditioned": "5: denoiser without t", "weights": "3: masked tokens weigh as much"}
+_short = alternatives()
+STUDIES = sweep({name: _short[name] for name in PARTS.values()}, readings(), EARLY, _short)
