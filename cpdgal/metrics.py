@@ -52,6 +52,14 @@ def entropy_histogram(probabilities: np.ndarray, bins: int = 10) -> np.ndarray:
     return np.histogram(np.clip(relative, 0, 1), bins, (0, 1))[0]
 
 
+def mean_entropy(histograms: np.ndarray) -> np.ndarray:
+    """(...,) mean predictive entropy over log k, 0..1, estimated from histograms (..., bins): each pixel counts as its bin's
+    centre, so the estimate is off by at most half a bin. NaN for an empty histogram."""
+    bins = histograms.shape[-1]
+    with np.errstate(invalid="ignore"):
+        return histograms @ ((np.arange(bins) + 0.5) / bins) / histograms.sum(-1)
+
+
 def model_improvement(accuracies, labels) -> tuple[np.ndarray, np.ndarray]:
     """EMI, read as the gain in accuracy since the last look at the hold-out (open decision 12).
 

@@ -32,8 +32,8 @@ def panels(width: float, height: float, count: int = 1, columns: int = 0, *, gri
     """A figure so many inches wide, each row of it so many inches high, and its axes: in one row, or in so many columns."""
     columns = columns or count
     rows = -(-count // columns)
-    with plt.rc_context({"axes.titlesize": 10, "figure.constrained_layout.use": True}):
-        figure, grid_of_axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **options)
+    options |= {"figsize": (width, height * rows), "squeeze": False, "layout": "constrained"}
+    figure, grid_of_axes = plt.subplots(rows, columns, **options)  # in no rc_context: it would switch off what notebooks show
     axes = [*grid_of_axes.flat]
     for axis in axes[count:]:
         axis.set_axis_off()

@@ -148,6 +148,25 @@ verdict("emi-first", page.emi_first(groups))
 verdict("emi-declines", page.emi_declines(groups))
 
 # %% [markdown]
+# ### At 0.5 %: a peak, a spike, a threshold
+#
+# EMI "peaks at 0.0214 in the first cycle, then declines with a minor spike near the 7th cycle (>0.010). After the 10th cycle, EMI
+# oscillates around a diminishing-returns threshold". The first cycle should be above every later one, the highest of cycles 6 to 8
+# above one point, and the mean over cycles 11 to 30 below a tenth of the first cycle's.
+
+# %% tags=["remove-input"]
+verdict("emi-small", page.emi_small(groups["0.5 %"]))
+
+# %% [markdown]
+# ### At 1 %: a sharp drop, then fluctuation
+#
+# EMI "drops sharply, then shows cyclical fluctuations between the 5th-10th cycles". The second cycle should have less than half of
+# the first, and EMI should vary more over cycles 5 to 10 than over the ten that follow.
+
+# %% tags=["remove-input"]
+verdict("emi-middle", page.emi_middle(groups["1 %"]))
+
+# %% [markdown]
 # ### Stable after the 20th cycle?
 #
 # At 2 %, EMI should vary less over cycles 21 to 30 than over the ten cycles before, by its standard deviation. (Over all cycles

@@ -187,12 +187,29 @@ verdict("entropy-persists", page.entropy_persists(groups))
 verdict("entropy-05", page.gathers_in_lowest_bin(groups["0.5 %"], 8, 30, 50))
 
 # %% [markdown]
+# ### At 1 %, less low entropy, and less again after cycle 22
+#
+# The lowest bin should have fewer pixels than at 0.5 % over cycles 1 to 30, and fewer at cycle 30 than at cycle 22. (Both follow
+# from a pool that shrinks: what is asked for is gone.)
+
+# %% tags=["remove-input"]
+verdict("entropy-middle", page.entropy_middle(groups))
+
+# %% [markdown]
 # ### At 2 %, all in the high-confidence region from cycle 20
 #
 # High confidence is read as the lowest bin, all as more than 99 % of the remaining pool at every cycle from 20 to 30.
 
 # %% tags=["remove-input"]
 verdict("entropy-2-late", page.gathers_in_lowest_bin(groups["2 %"], 20, 30, 99))
+
+# %% [markdown]
+# ### At 2 %, little ambiguity in late cycles
+#
+# The upper five bins should have less than one in a hundred of the remaining pixels over cycles 25 to 30.
+
+# %% tags=["remove-input"]
+verdict("entropy-residual", page.little_ambiguity(groups["2 %"]))
 
 # %% [markdown]
 # ### At 2 %, a lighter map than at 0.5 %

@@ -20,6 +20,7 @@ PAGES = (
     "comparison",
     "leakage_audit",
     "embeddings",
+    "method",
     "quickstart",
     "run",
 )

@@ -44,9 +44,10 @@ def glue(name: str, value) -> None:
 
 
 def answer(key: str, verdict: Verdict) -> str:
-    """The verdict as Markdown; its word and what was measured are stored for the start page under `key`."""
-    glue(f"{key}-verdict", verdict.word)
-    glue(f"{key}-here", verdict.here)
+    """The verdict as Markdown; what the tables of claims show of it is stored under `key`."""
+    shown = {"verdict": verdict.word, "here": verdict.here, "seeds": verdict.seeds_shown, "interval": verdict.interval}
+    for part, text in shown.items():
+        glue(f"{key}-{part}", text or "-")
     return f"**{verdict.word}**. {verdict.sentence[:1].upper()}{verdict.sentence[1:]}"
 
 

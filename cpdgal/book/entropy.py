@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..metrics import entropy_histogram
+from ..metrics import entropy_histogram, mean_entropy
 from ..plots import line_styles
 from ..records import Record
 from ..study import Study
@@ -16,14 +16,6 @@ from .verdicts import Verdict, above, better, by_seed, combined, seed_count
 
 STUDIES = sweep(studies_of(BUDGETS, range(3))) | {Study(): True}  # the headline's run answers with its weights
 LOWEST, UPPER_HALF = slice(0, 1), slice(5, 10)  # of the ten bins
-
-
-def mean_entropy(histograms: np.ndarray) -> np.ndarray:
-    """(...,) mean predictive entropy over log k, 0..1, estimated from histograms (..., bins): each pixel counts as its bin's
-    centre, so the estimate is off by at most half a bin. NaN for an empty histogram."""
-    bins = histograms.shape[-1]
-    with np.errstate(invalid="ignore"):
-        return histograms @ ((np.arange(bins) + 0.5) / bins) / histograms.sum(-1)
 
 
 def accuracy_by_entropy(true: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
@@ -84,6 +76,27 @@ def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     return combined(
         {unit: better(by_seed(small, of), by_seed(large, of), ("0.5 %", "2 %"), unit) for unit, of in measures.items()}
     )
+
+
+def entropy_middle(groups: Mapping[str, Sequence[Record]]) -> Verdict:
+    """On the sentences about 1 %: "lower overall yellow intensity" (the lowest bin has fewer pixels than at 0.5 % over cycles 1
+    to 30) and "low-entropy mass diminishing after the 22nd cycle" (it has fewer at cycle 30 than at 22), each by `better`."""
+    small, middle = (_reaching(groups[name], 30) for name in ("0.5 %", "1 %"))
+    mass = [by_seed(records, lambda record: record.entropy[1:31, 0].mean()) for records in (small, middle)]
+    ends = [{record.study.seed: float(record.entropy[at, 0]) for record in middle} for at in (22, 30)]
+    return combined(
+        {
+            "intensity": better(mass[0], mass[1], ("0.5 %", "1 %"), "pixels"),
+            "after cycle 22": better(ends[0], ends[1], ("Cycle 22", "cycle 30"), "pixels"),
+        }
+    )
+
+
+def little_ambiguity(records: Sequence[Record]) -> Verdict:
+    """On "late cycles show little residual ambiguity" at 2 %: over cycles 25 to 30 the upper five bins have less than one pixel
+    in a hundred."""
+    shares = by_seed(_reaching(records, 30), lambda record: in_bins(record, UPPER_HALF)[25:31].mean())
+    return better(dict.fromkeys(shares, 1.0), shares, ("One in a hundred", "the upper five bins' share"), margin=0.0)
 
 
 def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:

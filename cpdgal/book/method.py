@@ -1,5 +1,6 @@
 """The pictures of Section 2: schedule, refinement, attention, masking."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
@@ -10,12 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from ..model import DGFR
-from ..plots import PALETTE, false_colour, name_colours, panels
+from ..plots import PALETTE, false_colour, line_styles, name_colours, one_legend, panels
+from ..records import Record
 from ..scenes import Scene
-from .common import curves_by_panel
+from ..study import Study
+from ..training import diagnose, predict
+from .common import curves_by_panel, sweep
+from .verdicts import Verdict, above, combined
+
+# Trained networks whose modules are looked into: the headline's, and three that learned once from 5 % of the labels.
+LOOP, ONCE = "the paper's loop", "5 % at once"
+TRAINED = {LOOP: [Study()], ONCE: [Study(cycles=0, initial=0.5, seed=seed) for seed in range(3)]}
+STUDIES = sweep(TRAINED, weights=range(3))
 
 
 def schedule(before: Tensor, after: Tensor) -> Figure:
@@ -27,6 +38,54 @@ def schedule(before: Tensor, after: Tensor) -> Figure:
     y = ["share of the clean token, $\\alpha_t$", "change of $\\alpha_t$"]
     figure = curves_by_panel(shown, "diffusion step t", y, share_y=False)
     figure.axes[1].axhline(0, color="#000000", lw=1, ls="--")
+    return figure
+
+
+def looked_into(record: Record, scene: Scene, count: int = 1000) -> tuple[np.ndarray, dict[str, float]]:
+    """M_b (count, n) of so many test pixels' windows, drawn by the seed, in a trained network, and what `diagnose` says."""
+    split, seed = record.study.make_split(scene), record.study.seed
+    asked = np.random.default_rng(seed).permutation(split.holdout)[:count]
+    windows, network = record.study.make_windows(scene, split), record.network(scene)
+    answers = predict(network, windows.batches(asked)).argmax(1)
+    found = diagnose(network, lambda: windows.batches(asked), answers, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        return torch.cat([network(x).mask for x in windows.batches(asked)]).numpy(), found
+
+
+def sample_specific(found: Mapping[int, dict[str, float]]) -> Verdict:
+    """On "a sample-specific masking probability", from `looked_into` by seed: the windows' mean masks deviate by more than one
+    percent of their mean, and more than one answer in a hundred changes when every token is masked by that mean."""
+    deviation = {seed: 100 * each["mask_between"] / each["mask_mean"] for seed, each in found.items()}
+    changed = {seed: 100 * each["changed_by_constant_mask"] for seed, each in found.items()}
+    return combined(
+        {
+            "masks differ": above(1.0, deviation, "The deviation of M_b between windows over its mean", "%", 0.0),
+            "answers depend on it": above(1.0, changed, "The answers that a constant mask changes", "%", 0.0),
+        }
+    )
+
+
+def occludes(importance: Tensor, mask: Tensor) -> Verdict:
+    """On "dynamically occluding salient regions", a matter of Eq. 15 and of no run: salient tokens are masked more. From the
+    importance and the mask M_b of a window's tokens, each (n,)."""
+    rho = float(spearmanr(importance, mask).statistic)
+    here = f"rank correlation of mask and importance {rho:+.2f}"
+    said = f"Here {here}: Eq. 15 lets the mask fall with a token's importance, so the salient tokens are masked less."
+    return Verdict("holds" if rho > 0 else "does not hold", here, said)
+
+
+def trained_modules(alphas: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> Figure:
+    """Schedules alpha_t (T,) of networks by name, and how their M_b (m, n) are spread over 0..1."""
+    figure, (schedules, spread) = panels(9, 3.8, 2)
+    for name, style in line_styles(alphas).items():
+        style = {key: value for key, value in style.items() if key != "marker"}
+        schedules.plot(np.arange(1, len(alphas[name]) + 1), alphas[name], lw=2, label=name, **style)
+        if name in masks:
+            heights, edges = np.histogram(masks[name], 200, (0, 1))
+            spread.stairs(100 * heights / heights.sum(), edges, lw=2, color=style["color"])
+    schedules.set(xlabel="diffusion step t", ylabel="share of the clean token, $\\alpha_t$", ylim=(0, 1.02))
+    spread.set(xlabel="mask $M_b$", ylabel="tokens (%)", xlim=(0, 1))
+    one_legend(figure, [schedules], 3)
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ..plots import PALETTE
 from ..records import Record
 from .common import BUDGETS, curves_by_panel, one_legend, over_seeds, studies_of, sweep
-from .verdicts import Verdict, better, combined, reached, seed_count
+from .verdicts import Verdict, above, better, combined, reached, seed_count
 
 STUDIES = sweep(studies_of(BUDGETS, range(3)))
 # The paper's EMI of the first cycle at each budget.
@@ -46,6 +46,34 @@ def budget_tradeoff(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     deviations = {name: emi(groups[name], 11, 30, np.std) for name in BUDGETS}
     names = {name: (f"Deviation at {name}", "at 2 %") for name in ("0.5 %", "1 %")}
     return combined({name: better(deviations[name], deviations["2 %"], said, margin=0.0) for name, said in names.items()})
+
+
+def emi_small(records: Sequence[Record]) -> Verdict:
+    """On the sentences about 0.5 %: EMI "peaks in the first cycle" (it is above that of every later cycle), has "a minor spike
+    near the 7th cycle (>0.010)" (over cycles 6 to 8 it is above one point), and "after the 10th cycle oscillates around a
+    diminishing-returns threshold" (the mean over cycles 11 to 30 is below a tenth of the first)."""
+    first, rest = emi(records, 1, 1), emi(records, 11, 30)
+    tenth = {seed: value / 10 for seed, value in first.items()}
+    return combined(
+        {
+            "peak": better(first, emi(records, 2, 30, np.max), ("First cycle", "the highest of all later ones"), margin=0.0),
+            "spike": above(1.0, emi(records, 6, 8, np.max), "The highest of cycles 6 to 8", margin=0.0),
+            "threshold": better(tenth, rest, ("A tenth of the first cycle", "cycles 11 to 30"), margin=0.0),
+        }
+    )
+
+
+def emi_middle(records: Sequence[Record]) -> Verdict:
+    """On the sentences about 1 %: EMI "drops sharply" (the second cycle has less than half of the first) and "fluctuates
+    between the 5th and 10th cycles" (its deviation there is above that over cycles 11 to 20)."""
+    half = {seed: value / 2 for seed, value in emi(records, 1, 1).items()}
+    around, after = (emi(records, *span, np.std) for span in ((5, 10), (11, 20)))
+    return combined(
+        {
+            "drop": better(half, emi(records, 2, 2), ("Half of the first cycle", "the second"), margin=0.0),
+            "fluctuation": better(around, after, ("Deviation over cycles 5 to 10", "over 11 to 20"), margin=0.0),
+        }
+    )
 
 
 def improvement(groups: dict[str, list[Record]], first: dict[str, float], threshold: tuple[str, float]) -> Figure:

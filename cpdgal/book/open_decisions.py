@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..metrics import mean_entropy
 from ..records import Record
 from ..study import Study
 from .common import studies_of, sweep, t_intervals
+from .verdicts import by_seed, spread
 
 # Readings at the paper's full length, by the rule of book/decisions.md. The bundle is what the early prototype did.
 READINGS: dict[str, dict] = {
@@ -93,6 +95,14 @@ def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame(columns, means.index).fillna("").rename_axis("reading")
 
 
+# Networks trained once, whose diagnostics stand beside those of the readings.
+FEW: dict[str, dict] = {
+    "1 of each class": {"per_class": 1},
+    "10 of each class": {"per_class": 10},
+    "half of the pool": {"initial": 0.5},
+}
+AT_ONCE = studies_of({f"{name}, once": values for name, values in FEW.items()}, range(3), cycles=0)
+
 # What a record's diagnostics say of the modules, by column; shares in percent.
 MODULES = {
     "alpha_t, mean": ("alpha_mean", 1),
@@ -103,7 +113,7 @@ MODULES = {
     "between windows": ("mask_between", 1),
     "gamma": ("gamma", 1),
     "answers changed by a constant mask, %": ("changed_by_constant_mask", 100),
-    "by DGFR as in training, %": ("changed_by_dgfr", 100),
+    "answers changed by DGFR as in training, %": ("changed_by_dgfr", 100),
 }
 
 
@@ -120,6 +130,48 @@ def module_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         if own
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *MODULES]).rename_axis("reading")
+
+
+# Trainings of other lengths, in the words of the page.
+LENGTHS = {
+    "CPDGAL": {"200 epochs (the paper)": "default", "60 epochs": "60 epochs", "20 epochs": "20 epochs"},
+    "ViT": {"200 epochs (the paper)": "ViT", "60 epochs": "ViT, 60 epochs"},
+}
+
+
+def broken(record: Record) -> pd.Series:
+    """(cycles + 1,) whether a training broke down: its loss ended above 0.1 and above ten times the median of the run's."""
+    loss = record.cycles.loss
+    return (loss > 0.1) & (loss > 10 * loss.median())
+
+
+def unbroken(record: Record) -> float:
+    """The mean OA of the last ten looks, of trainings that did not break down, in percent."""
+    return float(record.cycles.OA[-10:][~broken(record)[-10:]].mean())
+
+
+def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """What a training of some epochs does to the loop: a row a group, means and deviations over seeds.
+
+    Overall accuracy on validation pixels (%), all trainings that broke down, the median of the losses at their ends, and how
+    sure the network is of what is left of the pool: mean entropy (% of log K) after cycle 10 and at the end.
+    """
+    measures = {
+        "OA, last five looks, %": lambda r: r.cycles.OA[-5:].mean(),
+        "OA, last ten, broken trainings left out, %": unbroken,
+        "loss, thousandths": lambda r: 1000 * r.cycles.loss.median(),
+        "entropy of the pool's rest after cycle 10, %": lambda r: 100 * mean_entropy(r.entropy[10]),
+        "at the end, %": lambda r: 100 * mean_entropy(r.entropy[-1]),
+    }
+    rows = {}
+    for name, records in groups.items():
+        late = [broken(r)[11:] for r in records]  # the first trainings end high because they are short of steps
+        rows[name] = {
+            "seeds": str(len(records)),
+            **{what: spread(by_seed(records, of).values()) for what, of in measures.items()},
+        }
+        rows[name]["broken, cycles 11 to 30"] = f"{sum(map(sum, late))} of {sum(map(len, late))}"
+    return pd.DataFrame(rows).T.rename_axis("trainings")
 
 
 def alternatives() -> dict[str, list[Study]]:

@@ -14,6 +14,7 @@ A claim of several parts *holds* when all parts do and *holds in part* when some
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +39,21 @@ class Verdict(NamedTuple):
     low: float = np.nan  # the 95 % interval of what was measured
     high: float = np.nan
     threshold: float = np.nan
+    parts: Mapping[str, "Verdict"] = MappingProxyType({})  # of a claim of several
 
     @property
     def interval(self) -> str:
-        """The interval as text; empty where there is none."""
-        return f"{self.low:+.2f} to {self.high:+.2f}" if np.isfinite(self.low) else ""
+        """The interval and the threshold as text, part by part; empty where there is none."""
+        if self.parts:
+            return "; ".join(f"{name}: {each.interval}" for name, each in self.parts.items() if each.interval)
+        return f"{self.low:+.2f} to {self.high:+.2f} (threshold {self.threshold:+.2f})" if np.isfinite(self.low) else ""
+
+    @property
+    def seeds_shown(self) -> str:
+        """The number of seeds as text, from the part with the fewest to that with the most; a dash for what has no seeds."""
+        counts = sorted({each.seeds for each in self.parts.values()} or {self.seeds})
+        none = counts == [0] and self.word != "not run here"
+        return "-" if none else " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def not_run(sentence: str = "No run is on record yet.") -> Verdict:
@@ -135,7 +146,7 @@ def combined(parts: Mapping[str, Verdict]) -> Verdict:
     word = "holds" if set(words) == {"holds"} else word
     here = "; ".join(f"{name}: {each.here}" for name, each in parts.items())
     said = " ".join(f"{name}: {each.word}. {each.sentence}" for name, each in parts.items())
-    return Verdict(word, here, said, min(each.seeds for each in parts.values()))
+    return Verdict(word, here, said, min(each.seeds for each in parts.values()), parts=parts)
 
 
 def by_seed(records: Sequence[Record], measure: Callable[[Record], float]) -> dict[int, float]:
