@@ -90,18 +90,50 @@ def records_page(store: cpdgal.Store) -> str:
     return text.replace("RECORDS", "\n".join(rows)).replace("MACHINES", "\n".join(made_with) or "No record yet.")
 
 
+def claim_rows(claims: list[dict], columns: dict[str, str]) -> str:
+    """A table of claims: `columns` by header, with the values of a claim in braces, and what its notebook stored."""
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for claim in claims:
+        page, key = claim["answer"]
+        stored = {
+            part: f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`"
+            for part in ("here", "seeds", "interval", "verdict")
+        }
+        cells = {**claim, **stored, "id": key, "link": f"[**{stored['verdict']}**](../notebooks/{page})"}
+        rows.append(f"| {' | '.join(column.format(**cells) for column in columns.values())} |")
+    return "\n".join(rows)
+
+
+def claims_page() -> str:
+    """The page of every claim with its rule and its evidence."""
+    listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
+    columns = {
+        "The paper claims": "{claim} ({where})<br>`{id}`",
+        "Paper": "{paper}",
+        "Here": "{here}",
+        "Seeds": "{seeds}",
+        "95 % interval": "{interval}",
+        "Rule": "{rule}",
+        "Verdict": "{link}",
+    }
+    text = (ROOT / "book" / "claims.in.md").read_text(encoding="utf-8")
+    return text.replace("CLAIMS", claim_rows(listed["claims"], columns))
+
+
 def start_page() -> str:
     """The start page: every claim beside its verdict, and where each table and figure of the paper is answered."""
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
-    rows = ["| The paper claims | Where | Paper | Here | Verdict |", "|---|---|---|---|---|"]
-    for claim in listed["claims"]:
-        page, key = claim["answer"]
-        here, verdict = (f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`" for part in ("here", "verdict"))
-        link = f"[**{verdict}**](../notebooks/{page})"
-        rows.append(f"| {claim['claim']} | {claim['where']} | {claim['paper']} | {here} | {link} |")
+    columns = {
+        "The paper claims": "{claim}",
+        "Where": "{where}",
+        "Paper": "{paper}",
+        "Here": "{here}",
+        "Seeds": "{seeds}",
+        "Verdict": "{link}",
+    }
     places = [f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in listed["places"]]
     text = (ROOT / "book" / "index.in.md").read_text(encoding="utf-8")
-    return text.replace("CLAIMS", "\n".join(rows)).replace("PLACES", " · ".join(places))
+    return text.replace("CLAIMS", claim_rows(listed["claims"], columns)).replace("PLACES", " · ".join(places))
 
 
 def api_page() -> str:
@@ -112,9 +144,10 @@ def api_page() -> str:
 
 
 def write_generated_pages() -> None:
-    """Bring the start page in step with the claims, the page of records with results/, and the API page with the peers."""
+    """Bring the pages of claims in step with the claims, the page of records with results/, and the API page with the peers."""
     store = cpdgal.Store(ROOT / "results", packaged=False)
-    for name, page in {"index": start_page(), "records": records_page(store), "api": api_page()}.items():
+    made = {"index": start_page(), "claims": claims_page(), "records": records_page(store), "api": api_page()}
+    for name, page in made.items():
         part = ROOT / "book" / f"{name}.md.part"
         part.write_text(page, encoding="utf-8")
         part.replace(ROOT / "book" / f"{name}.md")

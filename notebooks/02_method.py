@@ -264,6 +264,10 @@ masks = {name: masks for name, (masks, _) in looked.items()}
 trained = page.trained_modules(alphas, masks)
 
 # %% tags=["nbval-ignore-output"]
+for change in ("constant_mask", "dgfr"):
+    found = looked.get(f"{page.LOOP}, seed 0", ({}, {}))[1]
+    share = found.get(f"changed_by_{change}")
+    glue(f"headline-{change}", "not run" if share is None else f"{100 * share:.1f}")
 pd.DataFrame({name: found for name, (_, found) in looked.items()}).round(4)
 
 # %% [markdown]

@@ -162,6 +162,12 @@ def of_looks(groups) -> list[float]:
     return values + paired(spent.get("random", {}), spent.get("margin", {}))
 
 
+def of_headline_modules() -> list[float]:
+    """What the page of the method says of the headline's network, which `test_claims` looks into by hand."""
+    stored = build.glued(ROOT / "notebooks" / "02_method.ipynb")
+    return [float(stored[f"headline-{change}"]) for change in ("constant_mask", "dgfr") if stored[f"headline-{change}"] != "not run"]
+
+
 def of_place(records) -> list[float]:
     """Floors that know place alone, on the three scenes."""
     found = {}
@@ -183,7 +189,7 @@ def test_the_comparison_shows_the_records(pages, records):
     page = pages["notebooks/03_comparison"]
     published = [score for row in TABLE_1.values() for score in row] + [peer.published for peer in PEERS.values()]
     values = of_groups(groups) + of_the_paper(groups) + [*published, 0.09, 2.40]
-    values += of_table_1(records, groups) + of_looks(groups) + of_place(records)
+    values += of_table_1(records, groups) + of_looks(groups) + of_place(records) + of_headline_modules()
     assert unexplained(page, values) == []
     for score in SCORES:
         runs = groups.get(("indian_pines", "cpdgal", "random", "margin", None), {})
