@@ -165,7 +165,9 @@ def of_looks(groups) -> list[float]:
 def of_headline_modules() -> list[float]:
     """What the page of the method says of the headline's network, which `test_claims` looks into by hand."""
     stored = build.glued(ROOT / "notebooks" / "02_method.ipynb")
-    return [float(stored[f"headline-{change}"]) for change in ("constant_mask", "dgfr") if stored[f"headline-{change}"] != "not run"]
+    return [
+        float(stored[f"headline-{change}"]) for change in ("constant_mask", "dgfr") if stored[f"headline-{change}"] != "not run"
+    ]
 
 
 def of_place(records) -> list[float]:

@@ -412,7 +412,7 @@ def embeddings(_, scene):
 
     def compared(left, right):
         sides = {
-            f"{name}:": [{seed: each[name] for seed, each in found.get(side, {}).items()} for side in (left, right)]
+            name: [{seed: each[name] for seed, each in found.get(side, {}).items()} for side in (left, right)]
             for name in ("silhouette", "purity")
         }
         return parts(**{name: minus(*both) for name, both in sides.items()})

@@ -56,7 +56,7 @@ def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: t
     for name, unit in (("silhouette", "hundredths"), ("purity", "%")):
         one, other = ({seed: each[f"{name}, {unit}"] for seed, each in side.items()} for side in (left, right))
         named = (f"{name.capitalize()}, {names[0]}", names[1])
-        verdicts[f"{name}:"] = better(one, other, named, "points" if unit == "%" else unit)
+        verdicts[name] = better(one, other, named, "points" if unit == "%" else unit)
     return combined(verdicts)
 
 

@@ -199,8 +199,9 @@ def on_record(studies: Mapping[str, Sequence[Study]], groups: Mapping[str, Seque
     seeds = {name: {record.study.seed for record in groups.get(name, ())} for name in studies}
     missing = {name: sorted({study.seed for study in each} - seeds[name]) for name, each in studies.items()}
     total, lacking = sum(map(len, studies.values())), sum(map(len, missing.values()))
-    said = "; ".join(f"{name} (seed{'s'[: len(m) > 1]} {', '.join(map(str, m))})" for name, m in missing.items() if m)
-    return f"{total - lacking} of {total} runs are on record" + (f"; missing: {said}." if said else ".")
+    said = [f"{name} (seed{'s'[: len(m) > 1]} {', '.join(map(str, m))})" for name, m in missing.items() if m]
+    said = said if len(said) <= 6 else [*said[:5], f"and of {len(said) - 5} more"]
+    return f"{total - lacking} of {total} runs are on record" + (f"; missing: {'; '.join(said)}." if said else ".")
 
 
 def seed_count(count: int) -> str:
