@@ -1,11 +1,18 @@
 """Verdicts follow their rules."""
 
+import json
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
+from conftest import ROOT
 from scipy import stats
 
+from cpdgal import Store
+from cpdgal.book import method
+from cpdgal.book.common import COMPARED, PAPER, studies_of
+from cpdgal.book.feasibility import outside
 from cpdgal.book.verdicts import (
     WORDS,
     Verdict,
@@ -14,11 +21,13 @@ from cpdgal.book.verdicts import (
     best,
     better,
     combined,
+    final_scores,
     on_record,
     rank_agreement,
     reached,
     spread,
 )
+from cpdgal.runner import gather
 from cpdgal.study import Study
 
 
@@ -60,7 +69,7 @@ def test_a_number_lies_above_a_threshold_or_not(measured, margin, word):
         expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
         assert (said.low, said.high) == pytest.approx(tuple(expected))
         assert f"{said.low:+.2f} to {said.high:+.2f}" in said.sentence
-        assert said.interval in said.sentence
+        assert said.interval == f"{said.low:+.2f} to {said.high:+.2f} (threshold {0.0:+.2f})"
         assert said.mean == pytest.approx(np.mean(values))
     elif measured:
         assert "too few seeds for an interval" in said.sentence
@@ -191,3 +200,69 @@ class Run(NamedTuple):
     """As much of a record as a list needs."""
 
     study: Study
+
+
+# A store with planted truths
+
+
+def plant(folder, study: Study, accuracy: float) -> None:
+    """Write the record of a study whose every look has about this OA in percent: errors are spread over all classes alike."""
+    template = json.loads((ROOT / "results" / f"{Study().name}.json").read_text(encoding="utf-8"))
+    n = np.array(template["confusion"]).sum(1)
+    errors = np.floor(n * (1 - accuracy / 100)).astype(int)
+    confusion = np.diag(n - errors) + np.roll(np.diag(errors), 1, axis=1)
+    chance = (confusion.sum(0) * confusion.sum(1)).sum() / n.sum() ** 2
+    right = np.trace(confusion) / n.sum()
+    scores = {"OA": right, "AA": (np.diag(confusion) / n).mean(), "kappa": (right - chance) / (1 - chance)}
+    looks = len(template["cycles"]["OA"])
+    template["cycles"] |= {name: [float(100 * value)] * looks for name, value in scores.items()}
+    template["cycles"] |= {name: [None] + [0.0] * (looks - 1) for name in ("EMI", "EMI per label")}
+    template["classes"]["accuracy"] = (100 * np.diag(confusion) / n).tolist()
+    template |= {"confusion": confusion.tolist(), "key": study.key, "weights": None}
+    template["study"] = {**template["study"], **study.form, "checksum": template["study"]["checksum"]}
+    (folder / f"{study.name}.json").write_text(json.dumps(template), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("gain", "seeds", "word"),
+    [(2.0, 5, "holds"), (0.0, 5, "does not hold"), (-2.0, 5, "does not hold"), (2.0, 1, "undecided"), (2.0, 0, "not run here")],
+    ids=["better by 2 points", "equal", "worse", "one seed", "no run"],
+)
+def test_a_store_with_planted_truths_gives_the_planted_verdicts(tmp_path, gain, seeds, word):
+    asked = studies_of({name: COMPARED[name] for name in ("CPDGAL", "ViT")}, range(5))
+    for own, other in [*zip(*asked.values(), strict=True)][:seeds]:
+        level = 93 + 0.2 * own.seed  # seeds differ more than their differences do
+        plant(tmp_path, own, level + gain + 0.1 * (own.seed % 2))
+        plant(tmp_path, other, level)
+    groups = gather(asked, Store(tmp_path, packaged=False))
+    said = better(*(final_scores(groups[name], "OA", 5) for name in asked), tuple(asked))
+    assert (said.word, said.seeds) == (word, seeds)
+
+
+def test_an_impossible_kappa_does_not_hold_however_high_it_is_here(tmp_path):
+    for seed in range(3):
+        plant(tmp_path, Study(seed=seed), 99.0 + 0.1 * seed)
+    records = gather({"CPDGAL": [Study(seed=seed) for seed in range(5)]}, Store(tmp_path, packaged=False))["CPDGAL"]
+    published = PAPER["table_1"]["indian_pines"]["cpdgal"]
+    words = {
+        score: reached(figure, final_scores(records, score, 5), score, outside("indian_pines", score)).word
+        for score, figure in zip(("OA", "AA", "kappa"), published, strict=True)
+    }
+    assert words == {"OA": "holds", "AA": "holds", "kappa": "does not hold"}
+
+
+def test_an_inert_mask_is_told_from_one_that_works():
+    inert = {seed: {"mask_between": 0.0003, "mask_mean": 0.72, "changed_by_constant_mask": 0.0} for seed in range(3)}
+    works = {
+        s: {"mask_between": 0.05 + s / 1000, "mask_mean": 0.5, "changed_by_constant_mask": 0.1 + s / 100} for s in range(3)
+    }
+    assert method.sample_specific(inert).word == "does not hold"
+    assert method.sample_specific(works).word == "holds"
+    assert method.sample_specific({0: works[0]}).word == "undecided"
+    assert method.sample_specific({}).word == "not run here"
+
+
+def test_a_mask_that_falls_with_importance_occludes_nothing_salient():
+    importance = torch.rand(49, generator=torch.Generator().manual_seed(0))
+    assert method.occludes(importance, (2 * (0.5 - importance)).sigmoid()).word == "does not hold"
+    assert method.occludes(importance, importance).word == "holds"
