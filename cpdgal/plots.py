@@ -131,14 +131,23 @@ def draw_mean(axes: Axes, runs: pd.DataFrame, **line) -> None:
     axes.fill_between(mean.index, mean - deviation, mean + deviation, color=curve.get_color(), alpha=0.2, lw=0)
 
 
+def not_run(axes: Axes, name: str) -> None:
+    """Say in the legend that a curve is missing."""
+    axes.plot([], [], ls="", label=f"{name}: not run")
+
+
 def learning_curves(curves: dict[str, pd.DataFrame], published: float | None = None) -> Figure:
     """Overall accuracy in percent over labels: mean over runs, a band of one deviation, and a line at the `published` one.
 
-    A curve is a table with a row for each number of labels (its index) and a column for each run.
+    A curve is a table with a row for each number of labels (its index) and a column for each run; the legend says which are
+    empty.
     """
     figure, (axis,) = panels(9, 5.4)
     for name, style in line_styles(curves).items():
         runs = curves[name].dropna(how="all")
+        if runs.empty:
+            not_run(axis, name)
+            continue
         seeds = f" ({runs.shape[1]} seeds)" if runs.shape[1] > 1 else ""
         draw_mean(axis, runs, label=f"{name}{seeds}: {runs.iloc[-1].mean():.1f} % at the end", ms=5, **style)
     if published is not None:

@@ -139,7 +139,7 @@ def placed(name, perplexity):
 
 at_random = [name for name in list(looks)[:2] if looks[name]]
 
-# %% mystnb={"figure": {"caption": "t-SNE of the features of 1,000 hold-out pixels after training on 5 % of the labels at random, CPDGAL above and ViT below, at several perplexities. Colour and marker: the true class."}, "image": {"alt": "Scatter plots in a grid, a row for each network and a column for each perplexity: pixels of a class gather in islands, some of them mixed."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "t-SNE of the features of 1,000 hold-out pixels after training on 5 % of the labels at random, a row for each network on record, at several perplexities. Colour and marker: the true class."}, "image": {"alt": "Scatter plots in a grid, a row for each network and a column for each perplexity, a colour and a marker for each class."}} tags=["nbval-ignore-output"]
 if at_random:
     perplexities = (30,) if smoke else (5, 30, 100)
     panels = {

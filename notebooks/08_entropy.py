@@ -100,7 +100,7 @@ Markdown(on_record(wanted, groups))
 #
 # As in the paper, a row is a bin, certain pixels above, a column a cycle, and yellow means many pixels. All panels share one scale.
 
-# %% mystnb={"figure": {"caption": "Pixels left in the pool by predictive entropy over log K (rows, the most certain above) and cycle (columns), mean over seeds, at each budget."}, "image": {"alt": "A heat map for each budget: from the first cycles on the top row, the lowest entropy, turns bright, and the rows below it empty."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Pixels left in the pool by predictive entropy over log K (rows, the most certain above) and cycle (columns), mean over seeds, at each budget on record."}, "image": {"alt": "A heat map for each budget on record, a row for each entropy bin and a column for each cycle, brighter where more pixels are."}} tags=["nbval-ignore-output"]
 if there:
     heat = page.entropy_maps(there)
 else:
@@ -111,7 +111,7 @@ else:
 # beside them the mean entropy, estimated with each pixel at the centre of its bin (so it cannot fall below 0.05), and the expected
 # calibration error (ECE) on the hold-out, the gap between confidence and accuracy.
 
-# %% mystnb={"figure": {"caption": "Over the cycles, at each budget: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds and a band of one standard deviation."}, "image": {"alt": "Four panels of curves over thirty cycles: the share of certain pixels rises, the share of uncertain ones and the mean entropy fall, and the calibration error rises at first and then falls."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Over the cycles, at the budgets that the legend names: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels of curves over thirty cycles, a line for each budget that the legend names: share in the lowest bin, share in the upper five, mean entropy, calibration error."}} tags=["nbval-ignore-output"]
 measures = {
     "lowest bin": lambda r: page.in_bins(r, page.LOWEST),
     "upper five bins": lambda r: page.in_bins(r, page.UPPER_HALF),
@@ -121,7 +121,7 @@ measures = {
 curves = {
     title: {
         n: pd.DataFrame({r.study.seed: of(r) for r in each})
-        for n, each in there.items()
+        for n, each in groups.items()
     }
     for title, of in measures.items()
 }
@@ -242,7 +242,7 @@ if record:
         answers = predict(record.network(scene), windows.batches(pixels)).numpy()
         tables[name] = page.accuracy_by_entropy(scene.targets[pixels], answers)
 
-# %% mystnb={"figure": {"caption": "How often the network is right in each entropy bin, for what is left of the pool and for 2,000 pixels of the hold-out; beside each dot the number of pixels. Bins with fewer than 20 pixels are pale and hollow."}, "image": {"alt": "Two series of dots over predictive entropy: right answers are most frequent in the lowest bin and fewer to the right, where bins hold few pixels."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "How often the network is right in each entropy bin, for what is left of the pool and for 2,000 pixels of the hold-out; beside each dot the number of pixels. Bins with fewer than 20 pixels are pale and hollow."}, "image": {"alt": "Two series of dots over predictive entropy, the share of right answers in each bin, with the number of pixels beside each dot."}} tags=["nbval-ignore-output"]
 if tables:
     right = page.right_by_entropy(tables)
 else:

@@ -110,7 +110,7 @@ final.map(lambda scores: spread(scores.values())).add_suffix(": OA, %").rename_a
     "method"
 )
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds as lines, and a band of one deviation."}, "image": {"alt": "Lines fall from left to right: every method, networks and floors alike, loses most of its accuracy from random pixels to blocks with a gap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds as lines, and a band of one deviation where there are several."}, "image": {"alt": "A line for each method that the legend names, over random pixels, blocks, and blocks with a gap."}} tags=["nbval-ignore-output"]
 drop = page.accuracy_by_split(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
 
@@ -121,7 +121,7 @@ glue("leakage-fall", drop)
 # far the nearest teacher is. A random split has hardly a pixel beyond the first few steps; the networks trained on blocks
 # show what follows.
 
-# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the networks and the floors that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves that start high next to a labelled pixel and fall with distance, for CPDGAL, the vision transformer and two floors, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the networks and the floors that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of right answers over distance, one for each method that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}
 for method, each in found["blocks with a gap"].items():
     for record in [r for r in each if r.study.seed == 0 and r.can_answer]:

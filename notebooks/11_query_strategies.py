@@ -117,7 +117,7 @@ Markdown(on_record(studies, found))
 # width, so that it is the mean accuracy in percent on the way from the first labels to the last. It counts what labels buy
 # early as well as late.
 
-# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds and a band of one deviation, with the paper's margin and random queries in every panel."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random queries."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds, and a band of one deviation where there are several, with the paper's margin and random queries in every panel."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random queries."}} tags=["nbval-ignore-output"]
 if runs:
     curves = {name: over_seeds(each) for name, each in runs.items()}
     given = {name: curves[name] for name in ("margin", "random") if name in runs}
@@ -212,7 +212,7 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Where the labels went
 
-# %% mystnb={"figure": {"caption": "Pixels that some strategies asked for with the first seed on record, coloured by the cycle, on the ground truth in pale colours."}, "image": {"alt": "Small maps of the scene with a dot for every labelled pixel: one map each for two margins, chance, and three strategies that cover features or places."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Pixels that some strategies asked for with the first seed on record, coloured by the cycle, on the ground truth in pale colours."}, "image": {"alt": "Small maps of the scene with a dot for every labelled pixel, one map for each strategy that its title names."}} tags=["nbval-ignore-output"]
 FEW = (
     "margin",
     "usual-margin",

@@ -201,7 +201,7 @@ page.length_table(
     }
 )
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on validation pixels over the labels spent, by the epochs of a training: mean over the seeds on record, and a band of one standard deviation."}, "image": {"alt": "Two panels of learning curves, one for each network, a curve for each number of epochs a training that is on record."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on validation pixels over the labels spent, by the epochs of a training: mean over the seeds on record, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of learning curves, one for each network, a curve for each number of epochs a training that is on record."}} tags=["nbval-ignore-output"]
 if any(each for own in lengths.values() for each in own.values()):
     drawn = curves_by_panel(
         {

@@ -1,5 +1,6 @@
 """The notebooks: in step with their scripts, fit for a hosted service, and executable with other parameters."""
 
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import build
 import execute
 
 SCRIPTS = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), ROOT / "notebooks" / "run.py"]
-TRAINS = ("run", "01_quickstart", "05_loss_landscape")  # what they lack, where the others say so
+TRAINS = ("run", "01_quickstart", "02_method", "05_loss_landscape")  # what they lack, where the others say so
 FROM_RECORDS = [script for script in SCRIPTS if script.stem in execute.FROM_RECORDS and script.stem not in TRAINS]
 FIXED = (
     "03_comparison",
@@ -30,7 +31,7 @@ FIXED = (
     "12_open_decisions",
 )  # of these scenes, and they train only where they are told to
 TRAINING = [script for script in SCRIPTS if script.stem not in FIXED]
-SLOW = set(execute.FROM_RECORDS) - {"run", "01_quickstart"}  # whose studies are many
+SLOW = set(execute.FROM_RECORDS) - {"run", "01_quickstart", "02_method"}  # whose studies are many
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
 
@@ -70,6 +71,18 @@ def test_every_figure_has_a_caption_and_alt_text(script):
         if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
             assert len(cell.metadata.mystnb.image.alt) > 40
             assert cell.metadata.mystnb.figure.caption
+
+
+@by_name
+def test_every_cell_with_a_caption_shows_its_figure_or_says_why_not(script):
+    """A style that is changed for one figure once switched off the display of all that followed."""
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    for cell in code_cells(notebook):
+        if "figure" in cell.metadata.get("mystnb", {}):
+            kinds = {kind for output in cell.outputs for kind in output.get("data", {})} | {
+                each.output_type for each in cell.outputs
+            }
+            assert {"image/png", "image/svg+xml", "stream"} & kinds, cell.source[:200]
 
 
 @by_name
@@ -152,21 +165,79 @@ def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+# Writes what stands in every figure of a cell, before the display closes it.
+LISTEN = """
+import json
+running = {}
+
+def listen(info):
+    running["source"] = info.raw_cell
+
+def look():
+    import matplotlib.pyplot as plt
+    from matplotlib.collections import FillBetweenPolyCollection
+    from matplotlib.text import Text
+    with open("drawn.jsonl", "a") as file:
+        for figure in map(plt.figure, plt.get_fignums()):
+            texts = [each.get_text() for each in figure.findobj(Text)]
+            bands = [len(each.get_paths()) > 0 for each in figure.findobj(FillBetweenPolyCollection)]
+            print(json.dumps([running["source"], texts, any(bands)]), file=file)
+
+get_ipython().events.register("pre_run_cell", listen)
+get_ipython().events.register("post_execute", look)
+"""
+
+
 def show(script: Path, store: Path, folder: Path) -> dict[str, str]:
-    """What a page of records glues when a store holds all the records there are."""
+    """What a page of records glues when a store holds all the records there are; what it draws is written to drawn.jsonl."""
     notebook = jupytext.read(script)
     (parameters,) = tagged(notebook, "parameters")
-    parameters.source += "\nimport cpdgal.records\ncpdgal.records._packaged = list"
+    parameters.source += "\nimport cpdgal.records\ncpdgal.records._packaged = list" + LISTEN
     jupytext.write(notebook, folder / f"{script.stem}.ipynb")
     done = run_papermill(folder, f"{script.stem}.ipynb", "x.ipynb", "-p", "store", store)
     assert done.returncode == 0, done.stderr[-3000:]
     return build.glued(folder / "x.ipynb")
 
 
+# What the words of a figure may name, and what has to stand in it then.
+NAMED = {
+    r"CPDGAL": r"CPDGAL|^here$",
+    r"ViT|vision transformer": r"ViT",
+    r"\bpaper's (figure|differences|text)|as published": r"paper",
+    r"\bfloors?\b": r"only|spread out|not run",
+    r"random queries": r"random|chance",
+    r"noise, dead bands, illumination": r"dead bands",
+    r"default": r"default",
+}
+
+
+def check_words(script: Path, folder: Path) -> int:
+    """Hold captions and alt texts against what stands in the figures that were drawn; how many there were."""
+    lines = folder / "drawn.jsonl"
+    drawn = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
+    by_source = {source.strip(): (texts, bands) for source, texts, bands in drawn}
+    count = 0
+    for cell in code_cells(jupytext.read(script)):
+        shown = cell.metadata.get("mystnb", {})
+        if "figure" not in shown or cell.source.strip() not in by_source:
+            continue
+        count += 1
+        texts, bands = by_source[cell.source.strip()]
+        words = f"{shown['figure']['caption']} {shown['image']['alt']}"
+        for named, there in NAMED.items():
+            if re.search(named, words):
+                assert any(re.search(there, text) for text in texts), (
+                    f"{script.stem}: {words!r} names {named}; drawn are {texts}"
+                )
+        assert "band of one" not in words or bands or "where there are several" in words, f"{script.stem}: no band: {words!r}"
+    return count
+
+
 @pytest.mark.notebook
 @pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
 def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path):
     glued = show(script, tmp_path / "nothing", tmp_path)
+    check_words(script, tmp_path)
     impossible = {f"comparison-{name}-verdict" for name in ("kappa", "salinas-AA", "salinas-kappa", "botswana-kappa")}
     verdicts = {name: value for name, value in glued.items() if name.endswith("-verdict")}
     assert {value for name, value in verdicts.items() if name not in impossible} <= {"not run here"}
@@ -181,6 +252,15 @@ def test_every_claim_is_answered_by_a_notebook():
         glued = build.glued(ROOT / "notebooks" / f"{page}.ipynb")
         assert glued[f"{key}-verdict"] in WORDS, key
         assert glued[f"{key}-here"], key
+
+
+@pytest.mark.slow
+@pytest.mark.notebook
+@pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
+def test_captions_name_what_is_drawn(script, tmp_path):
+    show(script, ROOT / "results", tmp_path)
+    captions = [cell for cell in code_cells(jupytext.read(script)) if "figure" in cell.metadata.get("mystnb", {})]
+    assert 0 < check_words(script, tmp_path) <= len(captions)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +289,7 @@ def swapped(tmp_path_factory):
 def test_verdicts_turn_when_two_methods_swap_their_records(page, claims, swapped, tmp_path):
     script = ROOT / "notebooks" / f"{page}.py"
     before, after = build.glued(script.with_suffix(".ipynb")), show(script, swapped, tmp_path)
+    assert check_words(script, tmp_path)
     for claim in claims:
         word, turned = before[f"{claim}-verdict"], after[f"{claim}-verdict"]
         if word == "not run here":

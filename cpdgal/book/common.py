@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..plots import PALETTE, draw_mean, line_styles, one_legend, panels
+from ..plots import PALETTE, draw_mean, line_styles, not_run, one_legend, panels
 from ..records import Record
 from ..study import Study
 from .verdicts import Verdict
@@ -113,7 +113,7 @@ def curves_by_panel(
 ) -> Figure:
     """Panels by title with curves by name: the mean over seeds, and a band of one deviation.
 
-    A curve is a table with a row for each x (its index) and a column for each seed; an empty one is left out. `x` and `y` name
+    A curve is a table with a row for each x (its index) and a column for each seed; the legend says which are empty. `x` and `y` name
     the axes, all alike or one a panel; `log` puts x on a logarithmic scale.
     """
     width, height = {1: (8, 5.2), 2: (9, 3.8)}.get(columns, (10, 2.6))
@@ -121,7 +121,10 @@ def curves_by_panel(
     styles = line_styles(dict.fromkeys(name for panel in curves.values() for name in panel))
     for number, (axis, (title, panel)) in enumerate(zip(axes, curves.items(), strict=True)):
         for name, runs in panel.items():
-            if not runs.empty:
+            if runs.empty:
+                elsewhere = any(name in other and not other[name].empty for other in curves.values())
+                not_run(axis, f"{name}, {title}" if elsewhere else name)
+            else:
                 draw_mean(axis, runs, label=name, ms=5 if columns < 3 else 3, **styles[name])
         axis.set(title=title, xlabel=x if isinstance(x, str) else x[number], ylabel=y if isinstance(y, str) else y[number])
         if log:
