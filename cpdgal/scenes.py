@@ -74,13 +74,13 @@ class Scene:
         is a ground truth alone. `options` go to `Scene`.
         """
         if cube_path is None:
-            labels = _read(Path(os.path.expanduser(labels_path)), labels_key, dimensions=2)
+            labels = read_array(Path(os.path.expanduser(labels_path)), labels_key, dimensions=2)
             return cls(np.empty((*labels.shape, 0)), labels, **{"name": Path(labels_path).stem, **options})
         cube_path, labels_path = (Path(os.path.expanduser(path or cube_path)) for path in (cube_path, labels_path))
-        cube = _read(cube_path, cube_key, dimensions=3)
+        cube = read_array(cube_path, cube_key, dimensions=3)
         if labels_path == cube_path and cube_path.suffix.lower() == ".npy":
             raise SceneError(f"{cube_path} holds one array; give the ground truth as a second file")
-        labels = _read(labels_path, labels_key, dimensions=2)
+        labels = read_array(labels_path, labels_key, dimensions=2)
         return cls(cube, labels, **{"name": cube_path.stem, **options})
 
     @property
@@ -131,7 +131,7 @@ def _rainbow(classes: int) -> np.ndarray:
     return np.stack([np.interp(at, np.arange(len(colours)), channel) for channel in colours.T], axis=1)
 
 
-def _read(path: Path, key: str | None, dimensions: int) -> np.ndarray:
+def read_array(path: Path, key: str | None, dimensions: int) -> np.ndarray:
     """The array of a .npy file, or the variable `key` (or the only one with so many dimensions) of a .mat file."""
     suffix = path.suffix.lower()
     if suffix not in (".mat", ".npy"):

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
-from .scenes import Scene, SceneError, rgb
+from .scenes import Scene, SceneError, read_array, rgb
 
 # A public scene is one entry: the package that brings it and its checksum, or its files (variable, size, SHA-256, mirrors in
 # the order they are tried); its class names by value; and where it has them its band centres, its palette, and the paper's
@@ -54,6 +54,21 @@ def load_truth(name: str) -> Scene:
     entry = SCENES[name]
     path, names = _verified_file(entry["labels"]), {int(value): each for value, each in entry["classes"].items()}
     return Scene.from_files(None, path, labels_key=entry["labels"]["key"], name=name, class_names=names)
+
+
+def disjoint_mask(name: str) -> np.ndarray:
+    """(height, width) a published training mask of a public scene: the class of its training pixels, by the values of the
+    scene's own file, and 0 elsewhere. Its class numbers differ from the truth's; ``scenes.json`` has the match, by overlap.
+
+    Raises `SceneError` where there is no such mask, or its file cannot be had.
+    """
+    if "disjoint" not in SCENES.get(name, {}):
+        raise SceneError(f"{name} has no published training mask; indian_pines has one")
+    entry = SCENES[name]["disjoint"]
+    mask = read_array(_verified_file(entry), entry["key"], 2)
+    values = np.zeros(256, dtype=np.int64)
+    values[[int(value) for value in entry["classes"]]] = list(entry["classes"].values())
+    return values[mask]
 
 
 def known_checksum(name: str) -> str | None:
@@ -152,6 +167,8 @@ def _verified_file(entry: dict) -> Path:
                 except (requests.RequestException, TimeoutError, ValueError) as error:
                     reason = type(error).__name__ if isinstance(error, requests.RequestException) else error
                     reasons.append(f"{urlsplit(url).netloc} ({reason})")
+        if not entry["mirrors"]:
+            raise SceneError(f"{name} is on no mirror that is known, and {missing}; {by_hand}")
     except OSError as error:
         raise SceneError(f"{name} cannot be written to {cache} ({error.strerror or error}); {by_hand}") from error
     raise SceneError(f"{name} could not be downloaded from {' or '.join(reasons)}, and {missing}; {by_hand}")

@@ -102,6 +102,24 @@ def fold_split(scene: Scene, share=0.10, *, fold=0, folds=4, block=15, window=7,
     return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)
 
 
+def mask_split(scene: Scene, mask: np.ndarray, share=0.10, *, gap=0, rng: np.random.Generator) -> Split:
+    """A split by a training mask (height, width) of class values, 0 where it has none: every labelled pixel outside is tested.
+
+    The pool has floor(share x labelled) of the pixels inside, from every class in proportion, of which those at most ``gap``
+    rows and columns away from a test pixel are left out, and those whose class in the mask is not the truth's. Raises
+    ``ValueError`` for a mask of another shape, and where less than that is left.
+    """
+    if mask.shape != scene.labels.shape:
+        raise ValueError(f"a mask of {mask.shape} does not fit {scene.name}, which has {scene.labels.shape} pixels")
+    marked = mask[tuple(scene.pixels.T)]
+    tested = np.flatnonzero(marked == 0)
+    agree = np.array(scene.label_values)[scene.targets] == marked
+    free = np.flatnonzero(agree & ~_near(scene, tested, gap)) if gap else np.flatnonzero(agree)
+    if len(free) < (target := portion(share, len(scene.pixels))):
+        raise ValueError(f"{len(free)} pixels of the mask are left for a pool of {target}; choose a smaller gap or share")
+    return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)
+
+
 def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:
     """Share (0..1) of the judged pixels whose window holds a labelled pixel.
 

@@ -20,8 +20,8 @@ from .active import Protocol, protocol
 from .methods import METHODS, build
 from .queries import strategy
 from .scenes import Scene, SceneError
-from .sources import SCENES, known_checksum, load_scene, load_truth
-from .splits import Split, block_split, draw, fold_split, random_split
+from .sources import SCENES, disjoint_mask, known_checksum, load_scene, load_truth
+from .splits import Split, block_split, draw, fold_split, mask_split, random_split
 from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
@@ -55,8 +55,8 @@ class Study(Protocol):
         method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
         split: "random" (the paper's); "block" (blocks of pixels apart, with a gap); "folds", of which ``fold`` is tested
-            (blocks dealt into folds, with a gap); or "validation": the pool of the random split, dealt into halves, one to
-            query and one to score on.
+            (blocks dealt into folds, with a gap); "disjoint" (a published training mask, where the scene has one); or
+            "validation": the pool of the random split, dealt into halves, one to query and one to score on.
         query: a strategy of `cpdgal.queries.STRATEGIES`.
         profile: the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
         seed: decides the split, the first labels, the weights, the order of batches, and all noise.
@@ -226,6 +226,8 @@ class Study(Protocol):
             return block_split(scene, self.pool, **blocks)
         if self.split == "folds":
             return fold_split(scene, self.pool, fold=self.fold, folds=self.folds, **blocks)
+        if self.split == "disjoint":
+            return mask_split(scene, disjoint_mask(self.scene), self.pool, gap=self.gap or 0, rng=rng)
         split = random_split(scene, self.pool, stratified=self.stratified_pool, rng=rng)
         if self.split == "random":
             return split
@@ -319,7 +321,7 @@ def _shown(value) -> str:
 def _choices() -> dict[str, tuple[str, ...]]:
     return {
         "method": tuple(METHODS),
-        "split": ("random", "block", "folds", "validation"),
+        "split": ("random", "block", "folds", "disjoint", "validation"),
         "pca": ("scene", "pool"),
         "masked_above": ("mean", "half"),
         "alpha_form": ("clamp", "sigmoid", "fixed"),

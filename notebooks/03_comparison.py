@@ -158,9 +158,7 @@ def against(groups, other, key):
 
 
 glue("comparison-vit", spread(final_scores(pines["ViT"]).values()))
-spent = to_level(
-    *(pines[name] for name in ("CPDGAL", "CPDGAL, random queries"))
-)
+spent = to_level(*(pines[name] for name in ("CPDGAL", "CPDGAL, random queries")))
 fewer = better(*spent[::-1], ("Random queries", "the margin"), "labels", 0.0)
 lines = [
     against(pines, "ViT", "twin"),
@@ -340,17 +338,13 @@ loop = {
 looped = gather(loop, records, train=train)
 pairs = ("SSFTT", "CPDGAL", "CPDGAL, no loop", "ViT", "ViT, no loop")
 page.score_table(
-    {**looped, **{name: {**pines, **peers}[name] for name in pairs}},
-    paper=False,
+    {**looped, **{name: {**pines, **peers}[name] for name in pairs}}, paper=False
 )
 
 # %% tags=["remove-input"]
 both = {
     ("SSFTT, in CPDGAL's loop", "SSFTT"): (*looped.values(), peers["SSFTT"]),
-    ("CPDGAL", "CPDGAL, no loop"): (
-        pines["CPDGAL"],
-        peers["CPDGAL, no loop"],
-    ),
+    ("CPDGAL", "CPDGAL, no loop"): (pines["CPDGAL"], peers["CPDGAL, no loop"]),
     ("ViT", "ViT, no loop"): (pines["ViT"], peers["ViT, no loop"]),
 }
 said = {pair: better(*map(final_scores, each), pair) for pair, each in both.items()}

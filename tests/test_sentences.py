@@ -109,7 +109,7 @@ OPTIONS = {
     ("--labels", "truth.npy"): "synthetic brings its own ground truth",
     ("--method", "resnet"): "method is one of cpdgal, vit",
     ("--method", "ssftt"): "ssftt does not take dim, heads, layers, which only CPDGAL and its ablations do",
-    ("--split", "spatial"): "split is one of random, block, folds, validation",
+    ("--split", "spatial"): "split is one of random, block, folds, disjoint, validation",
     ("--split", "block", "--set", "gap=200"): "synthetic has 60 pixels a side; blocks of 15 and a gap of 200 do not fit",
     ("--query", "best"): "no query strategy is called 'best'",
     ("--profile", "fast"): "profile is one of|no profile is called 'fast'; known are paper",

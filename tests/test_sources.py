@@ -31,8 +31,33 @@ def test_indian_pines_is_the_canonical_scene(indian_pines):
 
 
 def test_indian_pines_agrees_with_the_published_ground_truth(indian_pines, data_dir):
-    published = scenes._read(data_dir / "Indian_pines_gt.mat", None, dimensions=2)
+    published = scenes.read_array(data_dir / "Indian_pines_gt.mat", None, dimensions=2)
     np.testing.assert_array_equal(indian_pines.labels, published)
+
+
+def test_the_published_mask_has_the_classes_of_the_truth_by_overlap(indian_pines, data_dir):
+    mask, own = sources.disjoint_mask("indian_pines"), scenes.read_array(data_dir / "indianpines_disjoint_dset.mat", None, 2)
+    np.testing.assert_array_equal(mask > 0, own > 0)
+    both = (own > 0) & (indian_pines.labels > 0)
+    assert (mask > 0).sum() - both.sum() == 151  # where the truth has no label
+    for value in range(1, 17):
+        overlap = np.bincount(indian_pines.labels[both & (own == value)], minlength=17)
+        assert mask[own == value][0] == overlap.argmax()
+    assert (mask == indian_pines.labels)[both].mean() > 0.998
+    split = cpdgal.Study(split="disjoint").make_split(indian_pines)
+    assert (len(split.pool), len(split.holdout)) == (1024, (indian_pines.labels > 0).sum() - both.sum())
+
+
+def test_a_mask_that_cannot_be_had_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("CPDGAL_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache")
+    said = (
+        rf"^indianpines_disjoint_dset.mat is on no mirror that is known, and CPDGAL_DATA_DIR has no {tmp_path}/\S+; download it"
+    )
+    with pytest.raises(SceneError, match=said):
+        sources.disjoint_mask("indian_pines")
+    with pytest.raises(SceneError, match=r"^salinas has no published training mask; indian_pines has one$"):
+        sources.disjoint_mask("salinas")
 
 
 def test_salinas_a_keeps_the_names_of_its_gapped_labels(data_dir):

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 import cpdgal
 from cpdgal import Scene, Split, block_split, random_split
-from cpdgal.splits import draw, fold_split, portion, touched
+from cpdgal.splits import draw, fold_split, mask_split, portion, touched
 
 
 @st.composite
@@ -166,3 +166,28 @@ def test_touched_counts_windows_by_distance(scene):
 def test_no_window_touches_another_across_the_gap(scene):
     split = cpdgal.block_split(scene, 0.2, block=8, window=3, rng=np.random.default_rng(0))
     assert touched(scene, split.pool, split.holdout, 3, reach=1) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(scene=scenes(), share=st.sampled_from([0.05, 0.1]), gap=st.integers(0, 3), seed=st.integers(0, 99))
+def test_a_mask_decides_what_is_tested(scene, share, gap, seed):
+    rng = np.random.default_rng(seed)
+    mask = np.where(rng.random(scene.labels.shape) < 0.6, scene.labels, 0)
+    wrong = (mask > 0) & (rng.random(mask.shape) < 0.1)
+    mask[wrong] = mask[wrong] % scene.classes + 1
+    try:
+        split = mask_split(scene, mask, share, gap=gap, rng=rng)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"pixels of the mask are left for a pool of|is empty"):
+            mask_split(scene, mask, share, gap=gap, rng=np.random.default_rng(seed))
+        return
+    inside = mask[tuple(scene.pixels.T)] > 0
+    np.testing.assert_array_equal(split.holdout, np.flatnonzero(~inside))
+    assert len(split.pool) == portion(share, len(scene.pixels))
+    assert (mask == scene.labels)[tuple(scene.pixels[split.pool].T)].all()
+    assert cdist(scene.pixels[split.pool], scene.pixels[split.holdout], "chebyshev").min() > gap
+
+
+def test_a_mask_of_another_shape_is_refused(scene):
+    with pytest.raises(ValueError, match=r"^a mask of \(4, 4\) does not fit synthetic, which has \(30, 32\) pixels$"):
+        mask_split(scene, np.ones((4, 4), dtype=int), rng=np.random.default_rng(0))

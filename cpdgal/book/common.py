@@ -113,8 +113,8 @@ def curves_by_panel(
 ) -> Figure:
     """Panels by title with curves by name: the mean over seeds, and a band of one deviation.
 
-    A curve is a table with a row for each x (its index) and a column for each seed; the legend says which are empty. `x` and `y` name
-    the axes, all alike or one a panel; `log` puts x on a logarithmic scale.
+    A curve is a table with a row for each x (its index) and a column for each seed; the legend says which are empty. `x` and
+    `y` name the axes, all alike or one a panel; `log` puts x on a logarithmic scale.
     """
     width, height = {1: (8, 5.2), 2: (9, 3.8)}.get(columns, (10, 2.6))
     figure, axes = panels(width, height, len(curves), columns, sharey=share_y)
