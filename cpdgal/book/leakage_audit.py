@@ -24,7 +24,9 @@ FOLDS: dict[str, dict] = {
 }
 NARROW, WIDE = FOLDS.values()
 # The floors by side of a block and gap. Blocks of 15 with a gap of 14 leave less than a pool in most splits.
-GRID = {(block, gap): {"split": "folds", "block": block, "gap": gap} for gap in (6, 14) for block in (15, 29, 36)}
+GRID: dict[tuple[int, int], dict] = {
+    (block, gap): {"split": "folds", "block": block, "gap": gap} for gap in (6, 14) for block in (15, 29, 36)
+}
 TOO_LITTLE = (15, 14)
 FLOORS = PLACE | {"spectrum only (SVM)": COMPARED["spectrum only (SVM)"]}
 NETWORKS = {name: COMPARED[name] for name in ("CPDGAL", "ViT")}
