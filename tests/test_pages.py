@@ -491,10 +491,11 @@ def test_floors_over_blocks_are_drawn_a_panel_a_gap():
         studies = [Study(split="folds", block=block, gap=gap, fold=fold) for fold in range(4)]
         return [SimpleNamespace(study=s, confusion=np.array([[right, 10 - right], [0, 0]])) for s in studies]
 
+    place, spectrum = "coordinates, spread out", "spectrum only (SVM)"
     groups = {
-        (15, 6): {"place": folds(15, 6, 6), "spectrum": []},
-        (29, 6): {"place": folds(29, 6, 4), "spectrum": []},
-        (29, 14): {"place": folds(29, 14, 2), "spectrum": folds(29, 14, 5)},
+        (15, 6): {place: folds(15, 6, 6), spectrum: []},
+        (29, 6): {place: folds(29, 6, 4), spectrum: []},
+        (29, 14): {place: folds(29, 14, 2), spectrum: folds(29, 14, 5)},
     }
     figure = leakage_audit.accuracy_by_block(groups)
     near, far = figure.axes
@@ -502,7 +503,11 @@ def test_floors_over_blocks_are_drawn_a_panel_a_gap():
     np.testing.assert_allclose(np.stack(near.lines[0].get_data()), [[15, 29], [60, 40]])
     assert [line.get_ydata()[0] for line in far.lines] == pytest.approx([20, 50])
     assert labelled(figure)
-    assert leakage_audit.accuracy_by_block({(15, 6): {"place": []}}).axes
+    said = leakage_audit.place_pays(groups)
+    assert said.endswith("? undecided: blocks of 29, gap 14; not run here: blocks of 15, gap 6, blocks of 29, gap 6.")  # a seed
+    nothing = {(15, 6): {place: [], spectrum: []}}
+    assert leakage_audit.accuracy_by_block(nothing).axes
+    assert leakage_audit.place_pays(nothing).endswith("? not run here: blocks of 15, gap 6.")
 
 
 def test_mean_entropy_is_that_of_bin_centres():

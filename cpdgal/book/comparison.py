@@ -154,11 +154,11 @@ def headline(groups: Mapping[str, Sequence[Record]], peers: Mapping[str, Sequenc
     for score in ("OA", "AA"):
         others = [final_scores(ran[title], score) for title in published_scores() if title in ran and title != "CPDGAL"]
         highest = max(others, key=mean_over_seeds, default={})
-        claims[f"{score} above the best other of Table 1"] = (_differences(final_scores(own, score), highest), 0.0)
+        claims[f"{score} over the best other of Table 1, points"] = (_differences(final_scores(own, score), highest), 0.0)
     for name in ("ViT", "coordinates, spread out"):
-        claims[f"OA above {name}"] = (_differences(late["CPDGAL"], late[name]), 0.0)
+        claims[f"OA over {name}, points"] = (_differences(late["CPDGAL"], late[name]), 0.0)
     by_margin, by_chance = to_level(own, groups.get(RANDOM, []))
-    return claims | {"fewer labels by margin than by chance": (_differences(by_chance, by_margin), 0.0)}
+    return claims | {"labels that the margin saves over chance": (_differences(by_chance, by_margin), 0.0)}
 
 
 def _differences(left: Mapping[int, float], right: Mapping[int, float]) -> dict[int, float]:

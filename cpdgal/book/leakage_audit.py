@@ -11,6 +11,7 @@ from ..records import Record
 from ..scenes import Scene
 from ..study import Study
 from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, pooled, studies_of, sweep
+from .verdicts import WORDS, better
 
 SPLITS: dict[str, dict] = {
     "random pixels": {"split": "random"},
@@ -104,5 +105,17 @@ def accuracy_by_block(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Rec
     }
     figure = curves_by_panel(curves, "side of a block (pixels)", "overall accuracy, all folds (%)")
     for axis in figure.axes:
-        axis.set_xticks(blocks)
+        axis.set(xticks=blocks, xlim=(blocks[0] - 1, blocks[-1] + 1))
     return figure
+
+
+def place_pays(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]]) -> str:
+    """With which blocks and gaps row and column alone are `better` than the spectrum, as a sentence; `groups` as for
+    `accuracy_by_block`."""
+    names = ("coordinates, spread out", "spectrum only (SVM)")
+    by_word: dict[str, list[str]] = {}
+    for (block, gap), group in groups.items():
+        word = better(pooled(group[names[0]]), pooled(group[names[1]]), names).word
+        by_word.setdefault(word, []).append(f"blocks of {block}, gap {gap}")
+    listed = "; ".join(f"{word}: {', '.join(by_word[word])}" for word in WORDS if word in by_word)
+    return f"Is a classifier that knows row and column alone, its labels spread out, better than one by spectrum? {listed}."
