@@ -224,10 +224,11 @@ def of_test_pixels(groups, scene) -> list[float]:
     values = []
     for tested, scores in columns:
         n, share, z = len(scores), scores.mean(), stats.norm.ppf(0.975)
-        middle, reach = (share + z**2 / 2 / n) / (1 + z**2 / n), z * np.sqrt(share * (1 - share) / n + (z / 2 / n) ** 2)
-        usual = middle + np.array([-1, 1]) * reach / (1 + z**2 / n)
-        if scores.min() < 0:
+        if scores.min() < 0:  # a difference
             usual = share + np.array([-1, 1]) * z * np.sqrt(((scores - share) ** 2).sum() / (n - 1) / n)
+        else:
+            reach = z * np.sqrt(share * (1 - share) / n + (z / 2 / n) ** 2)
+            usual = (share + z**2 / 2 / n + np.array([-1, 1]) * reach) / (1 + z**2 / n)
         blocks = {}
         for (row, column), score in zip(scene.pixels[tested], scores, strict=True):
             blocks.setdefault((row // 15, column // 15), []).append(score)
