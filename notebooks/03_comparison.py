@@ -244,10 +244,10 @@ Markdown(
 interval_table(scene, kept)
 
 # %% [markdown]
-# **Claims** that are tested together need a stricter test: of eight that are all wrong, one or more would pass at 5 % in a third of
-# all cases. Each is put as "this number lies above that threshold", by {ref}`the rules of verdicts <verdicts>`, and p is that of the
-# one-sided t-test over seeds. Holm's method {cite}`holm1979` adjusts p for the number of tests. A claim with fewer than three seeds
-# has no p and does not count as a test.
+# **Claims** that are tested together need a stricter test: of eight independent ones that are all wrong, one or more would pass at
+# 5 % in a third of all cases. Each is put as "this number lies above that threshold", by {ref}`the rules of verdicts <verdicts>`, and
+# p is that of the one-sided t-test over seeds. Holm's method {cite}`holm1979` adjusts p for the number of tests. A claim with fewer
+# than three seeds has no p and does not count as a test.
 
 # %%
 others = page.contenders(
