@@ -64,6 +64,7 @@ from cpdgal.book.common import (
 )
 from cpdgal.book.comparison import BLOCKS, LOOP, PUBLISHED
 from cpdgal.book.feasibility import outside
+from cpdgal.book.uncertainty import claim_table, interval_table, power_table
 from cpdgal.book.verdicts import (
     above,
     best,
@@ -227,6 +228,40 @@ matches = above(
 Markdown(
     f"Read as nine in ten of the test pixels in the right colour: {answer('comparison-map', matches)}"
 )
+
+# %% [markdown]
+# ## How sure is that?
+#
+# **Pixels** are not independent: neighbours are right or wrong together, so nine thousand test pixels say less than nine thousand
+# draws would. The usual interval (Wilson's, or for a difference on the same pixels the normal one) takes them as independent. Beside
+# it, whole blocks of 15 x 15 pixels are drawn anew ten thousand times {cite}`lahiri2003`. Either is about one trained network, the
+# first seed whose weights are kept; another seed may differ by more.
+
+# %% tags=["nbval-ignore-output"]
+interval_table(scene, kept)
+
+# %% [markdown]
+# **Claims** that are tested together need a stricter test: of eight independent ones that are all wrong, one or more would pass at
+# 5 % in a third of all cases. Each is put as "this number lies above that threshold", by {ref}`the rules of verdicts <verdicts>`, and
+# p is that of the one-sided t-test over seeds. Holm's method {cite}`holm1979` adjusts p for the number of tests. A claim with fewer
+# than three seeds has no p and does not count as a test.
+
+# %%
+others = page.contenders(
+    range(seeds), capped=capped, scene="indian_pines", profile=profile
+)
+claim_table(page.headline(pines, gather(others, records, train=train)))
+
+# %% [markdown]
+# **Seeds** decide what can be found at all. How many does a paired t-test (two-sided, 5 %) need to find a difference in four of five
+# attempts?
+
+# %% tags=["hide-input"]
+where, between = page.between_seeds(records)
+power_table(pd.Series(between).std()).to_frame() if between else None
+
+# %% tags=["remove-input"]
+Markdown(page.seeds_sentence(where, between))
 
 # %% [markdown]
 # ## Indian Pines, blocks apart

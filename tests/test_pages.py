@@ -472,6 +472,44 @@ def test_accuracy_over_distance():
     assert len(leakage_audit.accuracy_over_distance(scene, np.array([0]), others, distance <= 2, least=3)) == 4
 
 
+def test_the_splits_of_spatial_cross_validation_leave_a_pool_or_not(indian_pines):
+    """Each setting whose runs the sweep has leaves a pool in every split; the one that is left out does in few."""
+    table = leakage_audit.pools_by_block(indian_pines)
+    fit = table["splits with a pool"].to_dict()
+    too_little = fit.pop("blocks of {}, gap {}".format(*leakage_audit.TOO_LITTLE))
+    assert set(fit.values()) == {"12 of 12"}
+    assert len(fit) == 5
+    assert int(too_little.split(" of ")[0]) < 6
+    study = Study(split="folds", block=29, gap=6, seed=1, fold=2)
+    pool = study.make_split(indian_pines).pool
+    least = table.loc["blocks of 29, gap 6", "classes in a pool, at least"]
+    assert 1 < least <= len(set(indian_pines.targets[pool]))
+
+
+def test_floors_over_blocks_are_drawn_a_panel_a_gap():
+    def folds(block, gap, right):
+        studies = [Study(split="folds", block=block, gap=gap, fold=fold) for fold in range(4)]
+        return [SimpleNamespace(study=s, confusion=np.array([[right, 10 - right], [0, 0]])) for s in studies]
+
+    place, spectrum = "coordinates, spread out", "spectrum only (SVM)"
+    groups = {
+        (15, 6): {place: folds(15, 6, 6), spectrum: []},
+        (29, 6): {place: folds(29, 6, 4), spectrum: []},
+        (29, 14): {place: folds(29, 14, 2), spectrum: folds(29, 14, 5)},
+    }
+    figure = leakage_audit.accuracy_by_block(groups)
+    near, far = figure.axes
+    assert [axis.get_title() for axis in (near, far)] == ["a gap of 6 pixels", "a gap of 14 pixels"]
+    np.testing.assert_allclose(np.stack(near.lines[0].get_data()), [[15, 29], [60, 40]])
+    assert [line.get_ydata()[0] for line in far.lines] == pytest.approx([20, 50])
+    assert labelled(figure)
+    said = leakage_audit.place_pays(groups)
+    assert said.endswith("? undecided: blocks of 29, gap 14; not run here: blocks of 15, gap 6, blocks of 29, gap 6.")  # a seed
+    nothing = {(15, 6): {place: [], spectrum: []}}
+    assert leakage_audit.accuracy_by_block(nothing).axes
+    assert leakage_audit.place_pays(nothing).endswith("? not run here: blocks of 15, gap 6.")
+
+
 def test_mean_entropy_is_that_of_bin_centres():
     histograms = np.array([[3, 1, 0, 0, 0], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]])
     np.testing.assert_allclose(entropy.mean_entropy(histograms), [(3 * 0.1 + 0.3) / 4, 0.9, np.nan])

@@ -1,12 +1,17 @@
 """What a random split adds to an accuracy: splits with blocks apart, and accuracy over distance."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_cdt
 
+from ..records import Record
 from ..scenes import Scene
-from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, studies_of, sweep
+from ..study import Study
+from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, pooled, studies_of, sweep
+from .verdicts import WORDS, better
 
 SPLITS: dict[str, dict] = {
     "random pixels": {"split": "random"},
@@ -19,12 +24,18 @@ FOLDS: dict[str, dict] = {
     "blocks of 29, gap 14": {"split": "folds", "block": 29, "gap": 14},
 }
 NARROW, WIDE = FOLDS.values()
+# The floors by side of a block and gap. Blocks of 15 with a gap of 14 leave less than a pool in most splits.
+GRID: dict[tuple[int, int], dict] = {
+    (block, gap): {"split": "folds", "block": block, "gap": gap} for gap in (6, 14) for block in (15, 29, 36)
+}
+TOO_LITTLE = (15, 14)
 FLOORS = PLACE | {"spectrum only (SVM)": COMPARED["spectrum only (SVM)"]}
 NETWORKS = {name: COMPARED[name] for name in ("CPDGAL", "ViT")}
 ONCE = {"CPDGAL, no loop": {"method": "cpdgal", **NO_LOOP}, "ViT, no loop": {"method": "vit", **NO_LOOP}}
 ONCE |= {"SSFTT": {"method": "ssftt"}, "SPRN": {"method": "sprn"}}
 STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RANDOM], **SPLITS["blocks"]))
 STUDIES |= sweep(studies_of(FLOORS, range(10)), by_folds(FLOORS, range(5), **NARROW), by_folds(FLOORS, range(3), **WIDE))
+STUDIES |= sweep(*(by_folds(FLOORS, range(3), **values) for at, values in GRID.items() if at != TOO_LITTLE))
 STUDIES |= sweep(by_folds(NETWORKS, range(3), profile="tuned", **NARROW), by_folds(ONCE, range(2), **WIDE))
 
 
@@ -59,3 +70,52 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     figure = curves_by_panel({"no windows overlap right of the dotted line": runs}, distance, "right answers (%)", columns=1)
     figure.axes[0].axvline(gap, color="#000000", lw=1, ls=":")
     return figure
+
+
+def pools_by_block(scene: Scene, seeds: Sequence[int] = range(3)) -> pd.DataFrame:
+    """What each block and gap of the `GRID` leaves to train on: in how many splits, a seed and a fold each, enough pixels for a
+    pool, and how many classes the pool with the fewest has."""
+    rows = {}
+    for (block, gap), values in GRID.items():
+        pools = [_pool(scene, study) for study in by_folds({"": FLOORS["spectrum only (SVM)"]}, seeds, **values)[""]]
+        classes = [len(np.unique(scene.targets[pool])) for pool in pools if len(pool)]
+        row = {"splits with a pool": f"{len(classes)} of {len(pools)}", "classes in a pool, at least": min(classes, default=0)}
+        rows[f"blocks of {block}, gap {gap}"] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("folds")
+
+
+def _pool(scene: Scene, study: Study) -> np.ndarray:
+    """The pool of a split; empty where too few pixels are left for one."""
+    try:
+        return study.make_split(scene).pool
+    except ValueError:
+        return np.empty(0, dtype=int)
+
+
+def accuracy_by_block(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]]) -> Figure:
+    """OA over all folds together by the side of a block, a panel a gap; `groups` are records of methods by block and gap."""
+    blocks, gaps = (sorted(set(sides)) for sides in zip(*groups, strict=True))
+    names = dict.fromkeys(name for group in groups.values() for name in group)
+    curves = {
+        f"a gap of {gap} pixels": {
+            name: pd.DataFrame({at: pooled(groups[at, gap][name]) for at in blocks if (at, gap) in groups}, dtype=float).T
+            for name in names
+        }
+        for gap in gaps
+    }
+    figure = curves_by_panel(curves, "side of a block (pixels)", "overall accuracy, all folds (%)")
+    for axis in figure.axes:
+        axis.set(xticks=blocks, xlim=(blocks[0] - 1, blocks[-1] + 1))
+    return figure
+
+
+def place_pays(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]]) -> str:
+    """With which blocks and gaps row and column alone are `better` than the spectrum, as a sentence; `groups` as for
+    `accuracy_by_block`."""
+    names = ("coordinates, spread out", "spectrum only (SVM)")
+    by_word: dict[str, list[str]] = {}
+    for (block, gap), group in groups.items():
+        word = better(pooled(group[names[0]]), pooled(group[names[1]]), names).word
+        by_word.setdefault(word, []).append(f"blocks of {block}, gap {gap}")
+    listed = "; ".join(f"{word}: {', '.join(by_word[word])}" for word in WORDS if word in by_word)
+    return f"Is a classifier that knows row and column alone, its labels spread out, better than one by spectrum? {listed}."
