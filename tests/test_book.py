@@ -1,6 +1,7 @@
 """The built book: whole, alone, and without a number that no record stands behind."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -357,11 +358,13 @@ def test_the_audit_shows_the_records(pages, records, indian_pines):
         touched = []
         for record in runs.values():
             study = cpdgal.Study.from_form(record["study"])
+            if study.split == "disjoint" and not os.environ.get("CPDGAL_DATA_DIR"):
+                pytest.skip("the published mask is not at hand: CPDGAL_DATA_DIR names no folder")
             judged = indian_pines.pixels[study.make_split(indian_pines).holdout]
             labelled = np.stack([record["queried"]["row"], record["queried"]["column"]], axis=1)
             nearest = cdist(judged, labelled, "chebyshev").min(1)
             touched.append([100 * (nearest <= 3).mean(), 100 * (nearest <= 6).mean()])
-        values += list(np.mean(touched, axis=0))
+        values += [*touched[0], *np.mean(touched, axis=0)]
     assert unexplained(pages["notebooks/10_leakage_audit"], values + of_folds(records)) == []
 
 

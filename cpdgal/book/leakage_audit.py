@@ -37,6 +37,10 @@ STUDIES = REFERENCE | sweep(studies_of(COMPARED, range(3), ["CPDGAL", "ViT", RAN
 STUDIES |= sweep(studies_of(FLOORS, range(10)), by_folds(FLOORS, range(5), **NARROW), by_folds(FLOORS, range(3), **WIDE))
 STUDIES |= sweep(*(by_folds(FLOORS, range(3), **values) for at, values in GRID.items() if at != TOO_LITTLE))
 STUDIES |= sweep(by_folds(NETWORKS, range(3), profile="tuned", **NARROW), by_folds(ONCE, range(2), **WIDE))
+# A published training mask, which others have reported on.
+MASK = {"split": "disjoint"}
+STUDIES |= sweep(studies_of(FLOORS, range(5), **MASK), studies_of(NETWORKS, range(3), profile="tuned", **MASK))
+STUDIES |= sweep(studies_of(ONCE, range(2), **MASK))
 
 
 def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, right: np.ndarray, least=200):
