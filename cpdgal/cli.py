@@ -111,7 +111,7 @@ def run_(
     method: Annotated[str, typer.Option(help="a name of `cpdgal methods`")] = "cpdgal",
     split: Annotated[str, typer.Option(help="random, block or validation")] = "random",
     query: Annotated[str, typer.Option(help="a query strategy")] = "margin",
-    profile: Annotated[str, typer.Option(help="smoke (seconds), quick (minutes) or paper (an hour)")] = "paper",
+    profile: Annotated[str, typer.Option(help="smoke (seconds), quick (minutes) or paper (an hour or two)")] = "paper",
     seed: Annotated[int, typer.Option(help="decides split, first labels, weights and noise")] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="any other value of a Study: --set epochs=50 --set whiten=false")

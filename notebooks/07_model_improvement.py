@@ -24,8 +24,8 @@
 # number of runs is given.
 #
 # **Measured here**: the loop at the three budgets, 30 cycles of 200 epochs. Each seed decides split, first labels, weights and
-# noise, and is the same for the three budgets: they share the first training. EMI is defined in the paper's Appendix 6.7, which
-# is not at hand. Here it is the gain in overall accuracy (OA) on the hold-out from one cycle to the next, as a fraction; beside
+# noise, and is the same for the three budgets: they share the first training. EMI is defined in the paper's Appendix 6.7, part
+# of a supplement on the conference's page that was not at hand. Here it is the gain in overall accuracy (OA) on the hold-out from one cycle to the next, as a fraction; beside
 # it stands the same gain per label asked for ([open decision 12](../book/decisions)). Both are read
 # from [run records](../book/records), and a gain of 0.01 is one point of OA. It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/07_model_improvement.ipynb).

@@ -20,7 +20,7 @@
 # **The paper says** that CPDGAL "generalizes better than the vision transformer in extreme low-label settings" and works by
 # "implicitly calibrating the aleatoric uncertainty", where vision transformers "struggle with sensitivity to
 # spectral-spatial perturbations" (abstract), and that its residual form gives "faster convergence" (Section 2.2; Section 4
-# sends to Appendices 6.5 and 6.6 for the curves, which are not at hand). It gives no figure for any of the four.
+# sends to Appendices 6.5 and 6.6 for the curves, part of a supplement on the conference's page that was not at hand). It gives no figure for any of the four.
 #
 # **Measured here**: CPDGAL and the ViT, the transformer without the paper's modules, trained on the same few labels with
 # the same seeds, and then tested on the hold-out as it is and as a worse sensor would show it. Nothing is queried: these

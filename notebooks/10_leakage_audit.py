@@ -18,7 +18,7 @@
 # # The leakage audit
 #
 # Fields are large, and neighbouring pixels look alike. Where the test pixels are drawn at random among those that
-# teach, nearly every one of them has a teacher next to it, and its window holds that very pixel. An accuracy measured
+# teach, most of them have a labelled pixel inside their own window, and nearly every window overlaps that of one. An accuracy measured
 # so says how well a method remembers places; how well it would do on a field it has not seen is another number. This page
 # measures both. Nothing here is trained: all of it is read from [run records](../book/records) and saved weights. It
 # runs as it is, [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/10_leakage_audit.ipynb).
@@ -38,7 +38,7 @@ if "google.colab" in sys.modules:
 # %% tags=["parameters"]
 profile: str = "paper"  # which records: paper, ablation, quick or smoke
 seeds: int = 5  # how many, counted from 0
-train: bool = False  # run what the store lacks, an hour each
+train: bool = False  # run what the store lacks, an hour or two each
 store: str = "results"  # the folder of records (else those of the package)
 
 # %% tags=["nbval-ignore-output"]

@@ -99,6 +99,17 @@ def score_table(groups: Mapping[str, Sequence[Record]], paper: bool = True) -> p
     return table.loc[:, (table != "").any()]
 
 
+def tested_classes(groups: Mapping[str, Sequence[Record]]) -> str:
+    """Over how many classes the average accuracies of runs are means, as a sentence: blocks may leave a class without a test
+    pixel."""
+    counts = sorted({int((record.confusion.sum(1) > 0).sum()) for runs in groups.values() for record in runs})
+    if not counts:
+        return "No run is on record yet."
+    classes = len(next(record for runs in groups.values() for record in runs).confusion)
+    said = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"AA is the mean over the classes that have test pixels, {said} of {classes}."
+
+
 def cuts(records: Sequence[Record]) -> str:
     """What a peer's runs cut of its own recipe or input, in words; empty for none, and for what is no peer."""
     study = records[0].study if records else None
