@@ -153,6 +153,9 @@ for setting, values in page.FOLDS.items():
         records,
         train=train,
     )
+for name, key in {"coordinates, spread out": "place", "CPDGAL": "cpdgal"}.items():
+    narrow = next(iter(crossed.values()))
+    glue(f"folds-{key}", spread(pooled(narrow[name]).values()))
 rows = {
     name: {
         f"{setting}: {score}, %": spread(pooled(groups[name], score).values())

@@ -784,7 +784,7 @@ def test_the_strategies_show_the_records(pages, records):
         assert f"{spreads(runs)[0]:.2f}" in shown(page)
 
 
-def test_the_start_page_shows_the_records(pages, records):
+def test_the_start_page_shows_the_records(pages, records, indian_pines):
     """Its numbers are the paper's, as book/claims.yml has them, and those that the pages behind the claims stored."""
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]
     stored = [build.glued(ROOT / "notebooks" / f"{page}.ipynb")[f"{key}-here"] for page, key in (c["answer"] for c in listed)]
@@ -794,6 +794,7 @@ def test_the_start_page_shows_the_records(pages, records):
         r["study"]["seed"]: final(r, "OA") for r in records.values() if r["study"]["method"] == "ssftt" and r["study"]["cycles"]
     }
     values = [*map(float, numbers), *of_groups(groups), *of_place(records), *of_modules(records), *of_few_modules(records)]
+    values += of_folds(records) + of_test_pixels(groups, indian_pines)
     assert unexplained(pages["book/index"], [*values, *spreads(asked), 4.7, 2.5]) == []
     rows = BeautifulSoup(pages["book/index"], "html.parser").select("article tbody tr")
     assert [row.find_all("td")[3].get_text() for row in rows[: len(listed)]] == stored

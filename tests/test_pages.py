@@ -219,6 +219,34 @@ def test_emi_declines_stabilises_and_swings_less_at_larger_budgets():
     assert model_improvement.budget_tradeoff({**groups, "2 %": wild}).word == "does not hold"
 
 
+def test_the_sentences_on_single_budgets_of_fig_6():
+    as_told = [cycled(s, [0.05 + s / 1000, *[0.005] * 5, 0.02 + s / 1000, *[0.003] * 3, *[0.001] * 20]) for s in range(3)]
+    said = model_improvement.emi_small(as_told)
+    assert {name: part.word for name, part in said.parts.items()} == dict.fromkeys(("peak", "spike", "threshold"), "holds")
+    flat = [cycled(seed, [0.002] * 10 + [0.005 - seed / 10000] * 20) for seed in range(3)]
+    words = {name: part.word for name, part in model_improvement.emi_small(flat).parts.items()}
+    assert words == {"peak": "does not hold", "spike": "does not hold", "threshold": "does not hold"}
+    assert model_improvement.emi_small([]).word == "not run here"
+
+    around = [swinging(seed, (1, 0.1), (3, 0.01), (6, 0.03 + seed / 1000), (20, 0.01)) for seed in range(3)]
+    assert model_improvement.emi_middle(around).word == "holds"
+    late = [swinging(seed, (2, 0.1), (8, 0.01), (20, 0.03 + seed / 1000)) for seed in range(3)]
+    assert model_improvement.emi_middle(late).parts["fluctuation"].word == "does not hold"
+    assert model_improvement.emi_middle(around[:2]).word == "undecided"
+
+
+def test_the_sentences_on_single_budgets_of_fig_7():
+    none = [0.0] * 30
+    shrinking = [cycled(seed, none, 500 + seed - 10 * np.arange(31), 0) for seed in range(3)]
+    steady = [cycled(seed, none, 600 + seed, 0) for seed in range(3)]
+    assert entropy.entropy_middle({"0.5 %": steady, "1 %": shrinking}).word == "holds"
+    assert entropy.entropy_middle({"0.5 %": shrinking, "1 %": steady}).word == "does not hold"
+    assert entropy.entropy_middle({"0.5 %": [], "1 %": shrinking}).word == "holds in part"
+    assert entropy.little_ambiguity([cycled(seed, none, 500, seed) for seed in range(3)]).word == "holds"
+    assert entropy.little_ambiguity([cycled(seed, none, 500, 100 + seed) for seed in range(3)]).word == "does not hold"
+    assert entropy.little_ambiguity([cycled(0, none, 500, 0)]).word == "undecided"
+
+
 def test_entropy_over_cycles_by_its_rules():
     none = [0.0] * 30
     sure = [cycled(seed, none, np.minimum(100 + seed + 40 * np.arange(31), 700), 600 - 20 * np.arange(31)) for seed in range(3)]
@@ -390,6 +418,34 @@ def test_table_1_stands_beside_the_papers():
     assert not set(paper) & set(comparison.score_table(ended_peers(cpdgal=[95.0]), paper=False))
     assert comparison.score_table(ended_peers(CUT, dctn=[20.0])).loc["DCTN", "budget-capped at"] == "15 of 200 epochs"
     assert comparison.score_table({}).empty
+
+
+def test_an_average_says_over_how_many_classes_it_is():
+    full, lacking = np.diag([3, 2, 1]), np.diag([3, 2, 0])
+    groups = {"A": [SimpleNamespace(confusion=full), SimpleNamespace(confusion=lacking)], "B": []}
+    assert comparison.tested_classes(groups) == "AA is the mean over the classes that have test pixels, 2 to 3 of 3."
+    assert comparison.tested_classes({"A": groups["A"][:1]}) == "AA is the mean over the classes that have test pixels, 3 of 3."
+    assert comparison.tested_classes({"A": []}) == "No run is on record yet."
+
+
+def trained(loss, accuracy, seed=0):
+    """As much of a record as a training's length is judged by."""
+    cycles = pd.DataFrame({"loss": loss, "OA": accuracy})
+    return SimpleNamespace(study=Study(seed=seed), cycles=cycles, entropy=np.tile([9, 1, *[0] * 8], (len(loss), 1)))
+
+
+def test_a_training_that_broke_down_is_told_from_losses_that_are_high_or_low():
+    loss = np.full(31, 0.02)
+    loss[[3, 29]] = 0.9, 0.5
+    record = trained(loss, [*[90.0] * 29, 50.0, 90.0])
+    assert open_decisions.broken(record).to_numpy().nonzero()[0].tolist() == [3, 29]
+    assert open_decisions.unbroken(record) == 90.0
+    assert not open_decisions.broken(trained(np.full(31, 0.2), [90.0] * 31)).any()  # high throughout: none broke down
+    assert not open_decisions.broken(trained(np.where(np.arange(31) == 5, 0.05, 0.0001), [90.0] * 31)).any()  # a low leap
+    table = open_decisions.length_table({"60 epochs": [record]})
+    assert table.loc["60 epochs", "broken, cycles 11 to 30"] == "1 of 20"
+    assert table.loc["60 epochs", "loss, thousandths"] == "20.00"
+    assert table.loc["60 epochs", "at the end, %"] == "6.00"  # nine tenths at 5 %, one at 15 %
 
 
 def test_a_cut_recipe_is_told():
