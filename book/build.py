@@ -109,11 +109,11 @@ def claims_page() -> str:
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
     columns = {
         "The paper claims": "{claim} ({where})<br>`{id}`",
+        "Rule": "{rule}",
         "Paper": "{paper}",
         "Here": "{here}",
         "Seeds": "{seeds}",
         "95 % interval": "{interval}",
-        "Rule": "{rule}",
         "Verdict": "{link}",
     }
     text = (ROOT / "book" / "claims.in.md").read_text(encoding="utf-8")

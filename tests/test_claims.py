@@ -489,5 +489,5 @@ def test_the_page_of_claims_shows_what_notebooks_stored():
         page, key = claim["answer"]
         stored = build.glued(ROOT / "notebooks" / f"{page}.ipynb")
         cells = [cell.get_text() for cell in row.find_all("td")]
-        assert cells[2:5] == [stored[f"{key}-{part}"] for part in ("here", "seeds", "interval")]
-        assert cells[5:] == [claim["rule"], stored[f"{key}-verdict"]]
+        assert cells[1:3] == [claim["rule"], claim["paper"]]
+        assert cells[3:] == [stored[f"{key}-{part}"] for part in ("here", "seeds", "interval", "verdict")]
