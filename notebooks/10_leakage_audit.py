@@ -121,7 +121,7 @@ glue("leakage-fall", drop)
 # far the nearest teacher is. A random split has hardly a pixel beyond the first few steps; the networks trained on blocks
 # show what follows.
 
-# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the networks and the floors that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of right answers over distance, one for each method that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the methods that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of right answers over distance, one for each method that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}
 for method, each in found["blocks with a gap"].items():
     for record in [r for r in each if r.study.seed == 0 and r.can_answer]:

@@ -195,7 +195,7 @@ def test_the_comparison_shows_the_records(pages, records, indian_pines):
     assert groups
     page = pages["notebooks/03_comparison"]
     published = [score for row in TABLE_1.values() for score in row] + [peer.published for peer in PEERS.values()]
-    values = of_groups(groups) + of_the_paper(groups) + [*published, 0.09, 2.40]
+    values = of_groups(groups) + of_the_paper(groups) + [*published, 0.09, 2.40, 90.0]
     values += of_table_1(records, groups) + of_looks(groups) + of_place(records) + of_headline_modules()
     values += of_test_pixels(groups, indian_pines) + of_claims(records, groups)
     spread, seeds = seeds_for_the_margin(records, groups)
