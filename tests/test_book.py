@@ -356,7 +356,7 @@ def test_the_audit_shows_the_records(pages, records, indian_pines):
     values = of_groups(groups)
     for runs in groups.values():
         touched = []
-        for record in runs.values():
+        for _, record in sorted(runs.items()):
             study = cpdgal.Study.from_form(record["study"])
             if study.split == "disjoint" and not os.environ.get("CPDGAL_DATA_DIR"):
                 pytest.skip("the published mask is not at hand: CPDGAL_DATA_DIR names no folder")
@@ -788,7 +788,7 @@ def test_the_start_page_shows_the_records(pages, records, indian_pines):
     """Its numbers are the paper's, as book/claims.yml has them, and those that the pages behind the claims stored."""
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]
     stored = [build.glued(ROOT / "notebooks" / f"{page}.ipynb")[f"{key}-here"] for page, key in (c["answer"] for c in listed)]
-    numbers = NUMBER.findall(" ".join([*stored, *(f"{claim['claim']} {claim['paper']}" for claim in listed)]))
+    numbers = NUMBER.findall(" ".join([*stored, *(f"{claim['claim']} {claim['where']} {claim['paper']}" for claim in listed)]))
     groups = grouped(records, profile="paper")
     asked = {
         r["study"]["seed"]: final(r, "OA") for r in records.values() if r["study"]["method"] == "ssftt" and r["study"]["cycles"]
