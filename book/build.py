@@ -104,6 +104,43 @@ def claim_rows(claims: list[dict], columns: dict[str, str]) -> str:
     return "\n".join(rows)
 
 
+# The words of verdicts: how they are counted in a bar, and the shape that tells them apart without colour.
+SHAPES = {
+    "holds": ("hold", "&#10004;"),
+    "holds in part": ("hold in part", "&#9680;"),
+    "does not hold": ("do not hold", "&#10008;"),
+    "undecided": ("undecided", "?"),
+    "not run here": ("not run here", "&#8211;"),
+}
+
+
+def verdict_bar(words: list[str]) -> str:
+    """Verdicts counted, as a bar: HTML."""
+    counts = {word: words.count(word) for word in SHAPES}
+    said = ", ".join(f"{count} {SHAPES[word][0]}" for word, count in counts.items())
+    parts = "".join(
+        f'<span class="verdict {word.replace(" ", "-")}" style="flex-grow:{count}">{shape} {count} {said_of_many}</span>'
+        for (word, count), (said_of_many, shape) in zip(counts.items(), SHAPES.values(), strict=True)
+        if count
+    )
+    return f'<div class="verdicts" role="img" aria-label="Of {len(words)} claims: {said}.">{parts}</div>'
+
+
+def claim_cards(claims: list[dict], words: dict[str, str]) -> str:
+    """The headline claims as cards: what the paper says, what was measured, and the verdict."""
+    cards = []
+    for claim in claims:
+        page, key = claim["answer"]
+        here, seeds = (f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`" for part in ("here", "seeds"))
+        word = words[key]
+        verdict = f'<span class="verdict {word.replace(" ", "-")}">{SHAPES[word][1]} {word}</span>'
+        cards.append(
+            f":::{{grid-item-card}} {claim['headline']}\n:link: ../notebooks/{page}\n:link-type: doc\n\n"
+            f"{verdict}\n\nPaper: {claim['paper']}<br>Here: {here}<br>Seeds: {seeds}\n:::"
+        )
+    return "\n".join(["::::{grid} 1 2 4 4", ":gutter: 2", "", *cards, "::::"])
+
+
 def claims_page() -> str:
     """The page of every claim with its rule and its evidence."""
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
@@ -131,9 +168,24 @@ def start_page() -> str:
         "Seeds": "{seeds}",
         "Verdict": "{link}",
     }
+    words = {key: glued(ROOT / "notebooks" / f"{page}.ipynb")[f"{key}-verdict"] for page, key in map(_answer, listed["claims"])}
+    headlines = [claim for claim in listed["claims"] if "headline" in claim]
     places = [f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in listed["places"]]
     text = (ROOT / "book" / "index.in.md").read_text(encoding="utf-8")
-    return text.replace("CLAIMS", claim_rows(listed["claims"], columns)).replace("PLACES", " · ".join(places))
+    made = {
+        "BAR": verdict_bar([*words.values()]),
+        "CARDS": claim_cards(headlines, words),
+        "COUNT": str(len(words)),
+        "CLAIMS": claim_rows(listed["claims"], columns),
+        "PLACES": " · ".join(places),
+    }
+    return re.sub("|".join(made), lambda found: made[found.group()], text)
+
+
+def _answer(claim: dict) -> tuple[str, str]:
+    """The page that answers a claim, and the id of its verdict there."""
+    page, key = claim["answer"]
+    return page, key
 
 
 def api_page() -> str:
@@ -151,6 +203,8 @@ def write_generated_pages() -> None:
         part = ROOT / "book" / f"{name}.md.part"
         part.write_text(page, encoding="utf-8")
         part.replace(ROOT / "book" / f"{name}.md")
+    if png := records(ROOT / "notebooks" / "03_comparison.ipynb").get("comparison-glance", {}).get("image/png"):
+        (ROOT / "book" / "glance.png").write_bytes(base64.b64decode(png))  # for the start page and the README
 
 
 def build(toc: Path) -> None:
