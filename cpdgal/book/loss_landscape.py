@@ -91,7 +91,6 @@ def measured(surfaces: Mapping[int, Mapping[str, Surface]], spectra: Mapping[int
             if spectrum := spectra.get(seed, {}).get(name):
                 rows[name, seed] |= {
                     "lowest eigenvalue": spectrum.values[0],
-                    "highest eigenvalue": spectrum.values[-1],
                     "largest magnitude": spectrum.largest,
                     "skewness": spectrum.skewness,
                 }
@@ -125,9 +124,9 @@ def verdict_convex(table: pd.DataFrame) -> Verdict:
     return combined(
         {
             "CPDGAL is convex": above(95, by_seed(table, "CPDGAL", "convex, %"), "Convex share of the points", "%", 0.0),
-            "CPDGAL has one minimum": on_every_seed(ours, lambda count: count == 0, "further minima of CPDGAL", "0"),
+            "CPDGAL has one minimum": on_every_seed(ours, lambda count: count == 0, "Further minima of CPDGAL", "0"),
             "ViT has more minima": on_every_seed(
-                more, lambda count: count > 0, "minima of ViT minus those of CPDGAL", "above 0"
+                more, lambda count: count > 0, "Further minima of ViT minus CPDGAL's", "above 0"
             ),
         }
     )
@@ -137,10 +136,10 @@ def on_every_seed(counts: Mapping[int, float], met: Callable[[float], bool], wha
     """On whole numbers by seed, which may all be the same: an interval of no width would decide anything. *Holds* when `met` on
     every seed, *does not hold* when on none, *undecided* else and, as everywhere, below three seeds."""
     if not counts:
-        return not_run(f"{what.capitalize()}: no run is on record yet.")
+        return not_run(f"{what}: no run is on record yet.")
     here, answers = ", ".join(f"{count:g}" for count in counts.values()), [met(count) for count in counts.values()]
     word = "undecided" if len(counts) < FEWEST or len({*answers}) > 1 else "holds" if answers[0] else "does not hold"
-    said = f"{what.capitalize()}, {seed_count(len(counts))}: {here}; wanted on every seed: {wanted}."
+    said = f"{what}, {seed_count(len(counts))}: {here}; wanted on every seed: {wanted}."
     return Verdict(word, here, said, len(counts))
 
 
