@@ -21,13 +21,14 @@
 # **The paper says** (Section 4, "Loss Landscape and Hessian Eigenvalue Analysis", Fig. 3; Botswana and Indian Pines, 5 % of the
 # data): CPDGAL's surface is smooth and convex with a singular optimum, where the supervised ViT has multiple local minima;
 # CPDGAL's minimum is broad and flat, the ViT's are sharp; the ViT's Hessian eigenvalues skew negative, CPDGAL's are
-# symmetric around zero, slightly skewed positive; CPDGAL's magnitudes (e.g., 1, 2) far exceed the ViT's (e.g., 0.2, 0.4).
+# symmetric around zero, slightly skewed positive; CPDGAL's magnitudes (e.g., 1, 2) far exceed the ViT's (e.g., 0.2, 0.4);
+# CPDGAL's topology is "dataset- and initialization-invariant, converging to similar optima across runs".
 #
-# **Measured here**: CPDGAL and the ViT, its network without the paper's modules, both trained for 200 epochs on the same 5 % of the labels, drawn
-# at random (half of the pool of a tenth). The loss is the cross-entropy on windows that they were trained on, in
-# evaluation mode. It runs as it is,
-# [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/05_loss_landscape.ipynb): some minutes,
-# and two more to train what is not on [record](../book/records).
+# **Measured here**: several trainings of CPDGAL and of the ViT, its network without the paper's modules, each for 200 epochs on 5 % of the
+# labels, drawn at random (half of the pool of a tenth). Of one seed both networks have the same labels. The loss is the cross-entropy on
+# windows that they were trained on, in evaluation mode. What was trained is read from [run records](../book/records) with kept weights.
+# It runs as it is,
+# [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/05_loss_landscape.ipynb), in some minutes.
 
 # %% tags=["hide-input"]
 # Set-up: a hosted notebook service gets the package, and nothing that it already has is changed. Elsewhere, no effect.
@@ -43,150 +44,159 @@ if "google.colab" in sys.modules:
 
 # %% tags=["parameters"]
 scene_name: str = "indian_pines"  # a known scene; the paper's other one is botswana
-other_scene: str = "salinas_a"  # looked at with one plane; not run where missing
-profile: str = "paper"  # paper; smoke takes a coarse grid and few windows
-seed: int = 0  # of the studies: labels, weights and noise
-store: str = "results"  # the folder of records and weights
+other_scene: str = "salinas_a"  # looked at with seed 0; not run where missing
+profile: str = "paper"  # paper; smoke takes two seeds, a coarse grid, few windows
+seeds: int = 3  # how many, counted from 0
+train: bool = False  # run what the store lacks; always so for other runs
+store: str = "results"  # the folder of records (else those of the package)
 components: int = 15  # principal components of a window
-grid: int = 51  # points along each direction
+grid: int = 51  # points along each direction, odd: the middle one is the weights
 nodes: int = 17  # Chebyshev points along each, where networks are evaluated
-planes: int = 3  # pairs of random directions
 count: int = 128  # training windows that the loss is the mean over
-iterations: int = 40  # of Lanczos, for the Hessian's spectrum
+iterations: int = 20  # of Lanczos, for the Hessian's spectrum
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-import pandas as pd
+import numpy as np
 import torch
 from IPython.display import Markdown
 
 import cpdgal
-from cpdgal.book import landscape
 from cpdgal.book import loss_landscape as page
 from cpdgal.book.common import answer, glue
-from cpdgal.book.verdicts import spread
+from cpdgal.book.verdicts import on_record
+from cpdgal.runner import gather
 
-if profile == "smoke":
-    grid, nodes, planes, count, iterations = 11, 5, 2, 32, 8
-
-
-def trained(scene_name, method):
-    """The trained network, with windows and classes that it learned from."""
-    study = page.study(scene_name, method, profile, seed, components)
-    record = cpdgal.run(study, cpdgal.Store(store), weights=True)
-    scene, learned = study.load_scene(), record.labelled()[:count]
-    windows = study.make_windows(scene, study.make_split(scene))
-    return (
-        record.network(scene),
-        windows[learned],
-        torch.from_numpy(scene.targets[learned]),
-    )
+smoke = profile == "smoke"
+if smoke:
+    seeds, grid, nodes, count, iterations = 2, 11, 5, 32, 8
+rerun = train or (scene_name, profile) != ("indian_pines", "paper")
 
 
-def surfaces(network, planes):
-    """The loss on planes spanned by random directions, the same for both networks."""
-    model = network[0]
-    drawn = [landscape.random_direction(model, k) for k in range(2 * planes)]
-    return [
-        landscape.surface(*network, *pair, size=grid, nodes=nodes)
-        for pair in zip(drawn[::2], drawn[1::2], strict=True)
-    ]
+def trained(studies, train):
+    """The records with weights, by seed and network."""
+    found = gather(studies, cpdgal.Store(store), train=train, weights=True)
+    by_seed = {}
+    for name, records in found.items():
+        for record in records:
+            by_seed.setdefault(record.study.seed, {})[name] = record
+    return dict(sorted(by_seed.items())), on_record(studies, found)
 
+
+def loaded(records):
+    """The networks of one seed, with windows and classes that they learned from."""
+    record = next(iter(records.values()))
+    scene, learned = record.study.load_scene(), record.labelled()[:count]
+    windows = record.study.make_windows(scene, record.study.make_split(scene))
+    networks = {name: each.network(scene) for name, each in records.items()}
+    return networks, windows[learned], torch.from_numpy(scene.targets[learned])
+
+
+# %%
+shared = {"profile": profile, "components": components}
+studies = page.studies(range(seeds), scene=scene_name, **shared)
+records, said = trained(studies, rerun)
+Markdown("With weights, " + said)
 
 # %% [markdown]
 # ## The surface
 #
 # A plane through the trained weights, spanned by two random directions, each normalised filter by filter (Li et al. 2018): at 1 the
-# weights have moved as far as they are long. Biases and the parameters of norms do not move. The height is the
-# logarithm of the loss.
+# weights have moved as far as they are long. Biases and the parameters of norms do not move. The directions are drawn alike for
+# all networks and seeds. The height is the logarithm of the loss.
 
 # %% tags=["nbval-ignore-output"]
-networks = {
-    name: trained(scene_name, method) for name, method in page.NETWORKS.items()
+looked = {seed: loaded(each) for seed, each in records.items()}
+surfaces = {
+    seed: page.surfaces(*each, size=grid, nodes=nodes)
+    for seed, each in looked.items()
 }
-seen = {name: surfaces(network, planes) for name, network in networks.items()}
-first = {name: each[0] for name, each in seen.items()}
+pairs = [s for s, each in records.items() if len(each) == len(page.NETWORKS)]
+missing = "no seed of both networks is on record yet"
 
 # %% tags=["nbval-ignore-output"]
-page.loss_surfaces(first)
+first = {name: surfaces[pairs[0]][name] for name in page.NETWORKS if pairs}
+page.loss_surfaces(first) if pairs else Markdown(missing)
 
-# %% mystnb={"figure": {"caption": "The cross-entropy around the trained weights of both networks on the same plane, as contours at shared levels of its logarithm. The cross marks the lowest grid point."}, "image": {"alt": "Two filled contour plots side by side over two random directions: the loss of CPDGAL and of the vision transformer, each with one dark basin around the centre that rises to all sides."}} tags=["nbval-ignore-output"]
-contours = page.loss_contours(first)
-glue("landscape-contours", contours)
-
-# %% [markdown]
-# Numbers beside the picture, mean and deviation over planes. *Convex*: the share of inner grid points where the surface's 2 x 2
-# Hessian is positive definite. *Further minima*: local minima inside the grid besides the lowest point; *barrier*: the highest
-# climb out of one of them to a lower one (0: there is none). *Basin*: the diameter of the circle as large as the
-# connected region where the loss is at most twice its minimum, in units of the directions. *Error*: how far the interpolated
-# surface is off where it was checked, relative to the loss.
-
-
-# %% tags=["nbval-ignore-output"]
-def row(each):
-    """The numbers of one network's surfaces."""
-    climbs = [landscape.barriers(one.loss) for one in each]
-    return {
-        "lowest loss": f"{min(one.loss.min() for one in each):.2g}",
-        "convex, %": spread([100 * landscape.convexity(one.loss) for one in each]),
-        "further minima": spread([len(climb) for climb in climbs]),
-        "barrier": spread([max(climb, default=0) for climb in climbs]),
-        "basin": spread([landscape.basin_width(one) for one in each]),
-        "error, %, at most": f"{100 * max(one.error for one in each):.2f}",
-    }
-
-
-pd.DataFrame({name: row(each) for name, each in seen.items()}).T
+# %% mystnb={"figure": {"caption": "The cross-entropy around the trained weights on the same plane, as contours at shared levels of its logarithm: CPDGAL above, ViT below, a column for each seed that both have. The cross marks the lowest grid point."}, "image": {"alt": "Filled contour plots of the loss over two random directions in a grid, CPDGAL in the upper row and the vision transformer in the lower, a column for each seed; the darker, the lower, with a white cross at the lowest point."}} tags=["nbval-ignore-output"]
+drawn = {
+    f"{name}, seed {s}": surfaces[s][name] for name in page.NETWORKS for s in pairs
+}
+if pairs:
+    glue("landscape-contours", page.loss_contours(drawn, len(pairs)))
+else:
+    print(missing)
 
 # %% [markdown]
 # ## The Hessian
 #
-# Its eigenvalue density by stochastic Lanczos quadrature and its trace by Hutchinson's method, with PyHessian, at the trained weights
-# and over all parameters that the loss depends on; DGFR's are not among them, because it is the identity in evaluation.
-# An eigenvalue counts as negative below a thousandth of the largest magnitude; nearer to zero it cannot be told from it. That share
-# is rough: Lanczos stands for the bulk near zero with a few point masses.
+# Its eigenvalue density by stochastic Lanczos quadrature, with PyHessian, at the trained weights and over all parameters that the
+# loss depends on; DGFR's are not among them, because it is the identity in evaluation. The figure shows the first seed of both.
 
-# %% mystnb={"figure": {"caption": "Left: the density of the Hessian's eigenvalues, as shares on a logarithmic axis. Right: the six lowest and the six highest that Lanczos found."}, "image": {"alt": "Left, two histograms with nearly all eigenvalues at zero and a long thin tail to the right. Right, bars: small negative eigenvalues for both networks, and positive ones that are much larger."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Left: the density of the Hessian's eigenvalues, as shares on a logarithmic axis. Right: the six lowest and the six highest that Lanczos found. One seed of either network, as trained."}, "image": {"alt": "Left, two histograms of eigenvalues on logarithmic axes, for CPDGAL and the vision transformer. Right, bars of their lowest and highest eigenvalues side by side."}} tags=["nbval-ignore-output"]
 spectra = {
-    name: landscape.spectrum(*network, iterations=iterations, seed=seed)
-    for name, network in networks.items()
+    seed: page.spectra(*each, iterations=iterations)
+    for seed, each in looked.items()
 }
-density = page.hessian_spectra(spectra)
-glue("landscape-spectra", density)
+if pairs:
+    shown = {name: spectra[pairs[0]][name] for name in page.NETWORKS}
+    glue("landscape-spectra", page.hessian_spectra(shown))
+else:
+    print(missing)
+
+# %% [markdown]
+# ## In numbers, as trained and at matched loss
+#
+# Two networks that fit their labels to a different degree have different landscapes for that reason alone: the derivatives of a
+# cross-entropy vanish with it, so of two equal networks the one that is surer has the smaller eigenvalues. *Matched* are therefore the same
+# weights with the logits of the surer network divided by one number, its *temperature*, found for each seed such that both networks have
+# the same loss on the same windows; which of them is the surer, the data say.
+#
+# Mean and deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
+# Hessian is positive definite. *Further minima*: local minima inside the grid besides the lowest point; *highest barrier*: the highest
+# climb out of one of them to a lower one (0: there is none). *Basin*: the diameter of the circle as large as the
+# connected region where the loss is at most twice its minimum, in percent of the weights' length. *Error*: how far the interpolated
+# surface is off where it was checked, relative to the loss. *Skewness*: the third standardised moment of the eigenvalues' density.
 
 # %% tags=["nbval-ignore-output"]
-summary = {
-    name: {
-        "parameters": each.parameters,
-        "lowest": f"{each.values[0]:.3g}",
-        "highest": f"{each.values[-1]:.3g}",
-        "trace": f"{each.trace:.3g}",
-        "negative, %": f"{100 * each.negative():.1f}",
-        "skewness": f"{each.skewness:.1f}",
-    }
-    for name, each in spectra.items()
-}
-pd.DataFrame(summary).T
+table = page.measured(surfaces, spectra)
+page.summary(table)
 
 # %% [markdown]
 # ## Verdicts
 #
-# Of each network one training is looked at, and a verdict takes three: what stands here is what that training would say.
+# Seed by seed and by {ref}`the rules that are the same on every page <verdicts>`; *holds in part* is a claim of which some parts hold.
 #
-# - **Convex** holds when every surface of CPDGAL has one minimum and is convex at 95 % of its points on average, and most of
-#   the ViT's have further minima; in part with one of the two.
-# - **Flat** holds when the narrowest basin of CPDGAL is wider than the widest of the ViT; in part when the means alone say so.
-# - **Skew** holds when the skewness of the ViT's density is below 0 and that of CPDGAL's between 0 and 1; in part with one.
-# - **Magnitude** holds when CPDGAL's largest magnitude is at least five times the ViT's, as 1 is of 0.2; in part when it is
-#   larger.
+# - **Convex**: CPDGAL's share of convex points is above 95 %; CPDGAL has no further minimum; the ViT has more of them than CPDGAL. The
+#   last two are whole numbers, which may be the same on all seeds and then have no interval: such a part holds when it is met on every
+#   seed, and does not hold when on none.
+# - **Flat**: CPDGAL's basin is wider than the ViT's, as trained and at matched loss.
+# - **Skew**: the skewness of the ViT's density is below 0; that of CPDGAL's is between 0 and 1.
+# - **Magnitude**: CPDGAL's largest eigenvalue is at least five times the ViT's, as 1 is of 0.2, as trained and at matched loss. Compared are
+#   logarithms to base 10, of which that of five is 0.70.
+# - **Invariant**: two seeds of CPDGAL are more alike than two of the ViT, in shape (the correlation of the logarithms of their losses over the
+#   plane) and in their answers (the share of a quarter of the labelled pixels, none of them learned from, that get the same class).
+#   Each pair of seeds gives a number, and pairs share seeds, so what is judged are the jackknife's numbers by seed, whose
+#   interval is twice as wide as that of three pairs taken for independent. Seeds differ in labels and noise as well as in the
+#   first weights; other data sets do not enter.
+
+# %% tags=["nbval-ignore-output"]
+answers = {}
+if records:
+    scene = studies["CPDGAL"][0].load_scene()
+    of_all = [r.labelled() for each in records.values() for r in each.values()]
+    unseen = np.setdiff1d(np.arange(len(scene.pixels)), np.concatenate(of_all))[::4]
+    answers = {
+        seed: {name: record.answers(scene, unseen) for name, record in each.items()}
+        for seed, each in records.items()
+    }
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-widths = [[landscape.basin_width(one) for one in each] for each in seen.values()]
-losses = [[one.loss for one in each] for each in seen.values()]
 verdicts = {
-    "convex": page.verdict_convex(*losses),
-    "flat": page.verdict_flat(*widths),
-    "skew": page.verdict_skew(*spectra.values()),
-    "magnitude": page.verdict_magnitude(*spectra.values()),
+    "convex": page.verdict_convex(table),
+    "flat": page.verdict_flat(table),
+    "skew": page.verdict_skew(table),
+    "magnitude": page.verdict_magnitude(table),
+    "invariant": page.verdict_invariant(surfaces, answers),
 }
 lines = [
     f"- {name}: {answer(f'landscape-{name}', verdict)}"
@@ -199,27 +209,31 @@ Markdown("\n".join(lines))
 #
 # - The paper names neither the loss of its figure nor its windows, directions, their normalisation or their reach. A surface
 #   without the normalisation can be made to look flat or sharp at will (Li et al. 2018, Section 3).
-# - Two networks that fit their labels to a different degree have different landscapes: the second derivatives of a cross-entropy near zero
-#   are near zero too, so a network that is surer of its labels has smaller eigenvalues and, at twice a smaller minimum, another
-#   basin. CPDGAL is held back by its noise and by CW-MSE; its loss is higher. The lowest losses stand in the first table.
+# - At twice a smaller minimum is another basin, and a surer network has smaller eigenvalues. The matched columns take that away, and
+#   only that: a temperature scales all logits alike, which no training does.
 # - The weights minimise the training loss, with noise and, for CPDGAL, CW-MSE. In evaluation they are near a minimum, not at one.
-# - A trained network's Hessian has a few large positive eigenvalues, one or more for each class, and a bulk near zero, so its
-#   skewness is far above 1 as a rule. What the paper's bars count is not said.
-# - Between Chebyshev points the logits are interpolated, and the cross-entropy is taken of them; the table's last column says
+# - Trained classifiers are known for a few large positive eigenvalues, about one for each class, above a bulk near zero (Papyan 2020). Such a
+#   density has a skewness far above 1. What the paper's bars count is not said.
+# - "Converging to similar optima" might mean that weights are near each other. Independent trainings end with neurons in another
+#   order, so the loss on the straight line between them says nothing of it (Entezari et al. 2022); answers do. The more
+#   accurate two networks are, the more of their answers agree, whatever their optima.
+# - Between Chebyshev points the logits are interpolated, and the cross-entropy is taken of them; the table's row *error* says
 #   how far that is off. A plane of two directions among tens of thousands shows little of the whole.
 
 # %% [markdown]
 # ## Another scene
 #
-# One plane, Hessian left out.
+# Seed 0, Hessian left out.
 
 # %% tags=["nbval-ignore-output"]
 try:
-    there = {
-        name: surfaces(trained(other_scene, method), 1)
-        for name, method in page.NETWORKS.items()
+    others = page.studies([0], scene=other_scene, **shared)
+    there, said = trained(others, train or smoke)
+    seen = {
+        s: page.surfaces(*loaded(r), size=grid, nodes=nodes)
+        for s, r in there.items()
     }
-    shown = pd.DataFrame({name: row(each) for name, each in there.items()}).T
+    shown = page.summary(page.measured(seen, {})) if seen else Markdown(said)
 except cpdgal.SceneError as error:
     shown = Markdown(f"{other_scene}: **not run here** ({error}).")
 shown

@@ -6,6 +6,7 @@ alone. DGFR is the identity in evaluation, so the loss does not depend on its pa
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import NamedTuple
 from unittest.mock import patch
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.polynomial.chebyshev import chebvander
 from scipy.ndimage import label
+from scipy.optimize import brentq
 from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm.auto import tqdm
@@ -29,6 +31,7 @@ class Surface(NamedTuple):
     steps: np.ndarray  # (s,) coordinates along either direction; 1 is as long as the weights themselves
     loss: np.ndarray  # (s, s) mean cross-entropy, row = first direction, column = second
     error: float  # the largest relative error at the grid points that were checked
+    temperature: float = 1.0  # what the logits were divided by
 
 
 def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
@@ -47,10 +50,32 @@ def random_direction(model: nn.Module, seed: int) -> dict[str, Tensor]:
     return direction
 
 
+def matching_temperature(logits: Tensor, y: Tensor, loss: float) -> float:
+    """The number, at least 1, by which logits (n, k) have to be divided for their mean cross-entropy with classes y (n,) to be
+    `loss`; ``ValueError`` where there is none: below the loss that they have, and from log k on, which is a guess."""
+    logits = logits.double()
+    try:
+        return float(np.exp(brentq(lambda log: F.cross_entropy(logits / np.exp(log), y).item() - loss, 0, 30, xtol=1e-12)))
+    except ValueError:
+        raise ValueError(f"no temperature from 1 on brings the cross-entropy to {loss:.3g}") from None
+
+
 def surface(
-    model: nn.Module, x: Tensor, y: Tensor, first: dict, second: dict, *, size=51, reach=1.0, nodes=17, checks=9, batch=32
-) -> Surface:
-    """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights.
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    first: dict,
+    second: dict,
+    *,
+    temperatures: Sequence[float] = (1.0,),
+    size=51,
+    reach=1.0,
+    nodes=17,
+    checks=9,
+    batch=32,
+) -> list[Surface]:
+    """The loss of `model` on windows x (n, c, w, w) with classes y (n,), on a plane through its weights: a surface for each
+    temperature, which its logits are divided by.
 
     There every logit is an analytic function of the two coordinates, so an interpolation at Chebyshev points converges
     geometrically (Trefethen, Approximation Theory and Approximation Practice, chapter 8). The network is evaluated at nodes x
@@ -69,8 +94,8 @@ def surface(
         weights = {name: weight + a * first[name] + b * second[name] for name, weight in held.items()}
         return torch.cat([functional_call(model, weights, (part,)).logits for part in x.split(batch)])
 
-    def loss_of(logits: Tensor) -> float:
-        return F.cross_entropy(logits, y).item()
+    def losses_of(logits: Tensor) -> list[float]:
+        return [F.cross_entropy(logits / temperature, y).item() for temperature in temperatures]
 
     with _evaluation(model), tqdm(total=nodes**2 + checks, desc="surface", unit="weights", leave=False) as bar:
         at = np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)
@@ -81,12 +106,13 @@ def surface(
         cardinal = chebvander(steps / reach, nodes - 1) @ np.linalg.inv(chebvander(at, nodes - 1))
         to_grid = torch.from_numpy(cardinal).to(x.dtype)
         rows = (torch.tensordot(to_grid, torch.tensordot(weights, known, 1), 1) for weights in to_grid)
-        loss = np.array([[loss_of(logits) for logits in row] for row in rows])
-        error = 0.0
-        for place in zip(*np.unravel_index(np.linspace(0, loss.size - 1, checks).astype(int), loss.shape), strict=True):
-            error = max(error, abs(loss[place] / loss_of(logits_at(*steps[list(place)])) - 1))
+        loss = np.array([[losses_of(logits) for logits in row] for row in rows])
+        errors = np.zeros(len(temperatures))
+        for place in zip(*np.unravel_index(np.linspace(0, size**2 - 1, checks).astype(int), (size, size)), strict=True):
+            errors = np.maximum(errors, abs(loss[place] / losses_of(logits_at(*steps[list(place)])) - 1))
             bar.update()
-    return Surface(steps, loss, error)
+    each = zip(np.moveaxis(loss, 2, 0), errors.tolist(), temperatures, strict=True)
+    return [Surface(steps, *one) for one in each]
 
 
 def convexity(loss: np.ndarray) -> float:
@@ -141,7 +167,6 @@ class Spectrum(NamedTuple):
 
     values: np.ndarray  # (m,) ascending; the outermost are the extreme eigenvalues, as far as Lanczos has converged
     weights: np.ndarray  # (m,) shares of all eigenvalues; they sum to 1
-    trace: float  # by Hutchinson's method
     parameters: int  # those that the loss depends on: the size of the Hessian
 
     @property
@@ -155,21 +180,16 @@ class Spectrum(NamedTuple):
         centred = self.values - self.weights @ self.values
         return float(self.weights @ centred**3 / (self.weights @ centred**2) ** 1.5)
 
-    def negative(self, tolerance: float = 1e-3) -> float:
-        """The share of eigenvalues below -tolerance times the largest magnitude; the rest of them cannot be told from 0. It is
-        rough where Lanczos stands for the bulk near zero with a few point masses."""
-        return float(self.weights[self.values < -tolerance * self.largest].sum())
-
 
 def spectrum(
-    model: nn.Module, x: Tensor, y: Tensor, *, iterations: int = 60, runs: int = 1, probes: int = 30, seed: int = 0
+    model: nn.Module, x: Tensor, y: Tensor, *, temperature: float = 1.0, iterations: int = 20, runs: int = 1, seed: int = 0
 ) -> Spectrum:
-    """The Hessian of the loss by PyHessian (Yao et al. 2020): eigenvalue density and trace.
+    """The eigenvalue density of the loss's Hessian, by PyHessian (Yao et al. 2020).
 
     Args:
         x, y: windows (n, c, w, w) and classes (n,), all held at once: 512 windows of the default network take 4 GB.
+        temperature: the logits are divided by it.
         iterations, runs: of Lanczos: products with the Hessian in a run, and runs from different random vectors.
-        probes: random vectors of the trace.
         seed: decides all random vectors; torch's global random state is left as it was, and so is the model.
     """
     eig = patch.object(torch, "eig", _symmetric_eig, create=True)
@@ -181,12 +201,15 @@ def spectrum(
         for weight, slope in zip(weights, slopes, strict=True):
             weight.requires_grad_(slope is not None)
         torch.default_generator.manual_seed(seed)
-        hessian = pyhessian.hessian(model, lambda out, classes: F.cross_entropy(out.logits, classes), (x, y), cuda=False)
+
+        def loss(out, classes: Tensor) -> Tensor:
+            return F.cross_entropy(out.logits / temperature, classes)
+
+        hessian = pyhessian.hessian(model, loss, (x, y), cuda=False)
         values, shares = (np.array(found, dtype=float).ravel() for found in hessian.density(iterations, runs))
-        trace = float(np.mean(hessian.trace(probes, tol=-np.inf)))  # its own stop takes a negative trace for converged
         model.zero_grad()  # the graph of a gradient refers back to the parameters
     order = values.argsort()
-    return Spectrum(values[order], shares[order] / shares.sum(), trace, sum(weight.numel() for weight in hessian.params))
+    return Spectrum(values[order], shares[order] / shares.sum(), sum(weight.numel() for weight in hessian.params))
 
 
 def _symmetric_eig(matrix: Tensor, eigenvectors: bool) -> tuple[Tensor, Tensor]:

@@ -1,77 +1,225 @@
-"""Fig. 3: verdicts on loss surfaces and Hessian spectra, and their figures."""
+"""Fig. 3: what is around the trained weights of several seeds, the verdicts on it, and its figures.
+
+Surfaces, spectra and answers come by seed, and within a seed by network: "CPDGAL", "ViT" and, at matched loss, "CPDGAL,
+matched" and "ViT, matched". Numbers stand in one table (`measured`), by network and seed.
+"""
 
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from ..plots import line_styles, one_legend, panels
 from ..study import Study
-from .landscape import Spectrum, Surface, barriers, convexity
-from .verdicts import Verdict
+from . import landscape
+from .common import studies_of, sweep
+from .landscape import Spectrum, Surface
+from .verdicts import FEWEST, Verdict, above, better, combined, not_run, seed_count
 
 NETWORKS = {"CPDGAL": "cpdgal", "ViT": "vit"}
-SCENES = ("indian_pines", "salinas_a")
+MATCHED = {name: f"{name}, matched" for name in NETWORKS}
+READINGS = {"as trained": tuple(NETWORKS), "at matched loss": tuple(MATCHED.values())}
 
 
-def study(scene: str, method: str, profile: str = "paper", seed: int = 0, components: int = 15) -> Study:
-    """The training on 5 % of the labels, drawn at random, whose loss is looked at."""
-    return Study(scene=scene, method=method, profile=profile, seed=seed, components=components, cycles=0, initial=0.5)
+def studies(seeds: Iterable[int], **values) -> dict[str, list[Study]]:
+    """The trainings on 5 % of the labels, drawn at random, whose loss is looked at: of each network one a seed."""
+    return studies_of({name: {"method": method} for name, method in NETWORKS.items()}, seeds, cycles=0, initial=0.5, **values)
 
 
-STUDIES = {study(scene, method): True for scene in SCENES for method in NETWORKS.values()}
+# The other scene is looked at with one seed.
+STUDIES = sweep(studies(range(3)), studies([0], scene="salinas_a"), weights=range(3))
 
 
-def _verdict(halves: tuple[bool, bool], here: str) -> Verdict:
-    """What one training of each network says to a claim of two halves: a verdict takes three."""
-    would = ("not hold", "hold in part", "hold")[sum(halves)]
-    return Verdict("undecided", here, f"{here}. By this one training of each network it would {would}.", 1)
+def temperatures(networks: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> dict[str, float]:
+    """The number that divides each network's logits at matched loss, by network.
+
+    All get the mean cross-entropy of the least sure one, whose own number is 1, on windows x (n, c, w, w) with classes y (n,).
+    Empty where a network is missing, or the least sure one is no better than a guess: no temperature takes the other there.
+    """
+    with torch.inference_mode():
+        logits = {name: torch.cat([network(part).logits for part in x.split(32)]) for name, network in networks.items()}
+    loss = max((F.cross_entropy(each.double(), y).item() for each in logits.values()), default=np.inf)
+    if len(logits) < len(NETWORKS) or loss >= np.log(next(iter(logits.values())).shape[1]):
+        return {}
+    return {name: landscape.matching_temperature(each, y, loss) for name, each in logits.items()}
 
 
-def verdict_convex(cpdgal: list[np.ndarray], vit: list[np.ndarray]) -> Verdict:
+def surfaces(networks: Mapping[str, nn.Module], x: Tensor, y: Tensor, **sizes) -> dict[str, Surface]:
+    """The losses of one seed's networks, as trained and at matched loss, on windows x (n, c, w, w) with classes y (n,); `sizes`
+    go to `landscape.surface`. The plane is spanned by the same two random directions for all networks and seeds."""
+    divisors, found = temperatures(networks, x, y), dict[str, Surface]()
+    for name, network in networks.items():
+        plane = [landscape.random_direction(network, k) for k in (0, 1)]
+        named = {name: 1.0} | ({MATCHED[name]: divisors[name]} if divisors else {})
+        drawn = landscape.surface(network, x, y, *plane, temperatures=[*named.values()], **sizes)
+        found |= dict(zip(named, drawn, strict=True))
+    return found
+
+
+def spectra(networks: Mapping[str, nn.Module], x: Tensor, y: Tensor, **sizes) -> dict[str, Spectrum]:
+    """As `surfaces`, the Hessians at the trained weights; `sizes` go to `landscape.spectrum`."""
+    divisors = temperatures(networks, x, y)
+    found = {name: landscape.spectrum(network, x, y, **sizes) for name, network in networks.items()}
+    for name, divisor in divisors.items():
+        surer = divisor > 1
+        found[MATCHED[name]] = landscape.spectrum(networks[name], x, y, temperature=divisor, **sizes) if surer else found[name]
+    return found
+
+
+def measured(surfaces: Mapping[int, Mapping[str, Surface]], spectra: Mapping[int, Mapping[str, Spectrum]]) -> pd.DataFrame:
+    """Measures in columns, a row for each network and seed; seeds without spectra have none of their columns."""
+    rows = {}
+    for seed, each in surfaces.items():
+        for name, surface in each.items():
+            middle, climbs = len(surface.steps) // 2, landscape.barriers(surface.loss)
+            rows[name, seed] = {
+                "temperature": surface.temperature,
+                "loss at the weights": surface.loss[middle, middle],
+                "lowest loss": surface.loss.min(),
+                "convex, %": 100 * landscape.convexity(surface.loss),
+                "further minima": len(climbs),
+                "highest barrier": max(climbs, default=0.0),
+                "basin, %": 100 * landscape.basin_width(surface),
+                "error, %": 100 * surface.error,
+            }
+            if spectrum := spectra.get(seed, {}).get(name):
+                rows[name, seed] |= {
+                    "lowest eigenvalue": spectrum.values[0],
+                    "largest magnitude": spectrum.largest,
+                    "skewness": spectrum.skewness,
+                }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of what was `measured`, a row for each measure and a column for each network."""
+
+    def shown(values: pd.Series) -> str:
+        return f"{values.mean():.3g}" + (f" ± {values.std():.2g}" if len(values) > 1 else "")
+
+    there = [name for names in READINGS.values() for name in names if name in table.index]
+    columns = {name: {"seeds": str(len(table.loc[name]))} | table.loc[name].apply(shown).to_dict() for name in there}
+    return pd.DataFrame(columns)
+
+
+def by_seed(table: pd.DataFrame, name: str, measure: str) -> dict[int, float]:
+    """A measure of one network by seed; empty where there is none."""
+    return table.loc[name][measure].to_dict() if name in table.index else {}
+
+
+def verdict_convex(table: pd.DataFrame) -> Verdict:
     """Section 4: "CPDGAL shows a smooth, convex 3D surface with a singular global optimum", ViT "multiple local minima".
 
-    From the losses of each network's surfaces. CPDGAL's half holds when every surface has one minimum and is convex at 95 % of
-    its points on average; ViT's when most surfaces have further minima.
+    CPDGAL is convex at more than 95 % of the points; its plane has no minimum besides the lowest point; the ViT's has more of
+    them than CPDGAL's. The last two go by `on_every_seed`.
     """
-    shares = [100 * np.mean([convexity(loss) for loss in losses]) for losses in (cpdgal, vit)]
-    ours, theirs = (np.array([len(barriers(loss)) for loss in losses]) for losses in (cpdgal, vit))
-    here = (
-        f"convex at {shares[0]:.0f} % of the points for CPDGAL and {shares[1]:.0f} % for ViT; further local minima on "
-        f"{np.count_nonzero(ours)} of {len(ours)} surfaces and on {np.count_nonzero(theirs)} of {len(theirs)}"
+    ours, theirs = (by_seed(table, name, "further minima") for name in NETWORKS)
+    more = {seed: theirs[seed] - ours[seed] for seed in theirs if seed in ours}
+    return combined(
+        {
+            "CPDGAL is convex": above(95, by_seed(table, "CPDGAL", "convex, %"), "Convex share of the points", "%", 0.0),
+            "CPDGAL has one minimum": on_every_seed(ours, lambda count: count == 0, "Further minima of CPDGAL", "0"),
+            "ViT has more minima": on_every_seed(
+                more, lambda count: count > 0, "Further minima of ViT minus CPDGAL's", "above 0"
+            ),
+        }
     )
-    return _verdict((shares[0] >= 95 and not ours.any(), np.median(theirs) > 0), here)
 
 
-def verdict_flat(cpdgal: list[float], vit: list[float]) -> Verdict:
-    """Section 4: "CPDGAL forms a broad, centralized flat minimum", ViT "sharply peaked minima".
+def on_every_seed(counts: Mapping[int, float], met: Callable[[float], bool], what: str, wanted: str) -> Verdict:
+    """On whole numbers by seed, which may all be the same: an interval of no width would decide anything. *Holds* when `met` on
+    every seed, *does not hold* when on none, *undecided* else and, as everywhere, below three seeds."""
+    if not counts:
+        return not_run(f"{what}: no run is on record yet.")
+    here, answers = ", ".join(f"{count:g}" for count in counts.values()), [met(count) for count in counts.values()]
+    word = "undecided" if len(counts) < FEWEST or len({*answers}) > 1 else "holds" if answers[0] else "does not hold"
+    said = f"{what}, {seed_count(len(counts))}: {here}; wanted on every seed: {wanted}."
+    return Verdict(word, here, said, len(counts))
 
-    From the basin widths of each network's surfaces. *Holds* when the narrowest of CPDGAL's is wider than the widest of ViT's,
-    *in part* when the means alone say so.
-    """
-    here = f"basins {np.mean(cpdgal):.2f} wide for CPDGAL and {np.mean(vit):.2f} for ViT"
-    return _verdict((np.mean(cpdgal) > np.mean(vit), min(cpdgal) > max(vit)), here)
+
+def verdict_flat(table: pd.DataFrame) -> Verdict:
+    """Section 4: "CPDGAL forms a broad, centralized flat minimum", ViT "sharply peaked minima": CPDGAL's basin is wider, as
+    trained and at matched loss."""
+    parts = {}
+    for reading, names in READINGS.items():
+        ours, theirs = (by_seed(table, name, "basin, %") for name in names)
+        parts[reading] = better(ours, theirs, ("Width of the basin, CPDGAL", "ViT"), "% of the weights' length", 0.0)
+    return combined(parts)
 
 
-def verdict_skew(cpdgal: Spectrum, vit: Spectrum) -> Verdict:
+def verdict_skew(table: pd.DataFrame) -> Verdict:
     """Section 4: "For ViT, eigenvalues skew negative"; CPDGAL's are "symmetric around zero, slightly skewed positive".
 
-    ViT's half holds when its skewness is below 0, CPDGAL's when its own is between 0 and 1.
+    The ViT's skewness is below 0, and CPDGAL's between 0 and 1. As numbers that have to be above 0: the ViT's times -1, and how
+    far CPDGAL's is from the nearer of the two bounds, which counts as negative outside of them.
     """
-    here = (
-        f"skewness {cpdgal.skewness:+.1f} for CPDGAL and {vit.skewness:+.1f} for ViT; "
-        f"{100 * cpdgal.negative():.1f} % and {100 * vit.negative():.1f} % of the eigenvalues negative"
-    )
-    return _verdict((vit.skewness < 0, 0 <= cpdgal.skewness <= 1), here)
+    ours, theirs = (by_seed(table, name, "skewness") for name in NETWORKS)
+    below = above(0.0, {seed: -each for seed, each in theirs.items()}, "Skewness times -1", "(no unit)", 0.0)
+    inside = {seed: 0.5 - abs(each - 0.5) for seed, each in ours.items()}
+    between = above(0.0, inside, "Skewness, distance inside its bounds (negative outside)", "(no unit)", 0.0)
+    parts = {"ViT below 0": (below, theirs), "CPDGAL between 0 and 1": (between, ours)}
+    return combined({name: each._replace(here=_mean(values)) for name, (each, values) in parts.items()})
 
 
-def verdict_magnitude(cpdgal: Spectrum, vit: Spectrum) -> Verdict:
-    """Section 4: "CPDGAL's eigenvalue magnitudes (e.g., 1, 2) far exceed ViT's (e.g., 0.2, 0.4)": five times.
+def _mean(values: Mapping[int, float]) -> str:
+    return f"{np.mean([*values.values()]):+.1f}" if values else "not run"
 
-    *Holds* when CPDGAL's largest is at least five times ViT's, *in part* when it is larger.
+
+def verdict_magnitude(table: pd.DataFrame) -> Verdict:
+    """Section 4: "CPDGAL's eigenvalue magnitudes (e.g., 1, 2) far exceed ViT's (e.g., 0.2, 0.4)": five times, as trained and at
+    matched loss. The number by seed is the logarithm to base 10 of the ratio of the largest magnitudes."""
+    parts = {}
+    for reading, names in READINGS.items():
+        ours, theirs = (by_seed(table, name, "largest magnitude") for name in names)
+        ratios = {seed: np.log10(ours[seed] / theirs[seed]) for seed in ours if seed in theirs}
+        found = above(np.log10(5), ratios, "Largest magnitude, CPDGAL over ViT", "powers of ten", 0.0)
+        parts[reading] = found._replace(here=f"{10**found.mean:.3g} times") if ratios else found
+    return combined(parts)
+
+
+def verdict_invariant(
+    surfaces: Mapping[int, Mapping[str, Surface]], answers: Mapping[int, Mapping[str, np.ndarray]]
+) -> Verdict:
+    """Section 4: "CPDGAL's topology is seen to be dataset- and initialization-invariant, converging to similar optima across
+    runs".
+
+    Two seeds of CPDGAL are more alike than two of the ViT, in the shape of the loss (correlation of its logarithm over the
+    plane) and in their answers (n,) to the same pixels (share of equal ones). A loss barrier between their weights would not
+    say it: neurons in another order are another place and the same network (Entezari et al. 2022). Pairs share seeds, so the
+    numbers by seed are the jackknife's (`pseudo_values`). Seeds differ in their labels and noise too; data sets do not enter.
     """
-    here = f"largest magnitude {cpdgal.largest:.3g} for CPDGAL and {vit.largest:.3g} for ViT"
-    return _verdict((cpdgal.largest > vit.largest, cpdgal.largest >= 5 * vit.largest), here)
+    alike: dict[str, tuple[Mapping, Callable, str]] = {
+        "shape": (surfaces, _correlation, "hundredths"),
+        "answers": (answers, lambda one, other: 100 * (one == other).mean(), "points"),
+    }
+    parts = {}
+    for part, (found, measure, unit) in alike.items():
+        seeds = sorted(seed for seed, each in found.items() if set(NETWORKS) <= set(each))
+        of = {pair: [measure(*(found[seed][name] for seed in pair)) for name in NETWORKS] for pair in combinations(seeds, 2)}
+        differences = pseudo_values({pair: ours - theirs for pair, (ours, theirs) in of.items()})
+        parts[part] = above(0.0, differences, "Likeness of two seeds, CPDGAL minus ViT, by the jackknife", unit)
+        if len(seeds) == 1:
+            parts[part] = Verdict("undecided", "one seed", "One seed has no other to be like.", 1)
+    return combined(parts)
+
+
+def _correlation(one: Surface, other: Surface) -> float:
+    return float(100 * np.corrcoef(np.log(one.loss).ravel(), np.log(other.loss).ravel())[0, 1])
+
+
+def pseudo_values(pairs: Mapping[tuple[int, int], float]) -> dict[int, float]:
+    """A number by seed from one by pair of seeds: n times the mean over all pairs, less n - 1 times the mean over those without
+    the seed (Tukey's jackknife; Arvesen 1969). Their mean is that over all pairs, and their interval knows that pairs share
+    seeds: it is twice as wide as if three pairs were three independent numbers. A lone pair stands for both of its seeds."""
+    seeds, whole = sorted({seed for pair in pairs for seed in pair}), float(np.mean([*pairs.values()])) if pairs else 0.0
+    without = {seed: [each for pair, each in pairs.items() if seed not in pair] or [whole] for seed in seeds}
+    return {seed: float(len(seeds) * whole - (len(seeds) - 1) * np.mean(without[seed])) for seed in seeds}
 
 
 def loss_surfaces(surfaces: dict[str, Surface]):
@@ -97,9 +245,9 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     return HTML(f'<div role="img" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
 
 
-def loss_contours(surfaces: dict[str, Surface]) -> Figure:
-    """The same surfaces as contours, at levels shared by all; the cross marks the lowest point."""
-    figure, axes = panels(4.7 * len(surfaces), 4.2, len(surfaces), grid=False)
+def loss_contours(surfaces: dict[str, Surface], columns: int = 2) -> Figure:
+    """Surfaces as contours, at levels shared by all; the cross marks the lowest point."""
+    figure, axes = panels(1.4 + 3.3 * columns, 3.3, len(surfaces), columns, grid=False)
     heights = np.log10([surface.loss for surface in surfaces.values()])
     levels = np.linspace(heights.min(), heights.max(), 21)
     for axis, (name, surface), height in zip(axes, surfaces.items(), heights, strict=True):
