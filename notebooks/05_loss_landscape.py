@@ -56,6 +56,8 @@ count: int = 128  # training windows that the loss is the mean over
 iterations: int = 20  # of Lanczos, for the Hessian's spectrum
 
 # %% tags=["hide-input", "nbval-ignore-output"]
+import json
+
 import numpy as np
 import torch
 from IPython.display import Markdown
@@ -159,6 +161,8 @@ else:
 
 # %% tags=["nbval-ignore-output"]
 table = page.measured(surfaces, spectra)
+stored = table.rename_axis(["network", "seed"]).reset_index()
+glue("landscape-measured", stored.to_json(orient="records"))
 page.summary(table)
 
 # %% [markdown]
@@ -191,12 +195,16 @@ if records:
     }
 
 # %% tags=["remove-input", "nbval-ignore-output"]
+likeness = page.likenesses(surfaces, answers)
+glue(
+    "landscape-shapes", json.dumps([[*k, *v] for k, v in likeness["shape"].items()])
+)
 verdicts = {
     "convex": page.verdict_convex(table),
     "flat": page.verdict_flat(table),
     "skew": page.verdict_skew(table),
     "magnitude": page.verdict_magnitude(table),
-    "invariant": page.verdict_invariant(surfaces, answers),
+    "invariant": page.verdict_invariant(likeness, len(pairs)),
 }
 lines = [
     f"- {name}: {answer(f'landscape-{name}', verdict)}"

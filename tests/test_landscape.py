@@ -276,8 +276,9 @@ def bowl(seed, curvature=1.0, floor=0.05):
 
 
 def rugged(seed):
-    """A surface of many minima, in other places for every seed."""
-    return grid(lambda a, b: 2.5 + np.cos(9 * a + 2 * seed) + np.cos(9 * b - seed) + 0.1 * a, size=41)
+    """A surface of many minima, in other places for every seed: any two of three seeds are equally unlike."""
+    phase = 2 * np.pi * seed / 3
+    return grid(lambda a, b: 2.5 + np.cos(4 * np.pi * a + phase) + np.cos(4 * np.pi * b + phase) + 0.1 * a, size=41)
 
 
 SMOOTH, SKEWED = spectrum_of(-1, 0, 1.2), spectrum_of(-0.1, 0, 0, 0)
@@ -296,7 +297,7 @@ def verdicts(cpdgal, vit, seeds=3, one=SMOOTH, other=SKEWED):
     same, apart = (lambda seed: np.zeros(60)), (lambda seed: (np.arange(60) + seed) % 4)
     answers = planted(*((same, apart) if one is SMOOTH else (apart, same)), seeds)
     tabled = {name: getattr(page, f"verdict_{name}")(table) for name in ("convex", "flat", "skew", "magnitude")}
-    return tabled | {"invariant": page.verdict_invariant(surfaces, answers)}
+    return tabled | {"invariant": page.verdict_invariant(page.likenesses(surfaces, answers), seeds)}
 
 
 def words(found):

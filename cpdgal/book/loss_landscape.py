@@ -183,29 +183,43 @@ def verdict_magnitude(table: pd.DataFrame) -> Verdict:
     return combined(parts)
 
 
-def verdict_invariant(
+# By what two seeds are alike, by part, and then by pair of seeds: a number for CPDGAL and one for the ViT.
+Likeness = Mapping[str, Mapping[tuple[int, int], tuple[float, float]]]
+
+
+def likenesses(
     surfaces: Mapping[int, Mapping[str, Surface]], answers: Mapping[int, Mapping[str, np.ndarray]]
-) -> Verdict:
+) -> dict[str, dict[tuple[int, int], tuple[float, float]]]:
+    """How alike two seeds of each network are, by part and pair: in "shape", the correlation of the logarithms of their losses
+    over the plane, in hundredths, and in "answers" (n,) to the same pixels, the percentage of equal ones."""
+    alike: dict[str, tuple[Mapping, Callable]] = {
+        "shape": (surfaces, _correlation),
+        "answers": (answers, lambda one, other: float(100 * (one == other).mean())),
+    }
+    found = {}
+    for part, (each, measure) in alike.items():
+        seeds = sorted(seed for seed, networks in each.items() if set(NETWORKS) <= set(networks))
+        pairs = combinations(seeds, 2)
+        found[part] = {(a, b): tuple(measure(each[a][name], each[b][name]) for name in NETWORKS) for a, b in pairs}
+    return found
+
+
+def verdict_invariant(likeness: Likeness, seeds: int) -> Verdict:
     """Section 4: "CPDGAL's topology is seen to be dataset- and initialization-invariant, converging to similar optima across
     runs".
 
-    Two seeds of CPDGAL are more alike than two of the ViT, in the shape of the loss (correlation of its logarithm over the
-    plane) and in their answers (n,) to the same pixels (share of equal ones). A loss barrier between their weights would not
-    say it: neurons in another order are another place and the same network (Entezari et al. 2022). Pairs share seeds, so the
-    numbers by seed are the jackknife's (`pseudo_values`). Seeds differ in their labels and noise too; data sets do not enter.
+    Two seeds of CPDGAL are more alike than two of the ViT, in the shape of the loss and in their answers, by `likenesses`. A
+    loss barrier between their weights would not say it: neurons in another order are another place and the same network
+    (Entezari et al. 2022). Pairs share seeds, so the numbers by seed are the jackknife's (`pseudo_values`). Seeds differ in
+    their labels and noise too; data sets do not enter. One of the `seeds` alone has no other to be like.
     """
-    alike: dict[str, tuple[Mapping, Callable, str]] = {
-        "shape": (surfaces, _correlation, "hundredths"),
-        "answers": (answers, lambda one, other: 100 * (one == other).mean(), "points"),
-    }
+    if seeds == 1:
+        return Verdict("undecided", "one seed", "One seed has no other to be like.", 1)
     parts = {}
-    for part, (found, measure, unit) in alike.items():
-        seeds = sorted(seed for seed, each in found.items() if set(NETWORKS) <= set(each))
-        of = {pair: [measure(*(found[seed][name] for seed in pair)) for name in NETWORKS] for pair in combinations(seeds, 2)}
-        differences = pseudo_values({pair: ours - theirs for pair, (ours, theirs) in of.items()})
+    for part, pairs in likeness.items():
+        differences = pseudo_values({pair: ours - theirs for pair, (ours, theirs) in pairs.items()})
+        unit = "hundredths" if part == "shape" else "points"
         parts[part] = above(0.0, differences, "Likeness of two seeds, CPDGAL minus ViT, by the jackknife", unit)
-        if len(seeds) == 1:
-            parts[part] = Verdict("undecided", "one seed", "One seed has no other to be like.", 1)
     return combined(parts)
 
 
