@@ -1,5 +1,6 @@
 """The project around the package: one address, one list of versions, a book with every page."""
 
+import base64
 import re
 import subprocess
 import sys
@@ -105,9 +106,16 @@ def test_the_readme_s_numbers_are_those_of_the_committed_run():
         "seeds on record so far: {comparison-seeds}",
         "an overall accuracy of {comparison-OA} % on Indian Pines",
         "the paper's modules {comparison-vit} %",
-        "row and column {comparison-spread-out} %",
+        "row and column reaches {comparison-spread-out} %",
+        "held out CPDGAL has {comparison-blocks} %",
     ):
         assert sentence.format_map(values) in text
+
+
+def test_the_picture_of_the_readme_is_that_of_the_committed_page():
+    stored = build.records(ROOT / "notebooks" / "03_comparison.ipynb")["comparison-glance"]["image/png"]
+    assert (ROOT / "book" / "glance.png").read_bytes() == base64.b64decode(stored)
+    assert "](book/glance.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_table_and_figure_of_the_paper_has_its_place():
