@@ -62,7 +62,7 @@ from cpdgal.book.common import glue, over_seeds
 scene = cpdgal.load_scene(scene_name, labels_path or None)
 overview = plots.scene_overview(scene)
 
-# %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are bands that water vapour hides and the public file leaves out."}, "image": {"alt": "One line for every class: mean sensor value over wavelength from 400 to 2500 nanometres. Crops lie close together."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are bands that water vapour hides and the public file leaves out."}, "image": {"alt": "One line for every class: mean sensor value over wavelength, or over the band where wavelengths are not known."}} tags=["nbval-ignore-output"]
 spectra = plots.mean_spectra(scene)
 
 # %% [markdown]
@@ -106,7 +106,7 @@ runs = dict(zip(page.QUERIES, found, strict=True))
 # **only a pixel's row and column** and takes the class of the nearest labelled pixel, and one that sees **a single
 # pixel's spectrum** and no neighbourhood.
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random queries, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves: overall accuracy rises with the number of labelled pixels for every method; each method's last value is in the legend."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: CPDGAL with margin and with random queries, and the two floors on the labels of the random run."}, "image": {"alt": "Learning curves of the network with margin and random queries and of two baselines; the legend gives each one's last value."}} tags=["nbval-ignore-output"]
 floors = {
     "coordinates only (1-NN)": cpdgal.coordinates_floor,
     "spectrum only (SVM)": cpdgal.spectra_floor,

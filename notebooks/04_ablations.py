@@ -23,7 +23,7 @@
 #
 # **Measured here**: the same settings on Indian Pines, under a shorter protocol that is stated, `ablation`: the paper's pool,
 # hold-out and first labels, 15 cycles that each ask for 4 % of what is left of the pool, and 60 epochs a cycle in place of 200.
-# Every setting has the same seeds, so that all of them share split and first labels. The paper's own protocol and scene are one
+# Settings share seeds, and with them split and first labels (C10, the largest, has one seed). The paper's own protocol and scene are one
 # parameter away (`profile = "paper"`, `scene_name = "botswana"`), and many hours. Numbers come from
 # [run records](../book/records). It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/04_ablations.ipynb).
@@ -146,7 +146,7 @@ table
 # %% tags=["remove-input"]
 verdict("size", best(TABLES[2].best, scores[2]), 2)
 
-# %% mystnb={"figure": {"caption": "Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the network's parameters and over the time of a run. Differences are taken seed by seed; times are those of one core while another run had the other."}, "image": {"alt": "Two panels of numbered dots: the change of accuracy in points over the number of parameters and over seconds of a run, with the paper's as hollow squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the network's parameters and over the time of a run. Differences are taken seed by seed; times are those on record, orders of magnitude only."}, "image": {"alt": "Two panels of numbered dots: the change of accuracy in points over the number of parameters and over seconds of a run, with the paper's as hollow squares."}} tags=["nbval-ignore-output"]
 seconds = {
     name: np.mean([record.cycles.seconds.sum() for record in each])
     for name, each in found[2].items()
@@ -183,7 +183,7 @@ drawn = page.beside_the_paper(TABLES[3], found[3], "batch size")
 # (table-4)=
 # ## Masking (Table 4)
 #
-# The paper does not say what its static mask is. Here: in training each token is masked with the given probability, at random;
+# The main text does not say what its static mask is. Here: in training each token is masked with the given probability, at random;
 # in evaluation every token is masked by that share. The learned mask should be better than each of them; of the static ones, the
 # paper's table has its peak at 0.6.
 

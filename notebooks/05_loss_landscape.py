@@ -25,7 +25,7 @@
 # CPDGAL's topology is "dataset- and initialization-invariant, converging to similar optima across runs".
 #
 # **Measured here**: several trainings of CPDGAL and of the ViT, its network without the paper's modules, each for 200 epochs on 5 % of the
-# labels, drawn at random (half of the pool of a tenth). Of one seed both networks have the same labels. The loss is the cross-entropy on
+# labels, drawn at random (half of the pool of a tenth). At a given seed both networks have the same labels. The loss is the cross-entropy on
 # windows that they were trained on, in evaluation mode. What was trained is read from [run records](../book/records) with kept weights.
 # It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/05_loss_landscape.ipynb), in some minutes.
@@ -151,7 +151,7 @@ else:
 # Two networks that fit their labels to a different degree have different landscapes for that reason alone: the derivatives of a
 # cross-entropy vanish with it, so of two equal networks the one that is surer has the smaller eigenvalues. *Matched* are therefore the same
 # weights with the logits of the surer network divided by one number, its *temperature*, found for each seed such that both networks have
-# the same loss on the same windows; which of them is the surer, the data say.
+# the same loss on the same windows; the table shows which of them is more confident.
 #
 # Mean and deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
 # Hessian is positive definite. *Further minima*: local minima inside the grid besides the lowest point; *highest barrier*: the highest
@@ -170,9 +170,9 @@ page.summary(table)
 #
 # Seed by seed and by {ref}`the rules that are the same on every page <verdicts>`; *holds in part* is a claim of which some parts hold.
 #
-# - **Convex**: CPDGAL's share of convex points is above 95 %; CPDGAL has no further minimum; the ViT has more of them than CPDGAL. The
-#   last two are whole numbers, which may be the same on all seeds and then have no interval: such a part holds when it is met on every
-#   seed, and does not hold when on none.
+# - **Convex**: CPDGAL's share of convex points is above 95 %; CPDGAL has no further minimum where the ViT has some. The last are whole
+#   numbers, which may be the same on all seeds and then have no interval: the part holds when it is met on every seed, and does not
+#   hold when on none.
 # - **Flat**: CPDGAL's basin is wider than the ViT's, as trained and at matched loss.
 # - **Skew**: the skewness of the ViT's density is below 0; that of CPDGAL's is between 0 and 1.
 # - **Magnitude**: CPDGAL's largest eigenvalue is at least five times the ViT's, as 1 is of 0.2, as trained and at matched loss. Compared are

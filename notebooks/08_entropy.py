@@ -111,7 +111,7 @@ else:
 # beside them the mean entropy, estimated with each pixel at the centre of its bin (so it cannot fall below 0.05), and the expected
 # calibration error (ECE) on the hold-out, the gap between confidence and accuracy.
 
-# %% mystnb={"figure": {"caption": "Over the cycles, at the budgets that the legend names: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels of curves over thirty cycles, a line for each budget that the legend names: share in the lowest bin, share in the upper five, mean entropy, calibration error."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Over the cycles, at the budgets that the legend names: the share of the remaining pool in the lowest of ten entropy bins and in the upper five, the mean entropy from bin centres, and the calibration error on the hold-out. Mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels of curves over thirty cycles, a line for each budget on record, of those that the legend names: share in the lowest bin, share in the upper five, mean entropy, calibration error."}} tags=["nbval-ignore-output"]
 measures = {
     "lowest bin": lambda r: page.in_bins(r, page.LOWEST),
     "upper five bins": lambda r: page.in_bins(r, page.UPPER_HALF),
@@ -264,7 +264,7 @@ Markdown("\n".join(lines))
 # ## What differs, and why it may
 #
 # - In every cycle the network goes on for 200 epochs with the weights it has, on few labels. Once it has learned these by heart it
-#   is sure of most of what it sees, which moves the pool to the lowest bins at any budget.
+#   is sure of most of what it sees, which would move the pool to the lowest bins at any budget.
 # - At equal cycles a larger budget has more labels. To see what the budget does, compare at equal labels
 #   ([the page before](07_model_improvement)); the paper compares at equal cycles, and so do the rules here.
-# - The paper's maps may show another scene, and its bins may end elsewhere: it states neither.
+# - The paper's maps may show another scene, and its bins may end elsewhere: the main text states neither and refers to "Appendix 6.8" of the supplement, which was not at hand.

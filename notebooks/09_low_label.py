@@ -20,7 +20,8 @@
 # **The paper says** that CPDGAL "generalizes better than the vision transformer in extreme low-label settings" and works by
 # "implicitly calibrating the aleatoric uncertainty", where vision transformers "struggle with sensitivity to
 # spectral-spatial perturbations" (abstract), and that its residual form gives "faster convergence" (Section 2.2; Section 4
-# sends to Appendices 6.5 and 6.6 for the curves, part of a supplement on the conference's page that was not at hand). It gives no figure for any of the four.
+# refers to "Appendix 6.5" and "6.6" for the curves, in a supplement listed on the conference's page that was not at hand). The main
+# text gives no number for any of the four.
 #
 # **Measured here**: CPDGAL and the ViT, the transformer without the paper's modules, trained on the same few labels with
 # the same seeds, and then tested on the hold-out as it is and as a worse sensor would show it. Nothing is queried: these
@@ -157,7 +158,7 @@ page.table_by_setting(random)
 # %% tags=["remove-input"]
 Markdown(few(random, "low-label-random"))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy over few labels, the paper's split: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of curves over the number of labelled pixels on a logarithmic axis, a line for each method that the legend names: labels of each class on the left, labels at random on the right."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy over few labels, the paper's split: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of curves over the number of labelled pixels on a logarithmic axis, a line for each method on record, of those that the legend names: labels of each class on the left, labels at random on the right."}} tags=["nbval-ignore-output"]
 low_random = curves(random)
 
 # %% [markdown]
@@ -176,7 +177,7 @@ page.table_by_setting(block)
 # %% tags=["remove-input"]
 Markdown(few(block, "low-label-block"))
 
-# %% mystnb={"figure": {"caption": "The same where blocks are kept apart."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis where blocks are kept apart, a line for each method that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "The same where blocks are kept apart."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis where blocks are kept apart, a line for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
 low_block = curves(block)
 
 # %% [markdown]
@@ -221,7 +222,7 @@ said = page.faster(*(staged[name] for name in pair), ("Residual", "plain denoise
 Markdown(answer("convergence-faster", said))
 
 
-# %% mystnb={"figure": {"caption": "Training loss and overall accuracy on the hold-out over epochs at 5 % of the labels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Left, training losses over the epochs; right, accuracies on the hold-out: a line for each network that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Training loss and overall accuracy on the hold-out over epochs at 5 % of the labels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Left, training losses over the epochs; right, accuracies on the hold-out: a line for each network on record, of those that the legend names."}} tags=["nbval-ignore-output"]
 def over_epochs(each, column):
     """A column of the records by epoch (rows) and seed (columns)."""
     table = over_seeds(each, column, "cycle")
@@ -354,7 +355,7 @@ for kind, part in parts.items():
     lines.append(f"- {kind}: {answer(key, better(*part.values(), NETWORKS))}")
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on a thousand pixels of the hold-out over the strength of four disturbances that the networks never saw in training: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels, noise, dead bands, illumination and missing pixels, with accuracies over growing strength, a line for each network that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on a thousand pixels of the hold-out over the strength of four disturbances that the networks never saw in training: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels, noise, dead bands, illumination and missing pixels, with accuracies over growing strength, a line for each network on record, of those that the legend names."}} tags=["nbval-ignore-output"]
 strengths = ["noise / deviation of the band", "share of the bands"]
 strengths += ["deviation of the factor's logarithm", "share of the pixels"]
 if both:
@@ -412,7 +413,7 @@ for split, key in (("random", "calibration"), ("block", "calibration-block")):
     lines.append(f"- {split} split: {said}")
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of right answers over the probability of the predicted class, and how many pixels are so sure."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, one for each network that the legend names; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of right answers over the probability of the predicted class, and how many pixels are so sure."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, one for each network on record, of those that the legend names; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
 there = {method: each for method, each in five["random"].items() if each}
 if there:
     reliability = page.reliability_diagrams(there)

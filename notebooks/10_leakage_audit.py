@@ -17,9 +17,9 @@
 # %% [markdown]
 # # The leakage audit
 #
-# Fields are large, and neighbouring pixels look alike. Where the test pixels are drawn at random among those that
-# teach, most of them have a labelled pixel inside their own window, and nearly every window overlaps that of one. An accuracy measured
-# so says how well a method remembers places; how well it would do on a field it has not seen is another number. This page
+# Fields are large, and neighbouring pixels look alike. Where test pixels are drawn at random, most have a
+# labelled pixel inside their own window, and almost every window overlaps that of a labelled pixel. An accuracy measured so mixes what a
+# method learned of spectra with what it remembers of places; how well it would do on a field it has not seen is another number. This page
 # measures both. Nothing here is trained: all of it is read from [run records](../book/records) and saved weights. It
 # runs as it is, [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/10_leakage_audit.ipynb).
 
@@ -110,18 +110,17 @@ final.map(lambda scores: spread(scores.values())).add_suffix(": OA, %").rename_a
     "method"
 )
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds as lines, and a band of one deviation where there are several."}, "image": {"alt": "A line for each method that the legend names, over random pixels, blocks, and blocks with a gap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds, joined where neighbouring splits were both run, and a band of one standard deviation where there are several."}, "image": {"alt": "Dots for each method and split on record, joined by lines, over random pixels, blocks, and blocks with a gap."}} tags=["nbval-ignore-output"]
 drop = page.accuracy_by_split(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
 
 # %% [markdown]
 # ## Accuracy over distance
 #
-# The same trained networks of seed 0, asked about every labelled pixel of the scene that did not teach them, sorted by how
-# far the nearest teacher is. A random split has hardly a pixel beyond the first few steps; the networks trained on blocks
-# show what follows.
+# The methods trained at seed 0 on blocks, tested on every labelled pixel that they were not trained on, by the distance to the
+# nearest training pixel. On a random split hardly any pixel is more than a few pixels from a labelled one, so there is little to draw.
 
-# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the methods that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of right answers over distance, one for each method that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Share of right answers over the distance to the nearest labelled pixel, for the methods that learned from blocks (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of right answers over distance, one for each method on record, of those that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}
 for method, each in found["blocks with a gap"].items():
     for record in [r for r in each if r.study.seed == 0 and r.can_answer]:
@@ -137,7 +136,7 @@ over_distance = page.accuracy_by_distance(curves, 7)
 #
 # A tenth of the pixels as blocks is four or five blocks, so which ones decides much of the figure. Here blocks are dealt into four
 # folds, class by class; each fold is the test set once, the gap is cut from the training side, and the pool is a tenth of the
-# labelled pixels of the rest, so that labels are the paper's. The four confusions together test every labelled pixel once.
+# labelled pixels of the rest, so that the number of labels is the paper's. The four confusions together test every labelled pixel once.
 # Networks with the loop train for 60 epochs a cycle (the profile `tuned`); "no loop" and the peers have 5 % of the labels at once.
 
 # %%
@@ -202,9 +201,9 @@ Markdown(page.place_pays(grid))
 # ### A published mask
 #
 # Papers that keep training and test pixels apart in space often use a mask that others published. One of Indian Pines (5,689 pixels)
-# comes without a source that we know of; its class numbers are not those of the usual truth, and were matched by overlap. Its pixels
-# teach, all other labelled pixels test, and the pool is a tenth of the labelled pixels as before. "Disjoint" is a word for fields, not
-# for windows: the table says how many test pixels have a labelled pixel in their window, or a window that overlaps that of one.
+# comes without a source that we know of; its class numbers are not those of the usual truth, and were matched by overlap. The pool,
+# a tenth of the labelled pixels as before, is drawn from it, and all labelled pixels outside are test pixels. Such a split is disjoint in
+# fields, not in windows: below it says how many test pixels have a labelled pixel in their window, or a window that overlaps that of one.
 
 # %%
 masked = gather(
@@ -249,7 +248,7 @@ else:
 Markdown(said)
 
 # %% [markdown]
-# ## An honest number for this scene
+# ## What is left on other fields
 
 # %% tags=["remove-input"]
 said = []
@@ -265,7 +264,8 @@ for method in ("CPDGAL", "ViT", "spectrum only (SVM)", "coordinates only (1-NN)"
 Markdown("\n".join(said) or "No method has both splits on record yet.")
 
 # %% [markdown]
-# The first figure of each line is the one to expect on land that nobody labelled. It has a wide spread, since one scene of
+# The first figure of each line is what is left on other fields of this scene. It depends on which blocks are held out and how wide the
+# gap is, so the cross-validation above is the better estimate. It has a wide spread, since one scene of
 # 145 x 145 pixels holds few fields of each class, and some classes are in one or two fields only: a pool of
 # blocks then cannot show what the hold-out asks for. So it is no verdict on the method either. It says that this
 # scene, split at random, cannot tell a good classifier of spectra from a good memory for places, and that differences of a

@@ -117,7 +117,7 @@ Markdown(on_record(studies, found))
 # width, so that it is the mean accuracy in percent on the way from the first labels to the last. It counts what labels buy
 # early as well as late.
 
-# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel a strategy: the mean over seeds, and a band of one deviation where there are several, with the paper's margin and random queries in every panel."}, "image": {"alt": "Small panels with one learning curve each, overall accuracy over labelled pixels, drawn over the curves of the paper's margin and of random queries."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel for each strategy on record: the mean over seeds, and a band of one deviation where there are several, with the margin and random queries, where they are on record, in every panel."}, "image": {"alt": "Small panels of overall accuracy over labelled pixels, one for each strategy on record."}} tags=["nbval-ignore-output"]
 if runs:
     curves = {name: over_seeds(each) for name, each in runs.items()}
     given = {name: curves[name] for name in ("margin", "random") if name in runs}
@@ -158,7 +158,7 @@ shown(tables) if runs else None
 # A cycle's seconds hold all of it: choosing, training on what is labelled then, and looking at the hold-out, on one core
 # while another run had the other. What differs between strategies is the choosing.
 
-# %% mystnb={"figure": {"caption": "Area under the learning curve, accuracy at the end and time of a cycle: dots are seeds, diamonds their means, strategies in the order of their area."}, "image": {"alt": "Three panels of dots with a row for every strategy: area under the learning curve, overall accuracy at the end in percent, and seconds of a cycle."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Area under the learning curve, accuracy at the end and time of a cycle: dots are seeds, diamonds their means, strategies in the order of their area."}, "image": {"alt": "Three panels of dots with a row for each strategy on record: area under the learning curve, overall accuracy at the end in percent, and seconds of a cycle."}} tags=["nbval-ignore-output"]
 if runs:
     panels = ("area, %", "OA at the end, %", "seconds a cycle")
     SHOWN = {"margin": plots.PALETTE[3], "random": plots.PALETTE[1]}
@@ -252,7 +252,7 @@ balances = {
 }
 shown(balances) if runs else None
 
-# %% mystnb={"figure": {"caption": "Evenness over the classes, and the share of labels that went to the rarest quarter of them: dots are seeds, diamonds their means, strategies in the order of their evenness."}, "image": {"alt": "Two panels of dots with a row for every strategy: evenness of the labels over classes between 0 and 1, and percent of labels that went to the rarest classes."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Evenness over the classes, and the share of labels that went to the rarest quarter of them: dots are seeds, diamonds their means, strategies in the order of their evenness."}, "image": {"alt": "Two panels of dots with a row for each strategy on record: evenness of the labels over classes between 0 and 1, and percent of labels that went to the rarest classes."}} tags=["nbval-ignore-output"]
 if runs:
     drawn = ("evenness, 0..1", "labels of the rarest classes, %")
     balanced = seeds_by_row(

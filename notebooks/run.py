@@ -76,7 +76,7 @@ pd.Series(record.provenance).drop("seconds")
 # %% [markdown]
 # ## What it reached
 
-# %% mystnb={"figure": {"caption": "Overall accuracy, average accuracy and kappa over the labels that were spent, and the gap between confidence and accuracy."}, "image": {"alt": "Three rising curves over the number of labelled pixels: OA, AA and kappa in percent; below, the expected calibration error of each cycle."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Left: overall accuracy, average accuracy, kappa and calibration error over the labels spent. Right: how often the network is right by the probability of its predicted class, at the end."}, "image": {"alt": "Two panels: four curves over the number of labelled pixels, and a bar chart of the share of right answers over the predicted probability beside the diagonal."}} tags=["nbval-ignore-output"]
 progress = plots.run_progress(record)
 
 # %%

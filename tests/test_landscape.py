@@ -320,7 +320,7 @@ def test_verdicts_on_what_is_planted():
 
 def test_a_claim_holds_in_part_where_a_part_does():
     two_bowls = verdicts(bowl, bowl)
-    assert two_bowls["convex"].word == "holds in part"  # one minimum, but so has the other
+    assert two_bowls["convex"].word == "holds in part"  # convex, with one minimum, but so has the other
     assert two_bowls["flat"].word == "undecided"  # no difference at all
     wide = planted(bowl, lambda seed: bowl(seed, 4.0))
     for each in wide.values():

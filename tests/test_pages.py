@@ -113,7 +113,7 @@ def test_the_sooner_one_needs_fewer_epochs_to_the_level_of_both():
     twin = [looks("vit", 0, 50.0, 70.0, 92.0, 91.0), looks("vit", 1, 10.0, 58.9, 65.0), looks("vit", 2, 1.0)]
     said = low_label.faster(ours, twin, ("ours", "twin"))
     assert "+10.00, +20.00" in said.sentence  # 89 after 20 and 30 epochs; 59 after 10 and 30
-    assert said.here == "+15.00 epochs sooner"
+    assert said.here == "+15.00 epochs saved"
     assert said.word == "undecided"
     thrice = [[replace(run[0], study=run[0].study.but(seed=seed)) for seed in range(3)] for run in (ours, twin)]
     assert low_label.faster(*thrice, ("ours", "twin")).word == "holds"

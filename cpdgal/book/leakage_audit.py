@@ -71,7 +71,9 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     """Curves of `accuracy_over_distance` by name, and a line at the `gap` in pixels from which on no windows overlap."""
     distance = "distance to the nearest labelled pixel (pixels; the larger of rows and columns)"
     runs = {name: curve.set_index("distance") for name, curve in curves.items()}
-    figure = curves_by_panel({"no windows overlap right of the dotted line": runs}, distance, "right answers (%)", columns=1)
+    figure = curves_by_panel(
+        {"from the dotted line on, 7 x 7 windows do not overlap": runs}, distance, "right answers (%)", columns=1
+    )
     figure.axes[0].axvline(gap, color="#000000", lw=1, ls=":")
     return figure
 

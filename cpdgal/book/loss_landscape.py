@@ -116,17 +116,19 @@ def by_seed(table: pd.DataFrame, name: str, measure: str) -> dict[int, float]:
 def verdict_convex(table: pd.DataFrame) -> Verdict:
     """Section 4: "CPDGAL shows a smooth, convex 3D surface with a singular global optimum", ViT "multiple local minima".
 
-    CPDGAL is convex at more than 95 % of the points; its plane has no minimum besides the lowest point; the ViT's has more of
-    them than CPDGAL's. The last two go by `on_every_seed`.
+    CPDGAL is convex at more than 95 % of the points; and its plane has no minimum besides the lowest point where the ViT's has
+    some, by `on_every_seed`: what the paper claims is the contrast.
     """
     ours, theirs = (by_seed(table, name, "further minima") for name in NETWORKS)
-    more = {seed: theirs[seed] - ours[seed] for seed in theirs if seed in ours}
+    contrast = {seed: theirs[seed] if ours[seed] == 0 else -ours[seed] for seed in ours if seed in theirs}
     return combined(
         {
             "CPDGAL is convex": above(95, by_seed(table, "CPDGAL", "convex, %"), "Convex share of the points", "%", 0.0),
-            "CPDGAL has one minimum": on_every_seed(ours, lambda count: count == 0, "Further minima of CPDGAL", "0"),
-            "ViT has more minima": on_every_seed(
-                more, lambda count: count > 0, "Further minima of ViT minus CPDGAL's", "above 0"
+            "one minimum against many": on_every_seed(
+                contrast,
+                lambda count: count > 0,
+                "Further minima of the ViT where CPDGAL has none, else minus CPDGAL's",
+                "above 0",
             ),
         }
     )

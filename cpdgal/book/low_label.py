@@ -82,7 +82,7 @@ def epochs_to_level(left: Sequence[Record], right: Sequence[Record]) -> tuple[di
 def faster(left: Sequence[Record], right: Sequence[Record], names: tuple[str, str]) -> Verdict:
     """On "left converges faster": by `better`, on the `epochs_to_level`, seed by seed, the fewer the better."""
     one, other = ({seed: -count for seed, count in each.items()} for each in epochs_to_level(left, right))
-    return better(one, other, names, "epochs sooner", 0.0)
+    return better(one, other, names, "epochs saved", 0.0)
 
 
 def disturbed(scene: Scene, kind: str, strength: float, rng: np.random.Generator) -> Scene:

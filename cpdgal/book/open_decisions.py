@@ -174,6 +174,14 @@ def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis("trainings")
 
 
+def most_changed(groups: Mapping[str, Sequence[Record]]) -> dict[str, float]:
+    """The largest share of answers, in percent, that change in any one network at the end: by a constant "mask", and by "dgfr"
+    acting as in training. Empty where no record says so."""
+    ends = [each.diagnostics.iloc[-1] for own in groups.values() for each in own if each.diagnostics.size]
+    keys = {"mask": "changed_by_constant_mask", "dgfr": "changed_by_dgfr"}
+    return {name: float(100 * max(end[key] for end in ends)) for name, key in keys.items()} if ends else {}
+
+
 def alternatives() -> dict[str, list[Study]]:
     """The studies of the short protocol by name: the default, the `ALTERNATIVES` and the ViT, one a seed."""
     return studies_of({"default": {}, **ALTERNATIVES, "ViT": {"method": "vit"}}, range(101, 104), **SHORT)
