@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -106,6 +106,7 @@ def test_holm_by_hand():
     assert holm([]).shape == (0,)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_lies_between_no_adjustment_and_bonferroni(p):
     adjusted, p = holm(p), np.array(p)
@@ -163,6 +164,7 @@ def test_seeds_needed_by_simulation(difference, deviation):
     assert power[1] > 0.8 - 0.004
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 5), st.floats(0.05, 5))
 def test_more_deviation_takes_more_seeds(difference, deviation):
     needed = seeds_needed(difference, deviation)
