@@ -402,6 +402,7 @@ def test_the_open_decisions_show_the_records(pages, records):
     values += [np.mean(list(default.values()))] if default else []
     for runs in ends.values():
         changes = [value - default[seed] for seed, value in runs.items() if seed in default]
+        values += paired(default, runs)
         values += [*changes, np.mean(changes), stats.ttest_1samp(changes, 0).pvalue if len(changes) > 2 else None]
     plain = late.get("{}", {})
     for runs in late.values():
@@ -445,7 +446,7 @@ def of_modules(records) -> list[float]:
     for runs in found.values():
         for name in runs[0]:
             mean = np.mean([run[name] for run in runs])
-            values += [mean, mean / 100, len(runs)]
+            values += [mean, mean / 100, len(runs), *(run[name] for run in runs)]
     return values
 
 
@@ -459,7 +460,8 @@ def of_few_modules(records) -> list[float]:
         if plain and few and not study.cycles and not study.stratified and record.get("diagnostics"):
             found.setdefault(json.dumps(study.changes), []).append({n: 100 * c[-1] for n, c in record["diagnostics"].items()})
     means = [np.mean([run[name] for run in runs]) for runs in found.values() for name in runs[0]]
-    return [*means, *(mean / 100 for mean in means)]
+    single = [run[name] for runs in found.values() for run in runs for name in run]
+    return [*means, *(mean / 100 for mean in means), *single]
 
 
 SHORT = ("acquired", "cycles", "epochs")
@@ -630,7 +632,7 @@ def test_model_improvement_shows_the_records(pages, records):
 
 
 def test_the_entropy_shows_the_records(pages, records, indian_pines):
-    values, lowest, counts = [0.5, 0.05], {}, {}
+    values, lowest, counts = [0.5, 0.05, 6.8], {}, {}  # the paper's Appendix 6.8
     groups = by_budget(records)
     for asked, runs in groups.items():
         entropy = {seed: np.array(record["entropy"], dtype=float) for seed, record in runs.items()}
