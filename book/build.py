@@ -95,13 +95,18 @@ def claim_rows(claims: list[dict], columns: dict[str, str]) -> str:
     rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for claim in claims:
         page, key = claim["answer"]
-        stored = {
-            part: f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`"
-            for part in ("here", "seeds", "interval", "verdict")
-        }
+        stored = stored_of(claim)
         cells = {**claim, **stored, "id": key, "link": f"[**{stored['verdict']}**](../notebooks/{page})"}
         rows.append(f"| {' | '.join(column.format(**cells) for column in columns.values())} |")
     return "\n".join(rows)
+
+
+def stored_of(claim: dict) -> dict[str, str]:
+    """What the notebook behind a claim stored, as roles that show it."""
+    page, key = claim["answer"]
+    return {
+        part: f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`" for part in ("here", "seeds", "interval", "verdict")
+    }
 
 
 # The words of verdicts: how they are counted in a bar, and the shape that tells them apart without colour.
@@ -131,12 +136,11 @@ def claim_cards(claims: list[dict], words: dict[str, str]) -> str:
     cards = []
     for claim in claims:
         page, key = claim["answer"]
-        here, seeds = (f"{{glue:text}}`../notebooks/{page}.ipynb::{key}-{part}:s`" for part in ("here", "seeds"))
-        word = words[key]
+        stored, word = stored_of(claim), words[key]
         verdict = f'<span class="verdict {word.replace(" ", "-")}">{SHAPES[word][1]} {word}</span>'
         cards.append(
             f":::{{grid-item-card}} {claim['headline']}\n:link: ../notebooks/{page}\n:link-type: doc\n\n"
-            f"{verdict}\n\nPaper: {claim['paper']}<br>Here: {here}<br>Seeds: {seeds}\n:::"
+            f"{verdict}\n\nPaper: {claim['paper']}<br>Here: {stored['here']}<br>Seeds: {stored['seeds']}\n:::"
         )
     return "\n".join(["::::{grid} 1 2 4 4", ":gutter: 2", "", *cards, "::::"])
 
@@ -168,7 +172,9 @@ def start_page() -> str:
         "Seeds": "{seeds}",
         "Verdict": "{link}",
     }
-    words = {key: glued(ROOT / "notebooks" / f"{page}.ipynb")[f"{key}-verdict"] for page, key in map(_answer, listed["claims"])}
+    answers = [claim["answer"] for claim in listed["claims"]]
+    values = {page: glued(ROOT / "notebooks" / f"{page}.ipynb") for page in {page for page, _ in answers}}
+    words = {key: values[page][f"{key}-verdict"] for page, key in answers}
     headlines = [claim for claim in listed["claims"] if "headline" in claim]
     places = [f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in listed["places"]]
     text = (ROOT / "book" / "index.in.md").read_text(encoding="utf-8")
@@ -180,12 +186,6 @@ def start_page() -> str:
         "PLACES": " · ".join(places),
     }
     return re.sub("|".join(made), lambda found: made[found.group()], text)
-
-
-def _answer(claim: dict) -> tuple[str, str]:
-    """The page that answers a claim, and the id of its verdict there."""
-    page, key = claim["answer"]
-    return page, key
 
 
 def api_page() -> str:
@@ -204,7 +204,9 @@ def write_generated_pages() -> None:
         part.write_text(page, encoding="utf-8")
         part.replace(ROOT / "book" / f"{name}.md")
     if png := records(ROOT / "notebooks" / "03_comparison.ipynb").get("comparison-glance", {}).get("image/png"):
-        (ROOT / "book" / "glance.png").write_bytes(base64.b64decode(png))  # for the start page and the README
+        part = ROOT / "book" / "glance.png.part"  # for the start page and the README
+        part.write_bytes(base64.b64decode(png))
+        part.replace(ROOT / "book" / "glance.png")
 
 
 def build(toc: Path) -> None:

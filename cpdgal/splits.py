@@ -114,7 +114,7 @@ def mask_split(scene: Scene, mask: np.ndarray, share=0.10, *, gap=0, rng: np.ran
     marked = mask[tuple(scene.pixels.T)]
     tested = np.flatnonzero(marked == 0)
     agree = np.array(scene.label_values)[scene.targets] == marked
-    free = np.flatnonzero(agree & ~_near(scene, tested, gap)) if gap else np.flatnonzero(agree)
+    free = np.flatnonzero(agree & ~_near(scene, tested, gap))
     if len(free) < (target := portion(share, len(scene.pixels))):
         raise ValueError(f"{len(free)} pixels of the mask are left for a pool of {target}; choose a smaller gap or share")
     return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)

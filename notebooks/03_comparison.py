@@ -74,6 +74,7 @@ from cpdgal.book.verdicts import (
     final_scores,
     mean_over_seeds,
     reached,
+    seed_count,
     spread,
 )
 from cpdgal.runner import gather
@@ -190,7 +191,8 @@ Markdown(
 # ### Shorter trainings
 #
 # On validation pixels, trainings of 60 epochs are better than the paper's 200 by [a rule](12_open_decisions) that was written down
-# when three of its five seeds had been run; without trainings that broke down the comparison is undecided. The profile `tuned` is the paper's protocol with that one change; here it is on the hold-out.
+# when three of its five seeds had been run; without trainings that broke down the comparison is
+# {glue:text}`12_open_decisions.ipynb::length-60-whole-verdict:s`. The profile `tuned` is the paper's protocol with that one change; here it is on the hold-out.
 
 # %% tags=["nbval-ignore-output"]
 tuned = gather(
@@ -279,6 +281,7 @@ page.score_table(blocks, paper=False)
 # %% tags=["remove-input"]
 here = final_scores(blocks["CPDGAL"]).values()
 glue("comparison-blocks", spread(here))
+glue("comparison-blocks-seeds", seed_count(len(here)))
 Markdown(
     f"{page.tested_classes(blocks)}\n\n{against(blocks, 'ViT', 'twin-blocks')}"
 )
@@ -395,6 +398,7 @@ loop = {
 looped = gather(loop, records, train=train)
 (by_margin,) = looped.values()
 glue("comparison-ssftt", spread(final_scores(by_margin).values()))
+glue("comparison-ssftt-seeds", seed_count(len(by_margin)))
 pairs = ("SSFTT", "CPDGAL", "CPDGAL, no loop", "ViT", "ViT, no loop")
 page.score_table(
     {**looped, **{name: {**pines, **peers}[name] for name in pairs}}, paper=False

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from scipy import stats
 
 from ..methods import METHODS, size
 from ..peers import PEERS
@@ -15,7 +14,7 @@ from ..records import Record, Store
 from ..runner import gather
 from ..study import Study
 from .common import COMPARED, NO_LOOP, PAPER, PLACE, RANDOM, REFERENCE, seeds_by_row, studies_of, sweep, t_intervals, to_level
-from .uncertainty import deviation_interval, seeds_needed
+from .uncertainty import deviation_interval, seeds_needed, wilson
 from .verdicts import FEWEST, MARGIN, Verdict, best, combined, final_scores, mean_over_seeds, rank_sentence, spread
 
 SCORES = ("OA", "AA", "kappa")
@@ -270,8 +269,7 @@ def _wilson(records: Sequence[Record]) -> tuple[float, float]:
     """What the number of test pixels alone leaves open of a mean OA, in percent (Wilson's interval of 95 %)."""
     count = int(records[0].confusion.sum())
     right = round(np.mean([record.final.OA for record in records]) / 100 * count)
-    interval = stats.binomtest(right, count).proportion_ci(0.95, "wilson")
-    return 100 * interval.low, 100 * interval.high
+    return wilson(right, count)
 
 
 def class_heatmap(table: pd.DataFrame, labels: pd.Series) -> Figure:

@@ -65,7 +65,12 @@ def _by_pixels(scores: np.ndarray, paired: bool) -> tuple[float, float]:
     if paired:
         reach = stats.norm.ppf(0.975) * stats.sem(scores)
         return float(100 * (scores.mean() - reach)), float(100 * (scores.mean() + reach))
-    interval = stats.binomtest(round(scores.sum()), len(scores)).proportion_ci(0.95, "wilson")
+    return wilson(round(scores.sum()), len(scores))
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """The 95 % interval (Wilson's) of a share in percent, for so many right of `count` pixels taken as independent."""
+    interval = stats.binomtest(right, count).proportion_ci(0.95, "wilson")
     return float(100 * interval.low), float(100 * interval.high)
 
 
