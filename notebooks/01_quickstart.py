@@ -43,7 +43,7 @@ components: int = 15  # principal components, at most the cube's bands
 store: str = "results"  # the folder of run records
 fresh: bool = False  # train here even where the package brings the record
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import pandas as pd
 
 import cpdgal

@@ -42,7 +42,7 @@ components: int = 15  # principal components, at most the cube's bands
 pixel: int = 1000  # the labelled pixel whose window is looked at
 store: str = "results"  # the folder of records (else those of the package)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import copy
 
 import numpy as np

@@ -45,7 +45,7 @@ train: bool = False  # run what the store lacks, an hour or two each
 capped: bool = True  # cut recipes that take over 45 minutes
 store: str = "results"  # the folder of records (else those of the package)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import pandas as pd
 from IPython.display import Markdown
 
@@ -57,6 +57,7 @@ from cpdgal.book.common import (
     PLACE,
     answer,
     glue,
+    not_yet,
     over_seeds,
     scores_by_cost,
     studies_of,
@@ -218,7 +219,7 @@ predicted = {name: record.map(scene) for name, record in kept.items()}
 if kept:
     drawn = plots.class_maps(scene, predicted)
 else:
-    print("no weights are on record")
+    not_yet("no weights")
 
 # %% tags=["remove-input"]
 matches = above(

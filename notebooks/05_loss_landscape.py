@@ -64,7 +64,7 @@ from IPython.display import Markdown
 
 import cpdgal
 from cpdgal.book import loss_landscape as page
-from cpdgal.book.common import answer, glue
+from cpdgal.book.common import answer, glue, not_yet
 from cpdgal.book.verdicts import on_record
 from cpdgal.runner import gather
 
@@ -113,11 +113,10 @@ surfaces = {
     for seed, each in looked.items()
 }
 pairs = [s for s, each in records.items() if len(each) == len(page.NETWORKS)]
-missing = "no seed of both networks is on record yet"
 
 # %% tags=["nbval-ignore-output"]
 first = {name: surfaces[pairs[0]][name] for name in page.NETWORKS if pairs}
-page.loss_surfaces(first) if pairs else Markdown(missing)
+page.loss_surfaces(first) if pairs else not_yet("no seed of both networks")
 
 # %% mystnb={"figure": {"caption": "The cross-entropy around the trained weights on the same plane, as contours at shared levels of its logarithm: CPDGAL above, ViT below, a column for each seed that both have. The cross marks the lowest grid point."}, "image": {"alt": "Filled contour plots of the loss over two random directions in a grid, CPDGAL in the upper row and the vision transformer in the lower, a column for each seed; the darker, the lower, with a white cross at the lowest point."}} tags=["nbval-ignore-output"]
 drawn = {
@@ -126,7 +125,7 @@ drawn = {
 if pairs:
     glue("landscape-contours", page.loss_contours(drawn, len(pairs)))
 else:
-    print(missing)
+    not_yet("no seed of both networks")
 
 # %% [markdown]
 # ## The Hessian
@@ -143,7 +142,7 @@ if pairs:
     shown = {name: spectra[pairs[0]][name] for name in page.NETWORKS}
     glue("landscape-spectra", page.hessian_spectra(shown))
 else:
-    print(missing)
+    not_yet("no seed of both networks")
 
 # %% [markdown]
 # ## In numbers, as trained and at matched loss

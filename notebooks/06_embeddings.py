@@ -58,7 +58,7 @@ from sklearn.manifold import TSNE
 
 import cpdgal
 from cpdgal.book import embeddings as page
-from cpdgal.book.common import answer
+from cpdgal.book.common import answer, not_yet
 from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
 from cpdgal.training import features
@@ -151,7 +151,7 @@ if at_random:
     classes = next(iter(looks[at_random[0]].values()))[2]
     islands = page.embeddings(scene, classes, panels)
 else:
-    print("no run with weights is on record yet")
+    not_yet("no run with weights")
 
 # %% [markdown]
 # ## In numbers
@@ -212,7 +212,7 @@ if looped:
     beside = {"perplexity 30": {name: placed(name, 30) for name in looped}}
     after = page.embeddings(scene, looks[looped[0]][0][2], beside)
 else:
-    print("no run with weights is on record yet")
+    not_yet("no run with weights")
 
 # %% [markdown]
 # "Active learning's role": silhouette and purity of CPDGAL should be higher after the loop than after the same loop with random

@@ -60,7 +60,7 @@ from IPython.display import Markdown
 import cpdgal
 from cpdgal import plots
 from cpdgal.book import model_improvement as page
-from cpdgal.book.common import BUDGETS, answer, over_seeds, studies_of
+from cpdgal.book.common import BUDGETS, answer, not_yet, over_seeds, studies_of
 from cpdgal.book.model_improvement import FIRST_EMI
 from cpdgal.book.verdicts import final_scores, on_record, spread
 from cpdgal.runner import gather
@@ -105,7 +105,7 @@ Markdown(on_record(wanted, groups))
 if there:
     trajectories = page.improvement(there, FIRST_EMI, ("0.5 %", 0.010))
 else:
-    print("no run is on record yet")
+    not_yet("no run")
 
 
 # %%

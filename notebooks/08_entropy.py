@@ -57,7 +57,7 @@ from IPython.display import Markdown
 
 import cpdgal
 from cpdgal.book import entropy as page
-from cpdgal.book.common import BUDGETS, answer, curves_by_panel, studies_of
+from cpdgal.book.common import BUDGETS, answer, curves_by_panel, not_yet, studies_of
 from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
 from cpdgal.training import predict
@@ -104,7 +104,7 @@ Markdown(on_record(wanted, groups))
 if there:
     heat = page.entropy_maps(there)
 else:
-    print("no run is on record yet")
+    not_yet("no run")
 
 # %% [markdown]
 # A count falls as the pool is labelled away, even where the network grows no less sure. Shares do not, so here they are, and
@@ -246,7 +246,7 @@ if record:
 if tables:
     right = page.right_by_entropy(tables)
 else:
-    print("no weights are on record yet")
+    not_yet("no weights")
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 lines = []

@@ -60,7 +60,14 @@ from sklearn.metrics import roc_auc_score
 
 import cpdgal
 from cpdgal.book import low_label as page
-from cpdgal.book.common import answer, curves_by_panel, glue, over_seeds, studies_of
+from cpdgal.book.common import (
+    answer,
+    curves_by_panel,
+    glue,
+    not_yet,
+    over_seeds,
+    studies_of,
+)
 from cpdgal.book.low_label import EXTREME, FEW_LABELS, FLOORS, NETWORKS
 from cpdgal.book.verdicts import above, better, final_scores, on_record, spread
 from cpdgal.runner import gather
@@ -239,7 +246,7 @@ y = ["training loss", "overall accuracy on the hold-out (%)"]
 if any(staged.values()):
     convergence = curves_by_panel(panels, "epochs", y, share_y=False)
 else:
-    print("no training in stages is on record yet")
+    not_yet("no training in stages")
 
 # %% [markdown]
 # (robustness)=
@@ -362,7 +369,7 @@ if both:
     panels = {kind: {m: t[m] for m in NETWORKS} for kind, t in measured.items()}
     robustness = curves_by_panel(panels, strengths, "OA (%)")
 else:
-    print("no seed has the weights of both networks on record yet")
+    not_yet("no seed with the weights of both networks")
 
 # %% [markdown]
 # The paper shows no such measurement, so kinds and strengths are this page's choice; others may rank the two otherwise. DGFR adds no
@@ -418,7 +425,7 @@ there = {method: each for method, each in five["random"].items() if each}
 if there:
     reliability = page.reliability_diagrams(there)
 else:
-    print("no network at 5 % of the labels is on record yet")
+    not_yet("no network at 5 % of the labels")
 
 # %% [markdown]
 # (error-finding)=

@@ -41,7 +41,7 @@ seeds: int = 5  # how many, counted from 0
 train: bool = False  # run what the store lacks, an hour or two each
 store: str = "results"  # the folder of records (else those of the package)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown

@@ -56,7 +56,13 @@ from IPython.display import Markdown
 import cpdgal
 from cpdgal import plots
 from cpdgal.book import query_strategies as page
-from cpdgal.book.common import answer, curves_by_panel, over_seeds, seeds_by_row
+from cpdgal.book.common import (
+    answer,
+    curves_by_panel,
+    not_yet,
+    over_seeds,
+    seeds_by_row,
+)
 from cpdgal.book.verdicts import best, better, on_record, spread
 from cpdgal.runner import gather
 
@@ -130,7 +136,7 @@ if runs:
         panels or {"": given}, "labelled pixels", "OA (%)", columns=3
     )
 else:
-    print("no run is on record yet")
+    not_yet("no run")
 
 # %%
 area = by_seed(lambda r: page.area_under_curve(r.cycles["labels"], r.cycles.OA))

@@ -51,6 +51,7 @@ from cpdgal.book.common import (
     answer,
     curves_by_panel,
     glue,
+    not_yet,
     over_seeds,
     seeds_by_row,
 )
@@ -91,7 +92,7 @@ if len(changes):
     measure = "change of overall accuracy against the default (points)"
     drawn = seeds_by_row({measure: changes}, "alternative", noise=noise)
 else:
-    print("no validation run is on record yet")
+    not_yet("no validation run")
 
 # %%
 rows = []

@@ -47,7 +47,7 @@ store: str = "results"  # the folder of records
 weights: bool = False  # keep the trained weights beside the record
 device: str = "cpu"  # cpu, or cuda where there is one
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 import pandas as pd
 
 import cpdgal

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -49,6 +50,11 @@ def answer(key: str, verdict: Verdict) -> str:
     for part, text in shown.items():
         glue(f"{key}-{part}", text or "-")
     return f"**{verdict.word}**. {verdict.sentence[:1].upper()}{verdict.sentence[1:]}"
+
+
+def not_yet(what: str) -> None:
+    """Show a line in the place of a part that lacks `what`, with a link to what was run and what was not."""
+    display(Markdown(f"*Not run here: {what} on record yet ([what was run, and what is missing](../book/status.md)).*"))
 
 
 def sweep(*groups: Mapping[str, Iterable[Study]], weights: Iterable[int] = ()) -> dict[Study, bool]:

@@ -1,0 +1,315 @@
+"""The pages that are made from claims, run records and the package: start page, claims, records, status, API.
+
+`build.py` writes them before a build; they are committed, and a test holds them against what they are made from.
+"""
+
+import ast
+import base64
+import json
+import re
+from collections.abc import Iterable
+from html import escape
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+import yaml
+from docutils.nodes import make_id
+from myst_parser.mdit_to_docutils.base import default_slugify
+
+import cpdgal
+from cpdgal import book
+from cpdgal.peers import PEERS
+from cpdgal.records import Record
+from cpdgal.study import Study
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+# The words of verdicts: how they are counted in a bar, and the shape that tells them apart without colour.
+SHAPES = {
+    "holds": ("hold", "&#10004;"),
+    "holds in part": ("hold in part", "&#9680;"),
+    "does not hold": ("do not hold", "&#10008;"),
+    "undecided": ("undecided", "?"),
+    "not run here": ("not run here", "&#8211;"),
+}
+
+
+def claims() -> list[dict]:
+    """Every claim of `claims.yml` with its `page`, its `id`, and the heading of the `section` that answers it."""
+    listed = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))["claims"]
+    found = {page: sections(ROOT / "notebooks" / f"{page}.ipynb") for page in {claim["answer"][0] for claim in listed}}
+    for claim in listed:
+        claim["page"], claim["id"] = claim["answer"]
+        claim["section"] = found[claim["page"]][f"{claim['id']}-verdict"]
+    return listed
+
+
+def sections(notebook: Path) -> dict[str, str]:
+    """The heading above the cell in which a notebook stores each value, by the value's name."""
+    found, heading = {}, ""
+    for cell in nbformat.read(notebook, 4).cells:
+        if cell.cell_type == "markdown" and (headings := re.findall(r"^#{1,3} (.+)$", cell.source, re.MULTILINE)):
+            heading = headings[-1]
+        for out in cell.get("outputs", []):
+            if "scrapbook" in out.get("metadata", {}):
+                found[out["metadata"]["scrapbook"]["name"]] = heading
+    return found
+
+
+def glued(notebook: Path) -> dict[str, str]:
+    """The values that a notebook stored with `glue`, by name; figures left out."""
+    stored = records(notebook).items()
+    return {name: str(ast.literal_eval(data["text/plain"])) for name, data in stored if "image/png" not in data}
+
+
+def records(notebook: Path) -> dict[str, dict[str, str]]:
+    """Everything that a notebook stored with `glue`, by name and then by MIME type."""
+    outputs = [out for cell in nbformat.read(notebook, 4).cells for out in cell.get("outputs", [])]
+    return {
+        out["metadata"]["scrapbook"]["name"]: {
+            kind.removeprefix("application/papermill.record/"): value for kind, value in out["data"].items()
+        }
+        for out in outputs
+        if "scrapbook" in out.get("metadata", {})
+    }
+
+
+def claim_rows(listed: list[dict], columns: dict[str, str]) -> str:
+    """A table of claims: `columns` by header, with the values of a claim in braces, and what its notebook stored."""
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for claim in listed:
+        stored = stored_of(claim)
+        link = f"[**{stored['verdict']}**](../notebooks/{claim['page']}.ipynb#{default_slugify(claim['section'])})"
+        cells = {**claim, **stored, "link": link, "number": number_of(claim["page"])}
+        rows.append(f"| {' | '.join(column.format(**cells) for column in columns.values())} |")
+    return "\n".join(rows)
+
+
+def stored_of(claim: dict) -> dict[str, str]:
+    """What the notebook behind a claim stored, as roles that show it."""
+    return {
+        part: f"{{glue:text}}`../notebooks/{claim['page']}.ipynb::{claim['id']}-{part}:s`"
+        for part in ("here", "seeds", "interval", "verdict")
+    }
+
+
+def badge(word: str, said: str = "") -> str:
+    """A verdict with its colour and its shape: HTML."""
+    return f'<span class="verdict {word.replace(" ", "-")}">{SHAPES[word][1]} {said or word}</span>'
+
+
+def verdict_bar(words: list[str]) -> str:
+    """Verdicts counted, as a bar: HTML."""
+    counts = {word: words.count(word) for word in SHAPES}
+    said = ", ".join(f"{count} {SHAPES[word][0]}" for word, count in counts.items())
+    parts = "".join(badge(word, f"{count} {SHAPES[word][0]}") for word, count in counts.items() if count)
+    return f'<div class="verdicts" role="img" aria-label="Of {len(words)} claims: {said}.">{parts}</div>'
+
+
+def claim_cards(headlines: list[dict], words: dict[str, str]) -> str:
+    """The headline claims as cards: what the paper says, what was measured, and the verdict."""
+    cards = []
+    for claim in headlines:
+        stored = stored_of(claim)
+        cards.append(
+            f":::{{grid-item-card}} {claim['headline']}\n:link: ../notebooks/{claim['page']}.html#{make_id(claim['section'])}\n"
+            f":link-type: url\n\n{badge(words[claim['id']])}\n\n"
+            f"Paper: {claim['paper']}<br>Here: {stored['here']}<br>Seeds: {stored['seeds']}\n:::"
+        )
+    return "\n".join(["::::{grid} 1 2 4 4", ":gutter: 2", "", *cards, "::::"])
+
+
+def claims_page() -> str:
+    """The page of every claim with its rule and its evidence."""
+    columns = {
+        "The paper claims": "{claim}<br>`{id}`",
+        "Where": "{where}",
+        "Rule": "{rule}",
+        "Paper": "{paper}",
+        "Here": "{here}",
+        "Seeds": "{seeds}",
+        "95 % interval": "{interval}",
+        "Verdict": "{link}",
+        "Runs": '<a href="records.html?Pages={number}">records</a>',
+    }
+    text = (BOOK / "claims.in.md").read_text(encoding="utf-8")
+    return text.replace("CLAIMS", claim_rows(claims(), columns))
+
+
+def start_page() -> str:
+    """The start page: what was found, the headline claims, and where each table and figure of the paper is answered."""
+    listed = claims()
+    columns = {"The paper claims": "{claim}", "Where": "{where}", "Paper": "{paper}", "Here": "{here}", "Verdict": "{link}"}
+    values = {page: glued(ROOT / "notebooks" / f"{page}.ipynb") for page in {claim["page"] for claim in listed}}
+    words = {claim["id"]: values[claim["page"]][f"{claim['id']}-verdict"] for claim in listed}
+    headlines = [claim for claim in listed if "headline" in claim]
+    anchors = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))["places"]
+    made = {
+        "BAR": verdict_bar([*words.values()]),
+        "CARDS": claim_cards(headlines, words),
+        "COUNT": str(len(words)),
+        "CLAIMS": claim_rows(listed, columns),
+        "PLACES": " · ".join(f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in anchors),
+    }
+    text = (BOOK / "index.in.md").read_text(encoding="utf-8")
+    return re.sub("|".join(made), lambda found: made[found.group()], text)
+
+
+def answer_box(page: str) -> str:
+    """The answers of a page for its head: a bar of verdicts and a row for each claim; "" for a page that answers none."""
+    own = [claim for claim in claims() if claim["page"] == page]
+    if not own:
+        return ""
+    values = glued(ROOT / "notebooks" / f"{page}.ipynb")
+    words = [values[f"{claim['id']}-verdict"] for claim in own]
+    rows = ["| The paper claims | Paper | Here | Seeds | 95 % interval | Verdict |", "|---|---|---|---|---|---|"]
+    for claim, word in zip(own, words, strict=True):
+        here, seeds, interval = (values[f"{claim['id']}-{part}"] for part in ("here", "seeds", "interval"))
+        link = f'<a href="#{make_id(claim["section"])}">{badge(word)}</a>'
+        cells = (claim["claim"], claim["paper"], here, seeds, interval, link)
+        rows.append("| " + " | ".join(cells) + " |")
+    title = "The answer" if len(own) == 1 else f"The answers to {len(own)} claims"
+    opened = "\n:open:" if len(own) <= 6 else ""
+    table = "\n".join(rows)
+    return f"{verdict_bar(words)}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
+
+
+def number_of(page: str) -> str:
+    """What a page is called in short: its number, or its name where it has none."""
+    return page[:2] if page[:2].isdigit() else page
+
+
+def pages_with_runs() -> dict[str, dict[Study, bool]]:
+    """The studies of every page that has some, by the name of its notebook."""
+    found = {}
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        name = notebook.stem.lstrip("0123456789_")
+        if name in book.PAGES:
+            found[notebook.stem] = import_module(f"cpdgal.book.{name}").STUDIES
+    return found
+
+
+def address() -> str:
+    """The address of the repository."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+
+
+def records_page(store: cpdgal.Store) -> str:
+    """The page of every record: what it reached, and with what it was made."""
+    names = ("scene", "method", "split", "query", "profile", "seed")
+    header = ["Record", *(name.capitalize() for name in names), "Changes", "Labels", "OA, %", "AA, %", "Kappa, %", "Minutes"]
+    header += ["Pages", "Date", "Made with", "Weights"]
+    rows = [f"| {' | '.join(header)} |", "|" + "---|" * 8 + "--:|" * 5 + "---|" * 4]
+    shown_on, repository = pages_of_records(), address()
+    machines: dict[str, str] = {}
+    for record in store.records():
+        final, made = record.final, record.provenance
+        cells = [f"{{download}}`{record.study.key} <../results/{record.path.name}>`"]
+        cells += [escape(str(getattr(record.study, name))) for name in names]
+        cells += [escape(", ".join(f"{name} {value}" for name, value in record.study.changes.items()))]
+        cells += [f"{final.labels:.0f}", *(f"{final[score]:.2f}" for score in ("OA", "AA", "kappa"))]
+        cells += [f"{sum(made['seconds']) / 60:.1f}", " ".join(shown_on.get(record.study.name, []))]
+        date, commit = made["start"][:10], (made["commit"] or "").rstrip("+")
+        cells += [f"[{date}]({repository}/tree/{commit})" if commit else date]
+        cells += [machines.setdefault(machine(record), chr(ord("A") + len(machines))), "kept" if record.weights else ""]
+        rows.append(f"| {' | '.join(cells)} |")
+    made_with = [f"- **{letter}**: {versions}" for versions, letter in machines.items()]
+    text = (BOOK / "records.in.md").read_text(encoding="utf-8")
+    return text.replace("RECORDS", "\n".join(rows)).replace("MACHINES", "\n".join(made_with) or "No record yet.")
+
+
+def machine(record: Record) -> str:
+    """What a record was made with, in words."""
+    names = ("cpdgal", "python", "torch", "numpy", "scipy", "scikit-learn", "system", "processor", "device", "threads")
+    return ", ".join(f"{name} {record.provenance[name]}" for name in names)
+
+
+def pages_of_records() -> dict[str, list[str]]:
+    """The numbers of the pages that show a record, by the record's name."""
+    found: dict[str, list[str]] = {}
+    for page, studies in pages_with_runs().items():
+        for study in studies:
+            found.setdefault(study.name, []).append(number_of(page))
+    return found
+
+
+def records_table(store: cpdgal.Store) -> str:
+    """Every record in one row of a CSV file."""
+    shown_on = pages_of_records()
+    made = {record.study.key: record for record in store.records()}
+    table = store.table()
+    of_each = [made[key] for key in table.key]
+    table["began"] = [record.provenance["start"] for record in of_each]
+    table["made with"] = [machine(record) for record in of_each]
+    table["commit"] = [record.provenance["commit"] or "" for record in of_each]
+    table["pages"] = [" ".join(shown_on.get(record.study.name, [])) for record in of_each]
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def status_page(store: cpdgal.Store) -> str:
+    """The page of what was run: for every page its settings by row, and seeds by column."""
+    done = {record.study.name for record in store.records()}
+    parts = []
+    for page, studies in pages_with_runs().items():
+        title = nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", 4).cells[0].source.split("\n")[0].lstrip("# ")
+        there = sum(study.name in done for study in studies)
+        parts.append(f"## [{title}](../notebooks/{page})\n\n{there} of {len(studies)} runs are on record.\n")
+        parts.append(f"::::{{dropdown}} Settings and seeds\n\n{status_rows(studies, done)}\n::::\n")
+    text = (BOOK / "status.in.md").read_text(encoding="utf-8")
+    return text.replace("STATUS", "\n".join(parts))
+
+
+def status_rows(studies: Iterable[Study], done: set[str]) -> str:
+    """A row for each setting and a column for each seed; where a seed has several runs (folds), how many are done."""
+    settings: dict[str, dict[int, list[bool]]] = {}
+    for study in studies:
+        changes = ", ".join(f"{name} {json.dumps(value)}" for name, value in study.changes.items() if name != "fold")
+        name = " · ".join([study.scene, study.method, study.split, study.query, study.profile, changes]).rstrip(" ·")
+        settings.setdefault(name, {}).setdefault(study.seed, []).append(study.name in done)
+    seeds = sorted({seed for by_seed in settings.values() for seed in by_seed})
+    rows = [f"| Setting | {' | '.join(f'Seed {seed}' for seed in seeds)} |", "|---|" + ":-:|" * len(seeds)]
+    for name, by_seed in settings.items():
+        cells = [state(by_seed.get(seed, [])) for seed in seeds]
+        rows.append(f"| {escape(name)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def state(runs: list[bool]) -> str:
+    """How far the runs of a setting and seed are, in words that a screen reader says too."""
+    if not runs:
+        return ""
+    if all(runs):
+        return "done" if len(runs) == 1 else f"all {len(runs)}"
+    return f"{sum(runs)} of {len(runs)}" if any(runs) else "missing"
+
+
+def api_page() -> str:
+    """The page of the package with a line for every peer."""
+    lines = [f".. autoclass:: {peer.network.__module__}.{peer.network.__qualname__}\n" for peer in PEERS.values()]
+    text = (BOOK / "api.md").read_text(encoding="utf-8")
+    return re.sub(r"(\.\. autoclass:: cpdgal\.peers\.(?!recipe\.).+\n)+", "".join(lines), text)
+
+
+def generated_pages() -> dict[str, str]:
+    """The text of every generated file, by its name."""
+    store = cpdgal.Store(ROOT / "results", packaged=False)
+    return {
+        "index.md": start_page(),
+        "claims.md": claims_page(),
+        "records.md": records_page(store),
+        "records.csv": records_table(store),
+        "status.md": status_page(store),
+        "api.md": api_page(),
+    }
+
+
+def write_generated_pages() -> None:
+    """Bring the generated pages in step with the claims, results/ and the package."""
+    made = {name: text.encode() for name, text in generated_pages().items()}
+    if png := records(ROOT / "notebooks" / "03_comparison.ipynb").get("comparison-glance", {}).get("image/png"):
+        made["glance.png"] = base64.b64decode(png)  # for the start page and the README
+    for name, content in made.items():
+        part = BOOK / f"{name}.part"
+        part.write_bytes(content)
+        part.replace(BOOK / name)
