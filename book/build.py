@@ -17,6 +17,7 @@ from generated import glued, records, write_generated_pages
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"
 HTML = ROOT / "_build" / "html"
+BUILT = ROOT / "_build" / "built"  # its time is that of the last build that ended well
 
 
 def run_quickstart(**parameters) -> Path:
@@ -67,11 +68,22 @@ def build(toc: Path) -> None:
     library = Path(plotly.__file__).with_name("package_data") / "plotly.min.js"  # so that figures turn without the network
     shutil.copy(library, ROOT / "book" / "_static" / library.name)
     jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
+    BUILT.unlink(missing_ok=True)
     shutil.rmtree(HTML, ignore_errors=True)  # an old page must not stand in for a missing one
     finished = subprocess.run(jb, cwd=ROOT, check=False)
     missing = [page for page in pages(yaml.safe_load(toc.read_text(encoding="utf-8"))) if not (HTML / f"{page}.html").is_file()]
     if finished.returncode or missing:
         sys.exit(f"the book was not built: {'no page for ' + ', '.join(missing) if missing else 'see the warnings above'}")
+    BUILT.touch()
+
+
+def is_built(toc: Path) -> bool:
+    """Whether the book stands whole in _build/html, newer than everything that it is made from."""
+    made = [HTML / f"{page}.html" for page in pages(yaml.safe_load(toc.read_text(encoding="utf-8")))]
+    folders = {"book": "*", "notebooks": "*.ipynb", "cpdgal": "**/*.py", "results": "*", ".": "_*.yml"}
+    sources = [path for folder, kind in folders.items() for path in (ROOT / folder).glob(kind) if path.is_file()]
+    changed = max(path.stat().st_mtime for path in sources)
+    return all(page.is_file() for page in made) and BUILT.is_file() and BUILT.stat().st_mtime > changed
 
 
 def pages(entry) -> list[str]:

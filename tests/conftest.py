@@ -1,9 +1,13 @@
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
+import yaml
+from filelock import FileLock
 from small import SMALL, run
 
 import cpdgal
@@ -11,6 +15,7 @@ import cpdgal
 matplotlib.use("agg")
 torch.set_num_threads(1)  # two cores on so small a network only get in each other's way
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +50,24 @@ def record(folder):
 @pytest.fixture(scope="module")
 def synthetic():
     return cpdgal.load_scene("synthetic")
+
+
+@pytest.fixture(scope="session")
+def book_pages():
+    """The names of all pages of the book, built with this machine's part: the user's own run where there is one, else the
+    committed for the while. Tests side by side build it once."""
+    import build
+
+    run, toc = build.RUNS / "01_quickstart.ipynb", build.RUNS / "_toc.yml"
+    run.parent.mkdir(exist_ok=True)
+    with FileLock(build.RUNS / "book.lock"):
+        if not (toc.is_file() and build.is_built(toc)):
+            own = run.exists()
+            if not own:
+                shutil.copy(ROOT / "notebooks" / run.name, run)
+            try:
+                build.build(build.contents(own_run=True))
+            finally:
+                if not own:
+                    run.unlink()
+    return build.pages(yaml.safe_load(toc.read_text(encoding="utf-8")))

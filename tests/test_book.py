@@ -36,19 +36,9 @@ NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.\d+(?![\w.]*\d)")
 
 
 @pytest.fixture(scope="module")
-def pages():
-    """The book with this machine's part, by page: the user's own run where there is one, else the committed for the while."""
-    run = build.RUNS / "01_quickstart.ipynb"
-    own = run.exists()
-    if not own:
-        run.parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / "notebooks" / run.name, run)
-    toc = build.contents(own_run=True)
-    build.build(toc)
-    if not own:
-        run.unlink()
-    listed = build.pages(yaml.safe_load(toc.read_text(encoding="utf-8")))
-    return {page: (build.HTML / f"{page}.html").read_text(encoding="utf-8") for page in listed}
+def pages(book_pages):
+    """The built book, by page."""
+    return {page: (build.HTML / f"{page}.html").read_text(encoding="utf-8") for page in book_pages}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -54,6 +53,8 @@ def answer(key: str, verdict: Verdict) -> str:
 
 def not_yet(what: str) -> None:
     """Show a line in the place of a part that lacks `what`, with a link to what was run and what was not."""
+    from IPython.display import Markdown, display
+
     display(Markdown(f"*Not run here: {what} on record yet ([what was run, and what is missing](../book/status.md)).*"))
 
 
