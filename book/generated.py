@@ -291,9 +291,9 @@ def api_page() -> str:
     return re.sub(r"(\.\. autoclass:: cpdgal\.peers\.(?!recipe\.).+\n)+", "".join(lines), text)
 
 
-def generated_pages() -> dict[str, str]:
+def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
     """The text of every generated file, by its name."""
-    store = cpdgal.Store(ROOT / "results", packaged=False)
+    store = cpdgal.Store(results, packaged=False)
     return {
         "index.md": start_page(),
         "claims.md": claims_page(),
