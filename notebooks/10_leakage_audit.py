@@ -95,7 +95,7 @@ rows = [
     }.items()
     if groups[method]
 ]
-pd.DataFrame(rows).round(1)
+pd.DataFrame(rows).set_index("split").round(1)
 
 # %% [markdown]
 # ## How far each method falls
