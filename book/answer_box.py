@@ -1,5 +1,6 @@
 """The answers of a page stand at its head, before any code: put there as Sphinx reads the notebook, from what it stored."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,8 +16,8 @@ def put_answers_first(app, docname: str, source: list[str]) -> None:
         return
     notebook = nbformat.reads(source[0], 4)
     if box := answer_box(docname.removeprefix("notebooks/")):
-        title, _, rest = notebook.cells[0].source.partition("\n")
-        notebook.cells[0].source = f"{title}\n\n{box}\n{rest}"
+        below = re.compile(r"^(# .+)$", re.MULTILINE)
+        notebook.cells[0].source = below.sub(lambda title: f"{title[1]}\n\n{box}", notebook.cells[0].source, count=1)
         source[0] = nbformat.writes(notebook)
 
 

@@ -87,7 +87,8 @@ def local(url: str) -> bool:
 
 def look(tab: Page) -> list[str]:
     """What a reader would stumble over on an open page, light and dark."""
-    tab.wait_for_function("!document.querySelector('.math') || !window.MathJax || MathJax.startup?.document?.state() >= 8")
+    tab.evaluate("() => window.MathJax?.startup?.promise")
+    tab.add_style_tag(content="* { transition: none !important }")  # a colour in between is none of the page's
     faults = [fault for check in (SIDEWAYS, BROKEN_IMAGES, CLIPPED, UNDRAWN) for fault in tab.evaluate(check)]
     tab.evaluate(SHORTEN)  # the rows of a long table are alike
     tab.add_script_tag(path=AXE)

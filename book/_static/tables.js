@@ -86,3 +86,10 @@ document.addEventListener("DOMContentLoaded", () => {
     makeFilterable(box, table, headers, names, rows);
   }
 });
+
+// The theme's folds in the sidebar have no name, and what scrolls sideways has to be reached by keyboard.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const fold of document.querySelectorAll("nav summary")) if (!fold.textContent.trim()) fold.setAttribute("aria-label", "Show the pages below");
+  for (const box of document.querySelectorAll("figure, .cell_output, .sd-col, .filterable table, .bd-article table, div.math, pre"))
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+});

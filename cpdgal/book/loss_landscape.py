@@ -258,7 +258,7 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white", coloraxis=shared)
     library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
     body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces")
-    return HTML(f'<div role="img" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
+    return HTML(f'<div role="group" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
 
 
 def loss_contours(surfaces: dict[str, Surface], columns: int = 2) -> Figure:
