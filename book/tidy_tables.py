@@ -1,4 +1,4 @@
-"""Tables as they are read: one row of headers, numbers to the right, many columns in small type. Done before a page is written."""
+"""Tables as they are read: one row of headers, numbers to the right, many columns in small type; done as a page is written."""
 
 import re
 
