@@ -38,7 +38,7 @@ COUNTED = {
 
 @cache
 def claims() -> list[dict]:
-    """Every claim of `claims.yml` with its `page` and `id`, its verdict's `word`, and the heading of the `section` that answers it."""
+    """Every claim of `claims.yml` with its `page` and `id`, its verdict's `word`, and the heading of its `section`."""
     listed = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))["claims"]
     notebooks = {page: ROOT / "notebooks" / f"{page}.ipynb" for page in {claim["answer"][0] for claim in listed}}
     found = {page: (sections(notebook), glued(notebook)) for page, notebook in notebooks.items()}

@@ -5,7 +5,7 @@ import re
 from bs4 import BeautifulSoup, Tag
 
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
-NUMBER = re.compile(r"[-+−]?\d[\d,.]*( ?%)?( (±|to|of) .+)?")
+NUMBER = re.compile(r"[-+−]?\d[\d,.]*( ?%)?( (±|to|of) [^(]+)?")
 NO_NUMBER = {"", "-", "NaN", "not run"}  # what stands where a number is missing
 MANY = 9  # columns from which on a table is set small
 
