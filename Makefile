@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test notebooks reproduce clean
+.PHONY: help book test browser notebooks reproduce clean
 help:
 	@echo "make book       environment, the quickstart on this machine, the book in _build/html (five minutes)"
 	@echo "make test       every check that the project has (thirteen minutes)"
+	@echo "make browser    every page looked at in Chromium; what was found goes to the book (three minutes)"
 	@echo "make notebooks  execute every notebook in place: what the book shows"
 	@echo "make reproduce  run every study that results/ lacks, then pages and book (days from nothing; a minute when all is there)"
 	@echo "make clean      remove what the above made, .venv included"
@@ -22,6 +23,10 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov --cov-report term
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks --nbval --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900
+
+browser: .venv/installed
+	CPDGAL_REPORT=1 $(BIN)/python -m pytest -q tests/test_browser.py -k no_fault
+	$(BIN)/python book/build.py --committed
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py

@@ -290,6 +290,17 @@ def state(runs: list[bool]) -> str:
     return f"{sum(runs)} of {len(runs)}" if any(runs) else "missing"
 
 
+def browser_page() -> str:
+    """The page of what a browser found on every page: its weight, and when something was first seen."""
+    seen = json.loads((BOOK / "browser.json").read_text(encoding="utf-8"))
+    rows = ["| Page | Weight, kB | First paint at 1440 px, ms | at 390 px, ms | Faults |", "|---|--:|--:|--:|--:|"]
+    for page, about in seen.items():
+        painted = " | ".join(f"{about['first paint, ms'][width]:,}" for width in ("1440", "390"))
+        rows.append(f"| [{page.split('/')[1]}](../{page}) | {about['kilobytes']:,} | {painted} | {len(about['faults'])} |")
+    text = (BOOK / "browser.in.md").read_text(encoding="utf-8")
+    return text.replace("PAGES", "\n".join(rows))
+
+
 def api_page() -> str:
     """The page of the package with a line for every peer."""
     lines = [f".. autoclass:: {peer.network.__module__}.{peer.network.__qualname__}\n" for peer in PEERS.values()]
@@ -306,6 +317,7 @@ def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
         "records.md": records_page(store),
         "records.csv": records_table(store),
         "status.md": status_page(store),
+        "browser.md": browser_page(),
         "api.md": api_page(),
     }
 

@@ -54,6 +54,7 @@ def run(
     weights: bool = False,
     progress: bool = True,
     stop: Event | None = None,
+    on_cycle: Callable[[Cycle], None] | None = None,
 ) -> Record:
     """The record of a study: loaded when the store has it, else resumed where it was cut off, else run from the start.
 
@@ -65,6 +66,7 @@ def run(
         device: "cpu", or "cuda" where there is one; results are the same to rounding, not to the bit.
         weights: keep the trained weights beside the record; a record without them does not count as found.
         stop: once it is set, the run ends with ``KeyboardInterrupt`` after its current epoch, which is kept.
+        on_cycle: called with each cycle that is run here, before it is kept: none where the store has the record.
 
     Raises `RecordError` for a record or store that cannot be used, `SceneError` for data that cannot be had, ``ValueError`` for
     a device that is not there and for a training whose loss is no longer a number.
@@ -81,7 +83,7 @@ def run(
         return record
     checkpoints = Checkpoints(store.folder, study)
     with checkpoints.claim():
-        return store.get(study, weights) or _run(study, store, checkpoints, device, weights, progress, stop or Event())
+        return store.get(study, weights) or _run(study, store, checkpoints, device, weights, progress, stop or Event(), on_cycle)
 
 
 def side_by_side(
@@ -220,7 +222,14 @@ def code_digest(study: Study) -> str:
 
 
 def _run(
-    study: Study, store: Store, checkpoints: Checkpoints, device: str, weights: bool, progress: bool, stop: Event
+    study: Study,
+    store: Store,
+    checkpoints: Checkpoints,
+    device: str,
+    weights: bool,
+    progress: bool,
+    stop: Event,
+    on_cycle: Callable[[Cycle], None] | None,
 ) -> Record:
     """Run a study, or go on with it, and save its record."""
     threads = torch.get_num_threads()
@@ -250,6 +259,8 @@ def _run(
         loop = active_learning(model, windows, split, study.protocol, **own, checkpoint=checkpoint, progress=progress)
         with closing(loop) as cycles:  # an interrupt leaves no bar behind
             for cycle in cycles:
+                if on_cycle:
+                    on_cycle(cycle)
                 _note(log, cycle, scene, split)
                 state = cycle.state
                 checkpoint(state.copy, due=True)
