@@ -30,6 +30,8 @@ def tidy(html: str) -> str:
         if is_numeric([cell.get_text(strip=True) for cell in column]):
             for cell in column + [head[-place] for head in heads[-1:] if len(head) >= place]:
                 cell["class"] = [*cell.get("class", []), "number"]
+                if "dataframe" in soup.table["class"] and re.fullmatch(r"\d{4,}", cell.get_text()):
+                    cell.string = f"{int(cell.get_text()):,}"
     if soup.table and width > MANY:
         soup.table["class"] = [*soup.table.get("class", []), "many-columns"]
     return str(soup)

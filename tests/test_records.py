@@ -1,7 +1,7 @@
 """The committed records, and the pages that are drawn from them."""
 
 import json
-import subprocess
+import runpy
 import sys
 from importlib import import_module
 from importlib.resources import files
@@ -91,10 +91,12 @@ def test_a_removed_record_makes_the_pages_that_show_it_stale(copied, made):
     assert changed == {"records.md", "records.csv", "status.md"}
 
 
-def test_stale_pages_are_listed_without_being_executed():
-    command = [sys.executable, ROOT / "notebooks" / "execute.py", "--stale", "--list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert listed.stdout.split() == execute.stale_pages()
+def test_stale_pages_are_listed_without_being_executed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["execute.py", "--stale", "--list"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "notebooks" / "execute.py"), run_name="__main__")
+    assert ended.value.code is None
+    assert capsys.readouterr().out.split() == execute.stale_pages()
 
 
 @pytest.fixture(scope="module")

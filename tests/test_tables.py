@@ -19,6 +19,11 @@ def test_the_name_of_the_rows_stands_in_the_row_of_headers():
     assert [cell.get_text() for cell in soup.select(".number")] == ["OA, %", "94.76", "not run"]
 
 
+def test_thousands_are_set_apart():
+    soup = tidied(pd.DataFrame({"parameters": [3141, 87605], "OA, %": [94.76, 96.1]}, ["C1", "C7"]))
+    assert [cell.get_text() for cell in soup.select("td.number")] == ["3,141", "94.76", "87,605", "96.10"]
+
+
 def test_two_levels_of_headers_stay():
     columns = pd.MultiIndex.from_product([["CPDGAL", "ViT"], [0, 1]])
     soup = tidied(pd.DataFrame([[1.0, 2.0, 3.0, 4.0]], pd.Index(["noise"], name="kind"), columns))
