@@ -8,14 +8,15 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import yaml
 from docutils.nodes import make_id
-from myst_parser.mdit_to_docutils.base import default_slugify
 
 import cpdgal
 from cpdgal import book
@@ -25,23 +26,25 @@ from cpdgal.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-# The words of verdicts: how they are counted in a bar, and the shape that tells them apart without colour.
-SHAPES = {
-    "holds": ("hold", "&#10004;"),
-    "holds in part": ("hold in part", "&#9680;"),
-    "does not hold": ("do not hold", "&#10008;"),
-    "undecided": ("undecided", "?"),
-    "not run here": ("not run here", "&#8211;"),
+# The words of verdicts, and how they are counted; the style sheet gives each a colour and a shape.
+COUNTED = {
+    "holds": "hold",
+    "holds in part": "hold in part",
+    "does not hold": "do not hold",
+    "undecided": "undecided",
+    "not run here": "not run here",
 }
 
 
+@cache
 def claims() -> list[dict]:
-    """Every claim of `claims.yml` with its `page`, its `id`, and the heading of the `section` that answers it."""
+    """Every claim of `claims.yml` with its `page` and `id`, its verdict's `word`, and the heading of its `section`."""
     listed = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))["claims"]
-    found = {page: sections(ROOT / "notebooks" / f"{page}.ipynb") for page in {claim["answer"][0] for claim in listed}}
+    notebooks = {page: ROOT / "notebooks" / f"{page}.ipynb" for page in {claim["answer"][0] for claim in listed}}
+    found = {page: (sections(notebook), glued(notebook)) for page, notebook in notebooks.items()}
     for claim in listed:
         claim["page"], claim["id"] = claim["answer"]
-        claim["section"] = found[claim["page"]][f"{claim['id']}-verdict"]
+        claim["section"], claim["word"] = (values[f"{claim['id']}-verdict"] for values in found[claim["page"]])
     return listed
 
 
@@ -79,45 +82,49 @@ def claim_rows(listed: list[dict], columns: dict[str, str]) -> str:
     """A table of claims: `columns` by header, with the values of a claim in braces, and what its notebook stored."""
     rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for claim in listed:
-        stored = stored_of(claim)
-        link = f"[**{stored['verdict']}**](../notebooks/{claim['page']}.ipynb#{default_slugify(claim['section'])})"
-        cells = {**claim, **stored, "link": link, "number": number_of(claim["page"])}
+        link = badge(claim["word"], address=section_of(claim))
+        cells = {**claim, **stored_of(claim), "link": link, "number": number_of(claim["page"])}
         rows.append(f"| {' | '.join(column.format(**cells) for column in columns.values())} |")
     return "\n".join(rows)
+
+
+def section_of(claim: dict) -> str:
+    """The address of the section that answers a claim, from another page."""
+    return f"../notebooks/{claim['page']}.html#{make_id(claim['section'])}"
 
 
 def stored_of(claim: dict) -> dict[str, str]:
     """What the notebook behind a claim stored, as roles that show it."""
     return {
         part: f"{{glue:text}}`../notebooks/{claim['page']}.ipynb::{claim['id']}-{part}:s`"
-        for part in ("here", "seeds", "interval", "verdict")
+        for part in ("here", "seeds", "interval")
     }
 
 
-def badge(word: str, said: str = "") -> str:
-    """A verdict with its colour and its shape: HTML."""
-    return f'<span class="verdict {word.replace(" ", "-")}">{SHAPES[word][1]} {said or word}</span>'
+def badge(word: str, said: str = "", address: str = "") -> str:
+    """A verdict with its colour and its shape, as a link where there is an `address`: HTML."""
+    tag, target = ("a", f' href="{address}"') if address else ("span", "")
+    return f'<{tag} class="verdict {word.replace(" ", "-")}"{target}>{said or word}</{tag}>'
 
 
-def verdict_bar(words: list[str]) -> str:
-    """Verdicts counted, as a bar: HTML."""
-    counts = {word: words.count(word) for word in SHAPES}
-    said = ", ".join(f"{count} {SHAPES[word][0]}" for word, count in counts.items())
-    parts = "".join(badge(word, f"{count} {SHAPES[word][0]}") for word, count in counts.items() if count)
-    return f'<div class="verdicts" role="img" aria-label="Of {len(words)} claims: {said}.">{parts}</div>'
+def verdict_bar(words: list[str], claims_page: str) -> str:
+    """Verdicts counted, as a bar of links to the claims with each: HTML."""
+    counts = {word: words.count(word) for word in COUNTED if word in words}
+    links = [badge(word, f"{n} {COUNTED[word]}", f"{claims_page}?Verdict={quote(word)}") for word, n in counts.items()]
+    return f'<div class="verdicts">{"".join(links)}</div>'
 
 
-def claim_cards(headlines: list[dict], words: dict[str, str]) -> str:
+def claim_cards(headlines: list[dict]) -> str:
     """The headline claims as cards: what the paper says, what was measured, and the verdict."""
     cards = []
     for claim in headlines:
         stored = stored_of(claim)
         cards.append(
-            f":::{{grid-item-card}} {claim['headline']}\n:link: ../notebooks/{claim['page']}.html#{make_id(claim['section'])}\n"
-            f":link-type: url\n\n{badge(words[claim['id']])}\n\n"
+            f":::{{grid-item-card}} {claim['headline']}\n:link: {section_of(claim)}\n"
+            f":link-type: url\n\n{badge(claim['word'])}\n\n"
             f"Paper: {claim['paper']}<br>Here: {stored['here']}<br>Seeds: {stored['seeds']}\n:::"
         )
-    return "\n".join(["::::{grid} 1 2 4 4", ":gutter: 2", "", *cards, "::::"])
+    return "\n".join(["::::{grid} 1 2 4 4", ":gutter: 2", ":class-container: compact", "", *cards, "::::"])
 
 
 def claims_page() -> str:
@@ -141,14 +148,12 @@ def start_page() -> str:
     """The start page: what was found, the headline claims, and where each table and figure of the paper is answered."""
     listed = claims()
     columns = {"The paper claims": "{claim}", "Where": "{where}", "Paper": "{paper}", "Here": "{here}", "Verdict": "{link}"}
-    values = {page: glued(ROOT / "notebooks" / f"{page}.ipynb") for page in {claim["page"] for claim in listed}}
-    words = {claim["id"]: values[claim["page"]][f"{claim['id']}-verdict"] for claim in listed}
     headlines = [claim for claim in listed if "headline" in claim]
     anchors = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))["places"]
     made = {
-        "BAR": verdict_bar([*words.values()]),
-        "CARDS": claim_cards(headlines, words),
-        "COUNT": str(len(words)),
+        "BAR": verdict_bar([claim["word"] for claim in listed], "claims.html"),
+        "CARDS": claim_cards(headlines),
+        "COUNT": str(len(listed)),
         "CLAIMS": claim_rows(listed, columns),
         "PLACES": " · ".join(f"[{anchor.replace('-', ' ').capitalize()}](#{anchor})" for anchor in anchors),
     }
@@ -162,17 +167,17 @@ def answer_box(page: str) -> str:
     if not own:
         return ""
     values = glued(ROOT / "notebooks" / f"{page}.ipynb")
-    words = [values[f"{claim['id']}-verdict"] for claim in own]
     rows = ["| The paper claims | Paper | Here | Seeds | 95 % interval | Verdict |", "|---|---|---|---|---|---|"]
-    for claim, word in zip(own, words, strict=True):
+    for claim in own:
         here, seeds, interval = (values[f"{claim['id']}-{part}"] for part in ("here", "seeds", "interval"))
-        link = f'<a href="#{make_id(claim["section"])}">{badge(word)}</a>'
+        link = badge(claim["word"], address=f"#{make_id(claim['section'])}")
         cells = (claim["claim"], claim["paper"], here, seeds, interval, link)
         rows.append("| " + " | ".join(cells) + " |")
     title = "The answer" if len(own) == 1 else f"The answers to {len(own)} claims"
     opened = "\n:open:" if len(own) <= 6 else ""
     table = "\n".join(rows)
-    return f"{verdict_bar(words)}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
+    bar = verdict_bar([claim["word"] for claim in own], "../book/claims.html")
+    return f"{bar}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
 
 
 def number_of(page: str) -> str:
@@ -252,9 +257,10 @@ def status_page(store: cpdgal.Store) -> str:
     done = {record.study.name for record in store.records()}
     parts = []
     for page, studies in pages_with_runs().items():
-        title = nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", 4).cells[0].source.split("\n")[0].lstrip("# ")
+        opening = nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", 4).cells[0].source
+        title = re.findall(r"^# (.+)$", opening, re.MULTILINE)[0]
         there = sum(study.name in done for study in studies)
-        parts.append(f"## [{title}](../notebooks/{page})\n\n{there} of {len(studies)} runs are on record.\n")
+        parts.append(f"## {title}\n\n{there} of the {len(studies)} runs of [this page](../notebooks/{page}) are on record.\n")
         parts.append(f"::::{{dropdown}} Settings and seeds\n\n{status_rows(studies, done)}\n::::\n")
     text = (BOOK / "status.in.md").read_text(encoding="utf-8")
     return text.replace("STATUS", "\n".join(parts))
@@ -302,9 +308,9 @@ def api_page() -> str:
     return re.sub(r"(\.\. autoclass:: cpdgal\.peers\.(?!recipe\.).+\n)+", "".join(lines), text)
 
 
-def generated_pages() -> dict[str, str]:
+def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
     """The text of every generated file, by its name."""
-    store = cpdgal.Store(ROOT / "results", packaged=False)
+    store = cpdgal.Store(results, packaged=False)
     return {
         "index.md": start_page(),
         "claims.md": claims_page(),

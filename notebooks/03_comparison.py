@@ -199,7 +199,7 @@ Markdown(
 tuned = gather(
     page.studies_of(page.TUNED, range(5), profile="tuned"), cpdgal.Store(store)
 )
-page.score_table(tuned)
+page.score_table(tuned) if any(tuned.values()) else not_yet("no run")
 
 # %% [markdown]
 # (figure-4)=

@@ -48,7 +48,7 @@ from IPython.display import Markdown
 
 import cpdgal
 from cpdgal.book import leakage_audit as page
-from cpdgal.book.common import COMPARED, by_folds, glue, pooled, studies_of
+from cpdgal.book.common import COMPARED, by_folds, glue, not_yet, pooled, studies_of
 from cpdgal.book.verdicts import final_scores, spread
 from cpdgal.splits import touched
 from cpdgal.runner import gather
@@ -95,7 +95,7 @@ rows = [
     }.items()
     if groups[method]
 ]
-pd.DataFrame(rows).round(1)
+pd.DataFrame(rows).set_index("split").round(1)
 
 # %% [markdown]
 # ## How far each method falls
@@ -261,7 +261,7 @@ for method in ("CPDGAL", "ViT", "spectrum only (SVM)", "coordinates only (1-NN)"
             f"- **{method}**: {spread(far.values())} % where no window of the hold-out overlaps one of the pool, "
             f"against {spread(near.values())} % on random pixels."
         )
-Markdown("\n".join(said) or "No method has both splits on record yet.")
+Markdown("\n".join(said)) if said else not_yet("no method with both splits")
 
 # %% [markdown]
 # The first figure of each line is what is left on other fields of this scene. It depends on which blocks are held out and how wide the

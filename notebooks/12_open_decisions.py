@@ -116,7 +116,7 @@ for name in page.ALTERNATIVES:
 glue("decision-default", f"{default.mean():.2f}" if len(default) else "not run")
 glue("decision-noise", f"{noise:.2f}")
 glue("decision-seeds", len(default))
-pd.DataFrame(rows)
+pd.DataFrame(rows).set_index("alternative") if rows else None
 
 # %% tags=["remove-input"]
 clear = [
@@ -249,7 +249,7 @@ Markdown("\n".join(lines))
 # %% tags=["nbval-ignore-output"]
 at_once = gather(page.AT_ONCE, cpdgal.Store(store))
 full, once = page.module_table(late), page.module_table(at_once)
-pd.concat([full, once]).round(4).T
+pd.concat([full, once]).round(4).astype({"seeds": int}).astype(object).T
 
 # %% tags=["remove-input"]
 probed, few = int(full["seeds"].sum()), int(once["seeds"].sum())

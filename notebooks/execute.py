@@ -1,6 +1,7 @@
 """`make notebooks`: bring every .ipynb in step with its .py, execute it, and keep outputs, not progress bars.
 
-With --stale only the pages that are drawn from records, and only where the records changed since.
+With --stale only the pages that are drawn from records, and only where the records changed since; with --list they are named and
+nothing is executed.
 """
 
 import hashlib
@@ -26,24 +27,27 @@ FROM_RECORDS = {
 }
 
 
-def digest(page: str) -> str:
+def digest(page: str, records: Path = RECORDS) -> str:
     """What the records of a page hold, in short: it stands in the metadata of the notebook."""
     found = hashlib.sha256()
     if page == "03_comparison":
-        found.update((RECORDS / "inference.csv").read_bytes())
+        found.update((records / "inference.csv").read_bytes())
     studies = import_module(f"cpdgal.book.{FROM_RECORDS[page]}").STUDIES
-    for path in sorted(RECORDS / f"{study.name}.json" for study in studies):
+    for path in sorted(records / f"{study.name}.json" for study in studies):
         if path.exists():
             found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()[:16]
 
 
-def is_stale(source: Path) -> bool:
-    """Whether the committed notebook shows other records than there are."""
-    committed = nbformat.read(source.with_suffix(".ipynb"), 4)
-    return committed.metadata.get("cpdgal", {}).get("records") != digest(
-        source.stem
-    )
+def stale_pages(records: Path = RECORDS) -> list[str]:
+    """The names of the notebooks whose committed outputs show other records than there are."""
+    return [page for page in FROM_RECORDS if shown(page) != digest(page, records)]
+
+
+def shown(page: str) -> str | None:
+    """The digest of the records that a committed notebook was drawn from; None where it says nothing of it."""
+    committed = nbformat.read(HERE / f"{page}.ipynb", 4)
+    return committed.metadata.get("cpdgal", {}).get("records")
 
 
 def execute(source: Path) -> None:
@@ -78,16 +82,16 @@ if __name__ == "__main__":
     os.environ.setdefault(
         "OMP_NUM_THREADS", "1"
     )  # so small a network gains nothing from two
-    asked = [name for name in sys.argv[1:] if name != "--stale"]
+    asked = [name for name in sys.argv[1:] if name not in ("--stale", "--list")]
     known = [source.stem for source in SOURCES]
     if wrong := [name for name in asked if name not in known]:
         sys.exit(
             f"no notebook is called {', '.join(wrong)}; known are {', '.join(known)}"
         )
+    wanted = stale_pages() if "--stale" in sys.argv else asked or known
+    if "--list" in sys.argv:
+        print(*wanted, sep="\n")
+        sys.exit()
     for source in SOURCES:
-        if "--stale" in sys.argv:
-            wanted = source.stem in FROM_RECORDS and is_stale(source)
-        else:
-            wanted = not asked or source.stem in asked
-        if wanted:
+        if source.stem in wanted:
             execute(source)

@@ -81,7 +81,8 @@ progress = plots.run_progress(record)
 
 # %%
 columns = ["labels", "share", "OA", "AA", "kappa", "ECE", "EMI"]
-record.cycles.dropna(subset="OA")[columns].round(2).tail(8)
+scored = record.cycles.dropna(subset="OA").set_index("cycle")[columns]
+scored.round(2).tail(8)
 
 # %% [markdown]
 # ## What it asked for, and what it answers

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import sys
 from itertools import permutations
 
@@ -793,8 +792,28 @@ def test_the_start_page_shows_the_records(pages, records, indian_pines):
 
 
 def test_every_record_has_its_row(pages, records):
-    page = BeautifulSoup(pages["book/records"], "html.parser")
-    rows = {row.td.get_text().strip(): [cell.get_text() for cell in row.find_all("td")] for row in page.select("tbody tr")}
-    assert set(rows) == set(records)
-    for name, record in records.items():
-        assert rows[name][2:6] == [str(record["cycles"]["labels"][-1]), *(f"{final(record, score):.2f}" for score in SCORES)]
+    table = BeautifulSoup(pages["book/records"], "html.parser").select_one("article table")
+    heads = [head.get_text() for head in table.select("thead th")]
+    rows = [
+        dict(zip(heads, [cell.get_text().strip() for cell in row.find_all("td")], strict=True))
+        for row in table.select("tbody tr")
+    ]
+    by_key = {row["Record"]: row for row in rows}
+    assert len(rows) == len(by_key) == len(records)
+    for record in records.values():
+        row = by_key[record["key"][:10]]
+        assert all(
+            row[name.capitalize()] == str(record["study"][name]) for name in ("scene", "method", "split", "query", "seed")
+        )
+        shown = [row[head] for head in ("Labels", "OA, %", "AA, %", "Kappa, %")]
+        assert shown == [str(record["cycles"]["labels"][-1]), *(f"{final(record, score):.2f}" for score in SCORES)]
+
+
+def test_every_table_has_one_row_of_headers_and_no_raw_index(pages):
+    for page, html in pages.items():
+        for table in BeautifulSoup(html, "html.parser").select("article table"):
+            heads = table.select("thead tr")
+            assert len(heads) < 2 or not table.select("thead tr:last-child td"), f"{page}: a row of empty headers"
+            numbers = [row.th.get_text().strip() for row in table.select("tbody tr") if row.th]
+            unnamed = bool(heads) and heads[-1].find().name == "td"
+            assert not (unnamed and numbers == [*map(str, range(len(numbers)))] != []), f"{page}: a raw index"

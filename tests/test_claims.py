@@ -560,11 +560,19 @@ def test_the_page_of_claims_shows_what_notebooks_stored():
     html = build.HTML / "book" / "claims.html"
     if not html.is_file():
         pytest.skip("the book is not built")
-    rows = BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser").select("article tbody tr")
+    table = BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser").select_one("article table")
+    heads = [head.get_text() for head in table.select("thead th")]
+    stored_as = {"Here": "here", "Seeds": "seeds", "95 % interval": "interval", "Verdict": "verdict"}
+    rows, answers = table.select("tbody tr"), {}
     assert len(rows) == len(CLAIMS)
     for row, claim in zip(rows, CLAIMS, strict=True):
         page, key = claim["answer"]
         stored = build.glued(ROOT / "notebooks" / f"{page}.ipynb")
-        cells = [cell.get_text().replace("’", "'") for cell in row.find_all("td")]
-        assert cells[1:3] == [claim["rule"], claim["paper"]]
-        assert cells[3:] == [stored[f"{key}-{part}"] for part in ("here", "seeds", "interval", "verdict")]
+        cells = dict(zip(heads, [cell.get_text().replace("’", "'") for cell in row.find_all("td")], strict=True))
+        assert [cells["Rule"], cells["Paper"]] == [claim["rule"], claim["paper"]]
+        assert {head: cells[head] for head in stored_as} == {head: stored[f"{key}-{part}"] for head, part in stored_as.items()}
+        address, _, section = row.select_one("a.verdict")["href"].partition("#")
+        if address not in answers:
+            page_there = BeautifulSoup((html.parent / address).read_text(encoding="utf-8"), "html.parser")
+            answers[address] = {each["id"] for each in page_there.select("section[id]")}
+        assert section in answers[address], f"{key} is answered by no section {section}"

@@ -1,7 +1,9 @@
 """The committed records, and the pages that are drawn from them."""
 
 import json
+import runpy
 import sys
+from importlib import import_module
 from importlib.resources import files
 
 import jsonschema
@@ -59,12 +61,50 @@ def test_kept_weights_give_the_record_s_accuracy(indian_pines):
 
 
 def test_pages_show_the_records_that_there_are():
-    for name in execute.FROM_RECORDS:
-        assert not execute.is_stale(ROOT / "notebooks" / f"{name}.py"), f"make notebooks: {name} shows other records"
+    assert execute.stale_pages() == [], "make notebooks: these show other records"
 
 
-def test_generated_pages_are_in_step():
-    made = generated.generated_pages()
+def studies_of(page: str) -> set[str]:
+    """The names of the studies that a notebook lists."""
+    return {study.name for study in import_module(f"cpdgal.book.{page.lstrip('0123456789_')}").STUDIES}
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the store's records, to take one away from."""
+    for path in [*RECORDS, ROOT / "results" / "inference.csv"]:
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+def test_a_removed_record_makes_the_pages_that_show_it_stale(copied, made):
+    """Exactly those, by name: one record for each set of pages that share records."""
+    shown_on = {path.name: tuple(page for page in execute.FROM_RECORDS if path.stem in studies_of(page)) for path in RECORDS}
+    assert execute.stale_pages(copied) == []
+    assert max(map(len, shown_on.values())) > 1
+    for pages, name in {pages: name for name, pages in shown_on.items()}.items():
+        (copied / name).rename(copied / "taken")
+        assert execute.stale_pages(copied) == [*pages], name
+        (copied / "taken").rename(copied / name)
+    (copied / name).unlink()
+    changed = {page for page, text in generated.generated_pages(copied).items() if text != made[page]}
+    assert changed == {"records.md", "records.csv", "status.md"}
+
+
+def test_stale_pages_are_listed_without_being_executed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["execute.py", "--stale", "--list"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "notebooks" / "execute.py"), run_name="__main__")
+    assert ended.value.code is None
+    assert capsys.readouterr().out.split() == execute.stale_pages()
+
+
+@pytest.fixture(scope="module")
+def made():
+    return generated.generated_pages()
+
+
+def test_generated_pages_are_in_step(made):
     for name, text in made.items():
         assert (ROOT / "book" / name).read_text(encoding="utf-8") == text, f"make notebooks, then book/build.py: book/{name}"
     assert all(path.name in made["records.md"] for path in RECORDS)

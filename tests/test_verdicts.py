@@ -192,7 +192,7 @@ def test_a_claim_of_several_parts(words, word):
 def test_what_is_on_record_and_what_is_missing():
     studies = {name: [Study(seed=seed) for seed in range(2)] for name in ("5", "10", "100")}
     found = {"5": [Run(Study(seed=0)), Run(Study(seed=1))], "100": [Run(Study())]}
-    assert on_record(studies, found) == "3 of 6 runs are on record; missing: 10 (seeds 0, 1); 100 (seed 1)."
+    assert on_record(studies, found) == "3 of 6 runs are on record ([what is missing](../book/status.md))."
     assert on_record({"5": studies["5"]}, found) == "2 of 2 runs are on record."
 
 

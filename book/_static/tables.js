@@ -25,8 +25,9 @@ function makeSortable(table, headers, rows) {
   });
 }
 
-// What a cell offers to a filter: its words where it lists several (pages), else its text.
-const values = (row, column, name) => (name === "Pages" ? textOf(row, column).split(/\s+/) : [textOf(row, column)]);
+// What a cell offers to a filter: each of several where it lists them (pages, places in the paper), else its text.
+const LISTS = { Pages: /\s+/, Where: /(?: \([^)]*\))?(?:, |$)/ };
+const values = (row, column, name) => (LISTS[name] ? textOf(row, column).split(LISTS[name]).filter(Boolean) : [textOf(row, column)]);
 
 function choice(name, found) {
   const label = document.createElement("label");

@@ -195,13 +195,11 @@ def rank_agreement(published: Sequence[float], measured: Sequence[float]) -> tup
 
 
 def on_record(studies: Mapping[str, Sequence[Study]], groups: Mapping[str, Sequence[Record]]) -> str:
-    """How many of the studies there are records of, and which are missing, as a sentence."""
+    """How many of the studies there are records of, as a sentence with a link to the page of those that are missing."""
     seeds = {name: {record.study.seed for record in groups.get(name, ())} for name in studies}
-    missing = {name: sorted({study.seed for study in each} - seeds[name]) for name, each in studies.items()}
-    total, lacking = sum(map(len, studies.values())), sum(map(len, missing.values()))
-    said = [f"{name} (seed{'s'[: len(m) > 1]} {', '.join(map(str, m))})" for name, m in missing.items() if m]
-    said = said if len(said) <= 6 else [*said[:5], f"and of {len(said) - 5} more"]
-    return f"{total - lacking} of {total} runs are on record" + (f"; missing: {'; '.join(said)}." if said else ".")
+    total = sum(map(len, studies.values()))
+    there = sum(study.seed in seeds[name] for name, each in studies.items() for study in each)
+    return f"{there} of {total} runs are on record" + (" ([what is missing](../book/status.md))." if there < total else ".")
 
 
 def seed_count(count: int) -> str:
