@@ -696,7 +696,23 @@ def test_the_method_s_figures(scene):
     assert refined.axes[0].get_title() == "clean $Z$"
     assert len(method.attention(weights[0]).axes) == 8 + 1 + 2
     method.masking(scene, tuple(scene.pixels[0]), 5, weights.mean(1).mean(1)[0], mask[0])
+    embedded = method.embedding(scene, tuple(scene.pixels[0]), windows[[0]][0], tokens[0], model.embedding.position.detach())
+    channel = tokens[0].std(0).argmax()
+    np.testing.assert_allclose(embedded.axes[2].images[0].get_array().ravel(), tokens[0, :, channel])
     assert isinstance(method.flow_diagram(), SVG)
+
+
+def test_the_terms_of_the_loss_are_error_times_confidence():
+    error, confidence = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.2, 1.0, 1.0, 1.2])
+    drawn = method.loss(error, confidence).axes[2].images[0].get_array()
+    np.testing.assert_allclose(drawn, [[1.2, 2.0], [3.0, 4.8]])
+
+
+def test_the_smallest_margins_stand_apart_and_probabilities_are_ranked():
+    probabilities = np.array([[0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.2, 0.3]])
+    spread, ranked = method.margins(probabilities, np.array([0.7, 0.1, 0.3]), 1).axes
+    assert [bar.get_height() for bar in spread.patches if bar.get_height()] == [1, 1, 1]
+    assert [line.get_ydata().tolist() for line in ranked.lines] == [[0.4, 0.3, 0.3], [0.8, 0.1, 0.1]]
 
 
 def test_glue_stores_values_and_is_silent_on_a_hosted_service(monkeypatch):
