@@ -69,8 +69,8 @@ SAYS = {
 
 
 def sample_specific(found: Mapping[int, dict[str, float]]) -> Verdict:
-    """On "a sample-specific masking probability", from `looked_into` by seed: the standard deviation of the windows' mean masks is
-    more than one percent of their mean, and more than one prediction in a hundred changes when every token has that mean."""
+    """On "a sample-specific masking probability", from `looked_into` by seed: the windows' mean masks have a standard deviation
+    of more than one percent of their mean, and more than one prediction in a hundred changes when every token has that mean."""
     deviation = {seed: 100 * each["mask_between"] / each["mask_mean"] for seed, each in found.items()}
     changed = {seed: 100 * each["changed_by_constant_mask"] for seed, each in found.items()}
     return combined(
