@@ -924,3 +924,25 @@ def test_panels_of_rows_are_in_the_order_of_the_first():
     for axis, values in zip(figure.axes, ([60, 71, 85], [40, 29, 15]), strict=True):
         np.testing.assert_allclose(axis.collections[-1].get_offsets()[:, 0], values)
         assert (axis.collections[-1].get_facecolors() == (1, 0, 0, 1)).all(1).tolist() == [False, False, True]
+
+
+def test_a_published_mask_is_counted_and_its_labels_are_held_against_the_test_pixels(indian_pines, monkeypatch):
+    mask = np.zeros(indian_pines.labels.shape, dtype=int)
+    mask[:100] = indian_pines.labels[:100]
+    monkeypatch.setattr(leakage_audit, "disjoint_mask", lambda name: mask)
+    size = f"The mask has {np.count_nonzero(mask):,} pixels."
+    assert leakage_audit.mask_sentence(indian_pines, []) == f"{size} No run is on record yet."
+    at = np.flatnonzero(indian_pines.pixels[:, 0] == 99)[:1]  # windows reach three rows further, those that overlap six
+    holdout = np.flatnonzero(indian_pines.pixels[:, 0] >= 100)
+    study = SimpleNamespace(make_split=lambda scene: SimpleNamespace(holdout=holdout))
+    record = SimpleNamespace(labelled=lambda: at, study=study)
+    apart = np.abs(indian_pines.pixels[holdout] - indian_pines.pixels[at]).max(1)
+    said = leakage_audit.mask_sentence(indian_pines, [record])
+    for reach in (3, 6):
+        assert f"{100 * (apart <= reach).mean():.1f} %" in said
+
+    def absent(name):
+        raise cpdgal.SceneError("no file")
+
+    monkeypatch.setattr(leakage_audit, "disjoint_mask", absent)
+    assert leakage_audit.mask_sentence(indian_pines, [record]) == "The mask is not at hand: no file."
