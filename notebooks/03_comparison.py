@@ -558,7 +558,7 @@ Markdown(against(salinas, "ViT", "twin-salinas"))
 #
 # ```python
 # fewer = cpdgal.Study(method="coordinates", query="farthest-first", cycles=15)
-# cpdgal.run(fewer, records).final.OA
+# cpdgal.run(fewer, cpdgal.Store("runs")).final.OA
 # ```
 #
 # :::{dropdown} Answer

@@ -390,7 +390,7 @@ def test_classifiers_by_place_beside_table_1():
         return [Run(Study(seed=seed), pd.Series({"OA": value})) for seed, value in enumerate(values)]
 
     said = comparison.below_place("botswana", ended(99.3, 99.5))
-    assert said.startswith("On Botswana row and column alone reach 99.40 ± 0.14 % over 2 seeds: 13 of Table 1's 13 methods")
+    assert said.startswith("On Botswana, row and column alone reach 99.40 ± 0.14 % over 2 seeds: 13 of Table 1's 13 methods")
     assert "CPDGAL" in said
     assert "0 of Table 1's 13 methods report less." in comparison.below_place("salinas", ended(50.0))
     assert "no run" in comparison.below_place("salinas", [])
@@ -946,3 +946,19 @@ def test_a_published_mask_is_counted_and_its_labels_are_held_against_the_test_pi
 
     monkeypatch.setattr(leakage_audit, "disjoint_mask", absent)
     assert leakage_audit.mask_sentence(indian_pines, [record]) == "The mask is not at hand: no file."
+
+
+def test_published_sizes_are_compared_at_raw_bands_and_at_components(monkeypatch):
+    """Counts that round to the published ones, at the bands where they do; CAEVT and DCTN refuse 15 components."""
+
+    def counted(name, bands):
+        if bands == 15 and name in ("caevt", "dctn"):
+            raise ValueError
+        millions = {("ssftt", 204): 0.9503, ("cnn2d", 200): 1.7141, ("datn", 15): 3.3124}.get((name, bands), 9.9)
+        return 1, 2, millions * 1e6, 4
+
+    monkeypatch.setattr(comparison, "size", counted)
+    said = comparison.published_sizes()
+    assert said.startswith("Of Table 1's 12 peers")
+    assert "at 200 or 204 raw bands for 2 (2DCNN, SSFTT); at 15 components for 1 (DATN)." in said
+    assert said.endswith("At 15 components CAEVT and DCTN cannot run at all.")

@@ -177,8 +177,8 @@ def _differences(left: Mapping[int, float], right: Mapping[int, float]) -> dict[
 
 
 def between_seeds(store: Store) -> tuple[str, dict[int, float]]:
-    """CPDGAL minus the ViT, mean OA of the last five evaluations, by seed, and in words where `PAIRS` has it from; empty where no
-    three pairs are on record."""
+    """CPDGAL minus the ViT, mean OA of the last five evaluations, by seed, and in words where `PAIRS` has it from; empty where
+    no three pairs are on record."""
     for where, studies in PAIRS.items():
         found = _differences(*(final_scores(records, "OA", 5) for records in gather(studies, store).values()))
         if len(found) >= FEWEST:
@@ -189,14 +189,14 @@ def between_seeds(store: Store) -> tuple[str, dict[int, float]]:
 def seeds_sentence(where: str, differences: Mapping[int, float], margin: float = 0.16) -> str:
     """How many seeds it takes to find the paper's margin over the best other, given what `between_seeds` found."""
     if not differences:
-        return "Fewer than three pairs of CPDGAL and the ViT are on record, so the spread of their difference between seeds is unknown."
+        return "Fewer than three pairs of CPDGAL and the ViT are on record: how they differ from seed to seed is unknown."
     deviation, low, high = deviation_interval([*differences.values()])
     needed, fewest, most = (seeds_needed(margin, each) for each in (deviation, low, high))
     return (
-        f"The difference between CPDGAL and the ViT has a standard deviation of {deviation:.2f} points between seeds ({where}, "
-        f"{len(differences)} seeds; 95 % interval {low:.2f} to {high:.2f}). With it, detecting the paper's margin over the best "
-        f"other method, {margin:+.2f} points, in four of five attempts takes {needed:,} seeds ({fewest:,} to {most:,}). The paper "
-        "states no number of seeds."
+        f"The difference between CPDGAL and the ViT has a standard deviation of {deviation:.2f} points between seeds "
+        f"({where}, {len(differences)} seeds; 95 % interval {low:.2f} to {high:.2f}). With it, detecting the paper's margin "
+        f"over the best other method, {margin:+.2f} points, in four of five attempts takes {needed:,} seeds ({fewest:,} to "
+        f"{most:,}). The paper states no number of seeds."
     )
 
 
