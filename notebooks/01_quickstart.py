@@ -191,6 +191,20 @@ table = asked.classes.rename(
 table.round(1)
 
 # %% [markdown]
+# ## The scene under the pointer, and the loop cycle by cycle
+#
+# In the rendered book two views move. They show a longer run than the quickstart's: the paper's protocol with trainings of 60 epochs,
+# seed 0. In the first, move the pointer over an image, or use the arrow keys: the pixel is marked in all three images, with its
+# spectrum (every fourth band, to 1/255 of the largest value), its class in the ground truth, the class predicted for it with the
+# confidence, and the nearest training pixel. In the second, a slider goes through the loop.
+#
+# <div class="view" data-view="scene"><p>The scene in false colour, its ground truth and the predicted map, linked: this view needs a
+# browser that runs scripts. The maps above are its still form.</p></div>
+#
+# <div class="view" data-view="loop"><p>The loop through its cycles: map, queried pixels, entropy of the remaining pool and accuracy.
+# This view needs a browser that runs scripts. The curves and the map of queried pixels above are its still form.</p></div>
+
+# %% [markdown]
 # ## The block split
 #
 # Here whole blocks of 15 x 15 pixels are assigned to the pool or to the hold-out, and hold-out pixels whose window overlaps that of

@@ -120,6 +120,12 @@ drop = page.accuracy_by_split(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
 
 # %% [markdown]
+# In the rendered book this view goes from one split to the other (seed 0; mean over the seeds on record):
+#
+# <div class="view" data-view="split"><p>Training and test pixels of both splits, and what each method reaches on them: this view needs
+# a browser that runs scripts. The table above is its still form.</p></div>
+
+# %% [markdown]
 # ## Accuracy over distance
 #
 # The methods trained on blocks with a gap (seed 0), tested on every labelled pixel that they were not trained on, by the distance to

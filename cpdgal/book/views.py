@@ -1,8 +1,8 @@
 """The data of the book's views that move: the scene under the pointer, the loop cycle by cycle, and the two splits.
 
 A view is a script beside the pages (`book/_static/views.js`) and a file of data, itself a script, so that a book opened from
-disk may load it. `write` makes all of them from records; the maps of the loop's cycles, which no record holds, come from running it
-once more (`keep_maps`, twenty minutes to an hour).
+disk may load it. `write` makes all of them from records; the maps of the loop's cycles, which no record holds, come from
+running it once more (`keep_maps`, twenty minutes to an hour).
 """
 
 import json
