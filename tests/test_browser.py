@@ -193,7 +193,9 @@ def test_tables_sort_and_filter_by_keyboard(browser):
     column = next(number for number, head in enumerate(heads) if head.startswith("OA"))
 
     def shown() -> list[float]:
-        return [float(text) for text in tab.locator(f".filterable tbody tr:visible td:nth-child({column + 1})").all_inner_texts()]
+        return [
+            float(text) for text in tab.locator(f".filterable tbody tr:visible td:nth-child({column + 1})").all_inner_texts()
+        ]
 
     whole = shown()
     for key, order in (("Enter", sorted(whole)), ("Space", sorted(whole, reverse=True))):
