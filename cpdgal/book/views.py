@@ -51,7 +51,7 @@ def scene_view(record: Record, scene: Scene) -> dict:
     confidence, classes = (each.numpy() for each in predict(network, windows.scene_batches()).max(1))
     shown = scene.cube[..., ::STEP]
     largest = float(shown.max())
-    spectra = np.moveaxis(np.rint(255 * shown / largest), 2, 0).reshape(-1, scene.cube.shape[1])
+    spectra = np.moveaxis(np.rint(255 * shown.clip(0) / largest), 2, 0).reshape(-1, scene.cube.shape[1])
     nm = scene.band_centers_nm
     bands = np.arange(scene.bands) if nm is None else np.rint(nm)
     labelled = scene.pixels[record.labelled()]
