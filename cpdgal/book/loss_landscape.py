@@ -285,8 +285,8 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     names = " and ".join(surfaces)
     lowest = ", ".join(f"{name} {surface.loss.min():.2g}" for name, surface in surfaces.items())
     caption = (
-        f"The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions and "
-        f"with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."
+        f"The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions "
+        f"and with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."
     )
     label = f'role="group" aria-label="Turnable loss surfaces of {names}"'
     return HTML(f"<figure><div {label}>{body}</div><figcaption>{caption}</figcaption></figure>")
