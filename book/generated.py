@@ -180,6 +180,23 @@ def answer_box(page: str) -> str:
     return f"{bar}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
 
 
+def made_from(page: str, store: cpdgal.Store) -> str:
+    """What stands behind the figures and tables of a page, in words: its runs, their seeds, machines and hours; "" without."""
+    studies = pages_with_runs().get(page, {})
+    found = [record for study in studies if (record := store.get(study))]
+    if not found:
+        return ""
+    seeds = ", ".join(map(str, sorted({record.study.seed for record in found})))
+    hours = sum(sum(record.provenance["seconds"]) for record in found) / 3600
+    processors = " and ".join(sorted({record.provenance["processor"] for record in found}))
+    link = f'<a href="../book/records.html?Pages={number_of(page)}">the records</a>'
+    about = f"of {len(studies)}; seeds {seeds}; {hours:.1f} hours on {processors}"
+    return (
+        f"Drawn from this page's {len(found)} runs on record ({about}): "
+        f"{link}, each as JSON, and {{download}}`all of them as CSV <../book/records.csv>`."
+    )
+
+
 def number_of(page: str) -> str:
     """What a page is called in short: its number, or its name where it has none."""
     return page[:2] if page[:2].isdigit() else page

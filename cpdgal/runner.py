@@ -83,7 +83,9 @@ def run(
         return record
     checkpoints = Checkpoints(store.folder, study)
     with checkpoints.claim():
-        return store.get(study, weights) or _run(study, store, checkpoints, device, weights, progress, stop or Event(), on_cycle)
+        return store.get(study, weights) or _run(
+            study, store, checkpoints, device, weights, progress, stop or Event(), on_cycle
+        )
 
 
 def side_by_side(

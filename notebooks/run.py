@@ -17,9 +17,9 @@
 # %% [markdown]
 # # One run, from study to record
 #
-# The unit of every batch: one study, its record, and what there is to see of it. Where the store has the record it is
-# shown, where a run was cut off it goes on, else the run starts. As it stands, this page shows the paper's protocol on
-# Indian Pines, seed 0; it runs with other parameters on your machine or
+# The unit of every batch: one study, its record, and the figures that belong to it. A run that is on record is loaded, an interrupted
+# one resumes, and any other starts. As it stands, this page shows the paper's protocol on Indian Pines, seed 0. It runs with other
+# parameters on your machine or
 # [on Colab](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/run.ipynb).
 
 # %% tags=["hide-input"]
@@ -37,7 +37,7 @@ if "google.colab" in sys.modules:
 # %% tags=["parameters"]
 scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
 labels_path: str = ""  # the ground truth of a cube of your own
-method: str = "cpdgal"  # a network, or a floor: coordinates, spectra
+method: str = "cpdgal"  # a network, or a baseline: coordinates, spectra
 split: str = "random"  # random, block (leak-free) or validation
 query: str = "margin"  # a query strategy
 profile: str = "paper"  # smoke (seconds), quick (minutes), paper (an hour or two)
@@ -74,9 +74,9 @@ record = cpdgal.run(study, cpdgal.Store(store), device=device, weights=weights)
 pd.Series(record.provenance).drop("seconds")
 
 # %% [markdown]
-# ## What it reached
+# ## Accuracy over labels
 
-# %% mystnb={"figure": {"caption": "Left: overall accuracy, average accuracy, kappa and calibration error over the labels spent. Right: how often the network is right by the probability of its predicted class, at the end."}, "image": {"alt": "Two panels: four curves over the number of labelled pixels, and a bar chart of the share of right answers over the predicted probability beside the diagonal."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Left: overall accuracy, average accuracy, kappa and calibration error over the number of labels. Right: reliability after the last cycle, the share of correct pixels by the probability of the predicted class."}, "image": {"alt": "Two panels: four curves over the number of labelled pixels, and a bar chart of the share of correct pixels over the predicted probability beside the diagonal."}} tags=["nbval-ignore-output"]
 progress = plots.run_progress(record)
 
 # %%
@@ -85,15 +85,18 @@ scored = record.cycles.dropna(subset="OA").set_index("cycle")[columns]
 scored.round(2).tail(8)
 
 # %% [markdown]
-# ## What it asked for, and what it answers
+# All columns but the number of labels and EMI are in percent. ECE is the expected calibration error, the mean distance between
+# confidence and accuracy. EMI is the expected model improvement of Section 4 ([how it is read](08_model_improvement)).
+#
+# ## Queried pixels and the map
 
-# %% mystnb={"figure": {"caption": "Where the labels were spent, cycle by cycle."}, "image": {"alt": "The ground truth in pale colours with a dot for every labelled pixel, coloured by the cycle that asked for it."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "The labelled pixels, by the cycle in which each was queried."}, "image": {"alt": "The ground truth in pale colours with a dot for each labelled pixel, coloured by the cycle in which it was queried."}} tags=["nbval-ignore-output"]
 scene = study.load_scene()
-asked = plots.queried_pixels(
+queried = plots.queried_pixels(
     scene, {f"The {len(record.queried)} labelled pixels": record.queried}
 )
 
-# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the test pixels."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and judged pixels in grey where right and in orange where wrong."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Ground truth, the class predicted for every pixel, and the errors on the test pixels."}, "image": {"alt": "Three maps: the ground truth, the predicted class of every pixel including unlabelled ones, and the test pixels in grey where correct and in orange where wrong."}} tags=["nbval-ignore-output"]
 if record.weights:
     classes = plots.class_maps(
         scene,
@@ -106,4 +109,10 @@ else:
     )
 
 # %%
-record.classes.round(1)
+columns = {
+    "judged": "in the hold-out",
+    "pool": "in the pool",
+    "labels": "labels used",
+    "accuracy": "accuracy, %",
+}
+record.classes.rename(columns=columns).round(1)

@@ -13,11 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 import axe_playwright_python
 import build
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, sync_playwright
+
+import cpdgal
+from cpdgal.book import views
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -27,13 +31,15 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PAGES = [page for page in build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))) if page != "index"]
 PAGES += ["book/this_machine", "runs/01_quickstart", "genindex"]
 # What makes a page faulty, as scripts that list what they find.
-SIDEWAYS = "() => document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"
+SIDEWAYS = """() => document.documentElement.scrollWidth > innerWidth
+    ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"""
 BROKEN_IMAGES = """() => [...document.images].filter(image => image.complete && !image.naturalWidth || !image.complete)
     .map(image => image.src.slice(0, 100))"""
 CLIPPED = """() => [...document.querySelectorAll('div.math, mjx-container[display], .bd-article table')].filter(part => {
-    let held = part;
-    while (held && held.tagName !== 'ARTICLE' && !['auto', 'scroll'].includes(getComputedStyle(held).overflowX)) held = held.parentElement;
-    return part.getBoundingClientRect().right > innerWidth + 1 && (!held || held.tagName === 'ARTICLE');
+    const scrolls = box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
+    let box = part;
+    while (box.tagName !== 'ARTICLE' && !scrolls(box)) box = box.parentElement;
+    return part.getBoundingClientRect().right > innerWidth + 1 && box.tagName === 'ARTICLE';
 }).map(part => `cut: ${part.textContent.slice(0, 60)}`)"""
 UNDRAWN = """() => [...document.querySelectorAll('.plotly-graph-div')].filter(plot => !plot.querySelector('.main-svg'))
     .map(plot => plot.id)"""
@@ -193,7 +199,9 @@ def test_tables_sort_and_filter_by_keyboard(browser):
     column = next(number for number, head in enumerate(heads) if head.startswith("OA"))
 
     def shown() -> list[float]:
-        return [float(text) for text in tab.locator(f".filterable tbody tr:visible td:nth-child({column + 1})").all_inner_texts()]
+        return [
+            float(text) for text in tab.locator(f".filterable tbody tr:visible td:nth-child({column + 1})").all_inner_texts()
+        ]
 
     whole = shown()
     for key, order in (("Enter", sorted(whole)), ("Space", sorted(whole, reverse=True))):
@@ -240,5 +248,81 @@ def test_a_loss_surface_turns(browser):
     tab.mouse.move(x + 60, y + 20, steps=5)
     tab.mouse.up()
     assert plot.evaluate(camera) != before
+    tab.close()
+    assert faults == []
+
+
+def test_a_reader_s_path_is_one_click_a_step(browser):
+    """First screen, claim, section, figure, record, code, rerun."""
+    tab, faults = visit(browser, "book/index")
+    tab.locator(".compact a.sd-stretched-link").first.click()  # a claim's card
+    tab.wait_for_load_state()
+    section = tab.locator(f"section:has(> #{urlsplit(tab.url).fragment}), section#{urlsplit(tab.url).fragment}").first
+    assert section.locator("img").count(), "the section that answers the claim shows a figure"
+    rerun = tab.locator("a[href*='colab.research.google.com']")
+    assert rerun.count(), "the page is rerun by one click"
+    fold = section.locator("details.made").first
+    fold.locator("summary").click()
+    assert re.search(r"blob/main/notebooks/.+\.py#L\d+$", fold.locator("a[href*='/blob/']").get_attribute("href"))
+    fold.locator("a[href*='records.html']").click()
+    tab.wait_for_load_state()
+    row = tab.locator(".filterable tbody tr:visible").first
+    with tab.expect_download() as download:
+        row.locator("a.download").click()
+    content = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert content["key"] == row.locator("a.download").inner_text()
+    commit = row.locator("a[href*='/tree/']").get_attribute("href").rpartition("/")[2]
+    assert content["provenance"]["commit"].rstrip("+") == commit
+    tab.close()
+    assert faults == []
+
+
+def test_what_is_under_the_pointer_is_shown(browser, indian_pines):
+    """Row 30, column 40: its spectrum as in the scene, its class, and the nearest training pixel as told by the record."""
+    record = cpdgal.Store(ROOT / "results").get(views.LOOP)
+    tab, faults = visit(browser, "notebooks/01_quickstart")
+    view = tab.locator(".view[data-view=scene]")
+    view.scroll_into_view_if_needed()
+    canvas = view.locator("canvas").nth(1)
+    canvas.wait_for()
+    height, width = indian_pines.labels.shape
+    box = canvas.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] * 40.5 / width, box["y"] + box["height"] * 30.5 / height)
+    shown = np.array(json.loads(view.get_attribute("data-spectrum")))
+    expected = indian_pines.cube[30, 40, :: views.STEP]
+    assert np.abs(shown - expected).max() <= 0.5 * indian_pines.cube.max() / 255 + 1
+    said = view.locator("output").inner_text()
+    assert f"Row 30, column 40. Truth: {indian_pines.class_names[indian_pines.labels[30, 40] - 1]}." in said
+    nearest = np.hypot(*(indian_pines.pixels[record.labelled()] - (30, 40)).T).min()
+    assert f"{nearest:.1f} pixels away" in said
+    view.locator(".maps").press("ArrowRight")
+    assert "Row 30, column 41" in view.locator("output").inner_text()
+    tab.close()
+    assert faults == []
+
+
+def test_the_slider_goes_through_the_loop(browser):
+    record = cpdgal.Store(ROOT / "results").get(views.LOOP)
+    tab, faults = visit(browser, "notebooks/01_quickstart")
+    view = tab.locator(".view[data-view=loop]")
+    view.scroll_into_view_if_needed()
+    slider = view.locator("input[type=range]")
+    slider.wait_for()
+    for key, cycle in (("End", record.final), ("Home", record.cycles.iloc[0])):
+        slider.press(key)
+        said = f"Cycle {cycle.cycle:.0f}: {cycle.labels:.0f} labels, overall accuracy on the hold-out {cycle.OA:.2f} %."
+        assert view.locator("output").inner_text() == said
+    tab.close()
+    assert faults == []
+
+
+def test_the_split_moves_the_accuracies(browser):
+    tab, faults = visit(browser, "notebooks/10_leakage_audit")
+    view = tab.locator(".view[data-view=split]")
+    view.scroll_into_view_if_needed()
+    view.locator("fieldset").wait_for()
+    before = view.locator("circle.dot").first.get_attribute("cx")
+    view.locator("input[type=radio]").nth(1).press("Space")
+    assert float(view.locator("circle.dot").first.get_attribute("cx")) < float(before)
     tab.close()
     assert faults == []

@@ -390,7 +390,7 @@ def masks(_, scene):
                 tokens = block(tokens)
             again = network.head(network.norm(tokens).mean(1)).argmax(1)
             depend[seed] = float(100 * (again != out.logits.argmax(1)).float().mean())
-    return {"method-specific": parts(masks_differ=above(differ, 1.0, 0.0), answers_depend_on_it=above(depend, 1.0, 0.0))}
+    return {"method-specific": parts(masks_differ=above(differ, 1.0, 0.0), predictions_depend_on_them=above(depend, 1.0, 0.0))}
 
 
 def embeddings(_, scene):

@@ -230,8 +230,8 @@ def test_the_first_pairs_on_record_say_how_differences_vary(tmp_path, monkeypatc
     assert where.startswith("on validation pixels")
     assert found == {101: 1.0, 102: 2.0, 103: 3.0}
     said = comparison.seeds_sentence(where, found)
-    assert "deviates by 1.00 points between seeds" in said
+    assert "standard deviation of 1.00 points between seeds" in said
     assert f"{seeds_needed(0.16, 1.0)} seeds ({seeds_needed(0.16, 0.5207)} to " in said
     assert comparison.between_seeds("random")[1] == {seed: float(seed) for seed in range(5)}
     assert comparison.between_seeds("block") == ("", {})
-    assert "No three pairs" in comparison.seeds_sentence("", {})
+    assert "Fewer than three pairs" in comparison.seeds_sentence("", {})

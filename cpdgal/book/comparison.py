@@ -58,7 +58,7 @@ def _planned(without: Sequence[str] = (), **values) -> dict[str, list[Study]]:
     return {title: each if each[0].method in several else each[:1] for title, each in groups.items()}
 
 
-# Trainings of 60 epochs in place of 200: better on validation pixels by the rule of the readings (open decisions).
+# 60 epochs per cycle in place of 200: better on validation pixels by the rule of the readings (open decisions).
 TUNED = {"CPDGAL, tuned": {"method": "cpdgal"}, "ViT, tuned": {"method": "vit"}}
 STUDIES = REFERENCE | sweep(studies_of(TUNED, range(5), profile="tuned"))
 # Pairs of both networks that say how their difference varies between seeds; the first kind with three pairs on record does.
@@ -66,8 +66,8 @@ _both = {name: COMPARED[name] for name in ("CPDGAL", "ViT")}
 _validated = studies_of(_both, range(101, 104), split="validation", epochs=60)
 PAIRS = {
     "under the paper's protocol": studies_of(_both, range(5)),
-    "with trainings of 60 epochs": studies_of(_both, range(5), profile="tuned"),
-    "on validation pixels, whose small number adds to it, with trainings of 60 epochs": _validated,
+    "at 60 epochs per cycle": studies_of(_both, range(5), profile="tuned"),
+    "on validation pixels, whose small number adds to it, at 60 epochs per cycle": _validated,
 }
 STUDIES |= sweep(_validated)
 STUDIES |= sweep(studies_of(COMPARED, range(3), [RANDOM], scene="salinas_a"), weights=[0])
@@ -153,7 +153,7 @@ def headline(groups: Mapping[str, Sequence[Record]], peers: Mapping[str, Sequenc
     """The eight headline claims on Indian Pines, each a number by seed and the threshold that it is to lie above.
 
     `groups` are the runs of the loop, `peers` those of Table 1's others, of which `uncut` ones count. Scores are means of the
-    last five looks, and against the best other those of the last look; differences are taken seed by seed.
+    last five evaluations, and against the best other those of the last one; differences are taken seed by seed.
     """
     own, ran = groups.get("CPDGAL", []), uncut(peers)
     late = {name: final_scores(groups.get(name, []), "OA", 5) for name in ("CPDGAL", "ViT", "coordinates, spread out")}
@@ -177,8 +177,8 @@ def _differences(left: Mapping[int, float], right: Mapping[int, float]) -> dict[
 
 
 def between_seeds(store: Store) -> tuple[str, dict[int, float]]:
-    """CPDGAL minus the ViT, mean OA of the last five looks, by seed, and in words where `PAIRS` has it from; empty where no
-    three pairs are on record."""
+    """CPDGAL minus the ViT, mean OA of the last five evaluations, by seed, and in words where `PAIRS` has it from; empty where
+    no three pairs are on record."""
     for where, studies in PAIRS.items():
         found = _differences(*(final_scores(records, "OA", 5) for records in gather(studies, store).values()))
         if len(found) >= FEWEST:
@@ -189,31 +189,32 @@ def between_seeds(store: Store) -> tuple[str, dict[int, float]]:
 def seeds_sentence(where: str, differences: Mapping[int, float], margin: float = 0.16) -> str:
     """How many seeds it takes to find the paper's margin over the best other, given what `between_seeds` found."""
     if not differences:
-        return "No three pairs of CPDGAL and the ViT are on record, so how their difference varies between seeds is not known."
+        return "Fewer than three pairs of CPDGAL and the ViT are on record: how they differ from seed to seed is unknown."
     deviation, low, high = deviation_interval([*differences.values()])
     needed, fewest, most = (seeds_needed(margin, each) for each in (deviation, low, high))
     return (
-        f"CPDGAL minus the ViT deviates by {deviation:.2f} points between seeds ({where}, {len(differences)} seeds; 95 % "
-        f"interval {low:.2f} to {high:.2f}). At that, {margin:+.2f} points, the paper's margin over the best other, take "
-        f"{needed:,} seeds ({fewest:,} to {most:,}) to be found in four of five attempts. The paper states no number of seeds."
+        f"The difference between CPDGAL and the ViT has a standard deviation of {deviation:.2f} points between seeds "
+        f"({where}, {len(differences)} seeds; 95 % interval {low:.2f} to {high:.2f}). With it, detecting the paper's margin "
+        f"over the best other method, {margin:+.2f} points, in four of five attempts takes {needed:,} seeds ({fewest:,} to "
+        f"{most:,}). The paper states no number of seeds."
     )
 
 
 def below_place(scene: str, records: Sequence[Record]) -> str:
     """How many of Table 1's methods report less on a scene than a classifier that knows row and column alone, as a sentence."""
     if not records:
-        return f"On {scene} no run of a classifier by place is on record yet."
+        return f"On {scene} no run of a classifier by row and column is on record yet."
     mean, title = mean_over_seeds(final_scores(records)), scene.replace("_", " ").title()
     below = [METHODS[name].title for name, scores in PAPER["table_1"][scene].items() if scores[0] < mean]
     rows = f" ({', '.join(below)})" if below else ""
     said = f"{len(below)} of Table 1's {len(PAPER['table_1'][scene])} methods report less{rows}"
     return (
-        f"On {title} row and column alone reach {spread(final_scores(records).values())} % over {len(records)} seeds: {said}."
+        f"On {title}, row and column alone reach {spread(final_scores(records).values())} % over {len(records)} seeds: {said}."
     )
 
 
 def measured_inference(store: Store) -> pd.DataFrame:
-    """Pixels a second and memory in MiB by name of the method, as `benchmarks/inference.py` measured them; empty without."""
+    """Pixels per second and memory in MiB by name of the method, as `benchmarks/inference.py` measured them; empty without."""
     found = [path for folder in store.folders if (path := folder / "inference.csv").is_file()]
     return pd.read_csv(found[0], comment="#", index_col="method") if found else pd.DataFrame()
 
@@ -241,6 +242,27 @@ def costs(groups: Mapping[str, Sequence[Record]], measured: pd.DataFrame) -> pd.
             **(measured.loc[name] if name in measured.index else {}),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def published_sizes() -> str:
+    """For which peers Table 1's parameters, in millions with two decimals, are one of our counts, as a sentence: all, used or
+    counted parameters, at the raw bands of Indian Pines or Salinas or at the 15 components that the paper speaks of."""
+    wanted = {"200 or 204 raw bands": (200, 204), "15 components": (15,)}
+    found: dict[str, list[str]] = {where: [] for where in wanted}
+    too_few = []
+    for name in TABLE_1:
+        published, title = PEERS[name].published, PEERS[name].title
+        for where, numbers in wanted.items():
+            try:
+                counts = {count for bands in numbers for count in size(name, bands=bands)[:3]}
+            except ValueError:
+                too_few.append(title)
+                continue
+            if any(round(count / 1e6, 2) == published for count in counts):
+                found[where].append(title)
+    listed = "; ".join(f"at {where} for {len(each)} ({', '.join(each) or '-'})" for where, each in found.items())
+    said = f"Of Table 1's {len(TABLE_1)} peers, the published number of parameters is one of these counts {listed}."
+    return f"{said} At 15 components {' and '.join(too_few)} cannot run at all." if too_few else said
 
 
 def accuracy_by_class(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:

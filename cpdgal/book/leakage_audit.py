@@ -1,4 +1,4 @@
-"""What a random split adds to an accuracy: splits with blocks apart, and accuracy over distance."""
+"""What a random split adds to an accuracy: block splits, and accuracy over distance."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_cdt
 
 from ..records import Record
-from ..scenes import Scene
+from ..scenes import Scene, SceneError
+from ..sources import disjoint_mask
+from ..splits import touched
 from ..study import Study
 from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, pooled, studies_of, sweep
 from .verdicts import WORDS, better
@@ -43,25 +45,25 @@ STUDIES |= sweep(studies_of(FLOORS, range(5), **MASK), studies_of(NETWORKS, rang
 STUDIES |= sweep(studies_of(ONCE, range(2), **MASK))
 
 
-def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, right: np.ndarray, least=200):
+def accuracy_over_distance(scene: Scene, labelled: np.ndarray, tested: np.ndarray, correct: np.ndarray, least=200):
     """Accuracy in percent over the distance in pixels, the larger of rows and columns, to the nearest labelled pixel.
 
-    `labelled` and `tested` are positions of labelled pixels of the scene, `right` (len(tested),) whether the answer was.
+    `labelled` and `tested` are positions of labelled pixels of the scene, `correct` (len(tested),) whether the prediction was.
     A DataFrame with one row a bin of distances that holds `least` pixels: their mean `distance` and `accuracy`.
     """
     unlabelled = np.ones(scene.labels.shape, dtype=int)
     unlabelled[tuple(scene.pixels[labelled].T)] = 0
     distance = distance_transform_cdt(unlabelled, metric="chessboard")[tuple(scene.pixels[tested].T)]
     bins = pd.cut(distance, [0, 1, 2, 3, 4, 6, 9, 13, 18, 25, 35, np.inf])
-    binned = pd.DataFrame({"distance": distance, "accuracy": 100.0 * right}).groupby(bins, observed=True)
+    binned = pd.DataFrame({"distance": distance, "accuracy": 100.0 * correct}).groupby(bins, observed=True)
     return binned.mean()[binned.size() >= least]
 
 
 def accuracy_by_split(table: pd.DataFrame) -> Figure:
-    """What each method loses from split to split: a row a method, a column a split, values OA in percent by seed (empty: not
-    run)."""
+    """What each method loses from split to split: a row per method, a column per split, values OA in percent by seed (empty:
+    not run)."""
     curves = {name: pd.DataFrame([pd.Series(each, dtype=float) for each in row]) for name, row in table.iterrows()}
-    figure = curves_by_panel({"": curves}, "how pool and hold-out were split", "overall accuracy at the end (%)", columns=1)
+    figure = curves_by_panel({"": curves}, "how pool and hold-out were split", "final overall accuracy (%)", columns=1)
     figure.axes[0].set_xticks(range(table.shape[1]), table.columns)
     figure.axes[0].margins(x=0.1)
     return figure
@@ -72,14 +74,14 @@ def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
     distance = "distance to the nearest labelled pixel (pixels; the larger of rows and columns)"
     runs = {name: curve.set_index("distance") for name, curve in curves.items()}
     figure = curves_by_panel(
-        {"from the dotted line on, 7 x 7 windows do not overlap": runs}, distance, "right answers (%)", columns=1
+        {"from the dotted line on, 7 x 7 windows do not overlap": runs}, distance, "correct pixels (%)", columns=1
     )
     figure.axes[0].axvline(gap, color="#000000", lw=1, ls=":")
     return figure
 
 
 def pools_by_block(scene: Scene, seeds: Sequence[int] = range(3)) -> pd.DataFrame:
-    """What each block and gap of the `GRID` leaves to train on: in how many splits, a seed and a fold each, enough pixels for a
+    """What each block and gap of the `GRID` leaves to train on: in how many splits (one per seed and fold) enough pixels for a
     pool, and how many classes the pool with the fewest has."""
     rows = {}
     for (block, gap), values in GRID.items():
@@ -99,7 +101,7 @@ def _pool(scene: Scene, study: Study) -> np.ndarray:
 
 
 def accuracy_by_block(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]]) -> Figure:
-    """OA over all folds together by the side of a block, a panel a gap; `groups` are records of methods by block and gap."""
+    """OA over all folds together by the side of a block, a panel per gap; `groups` are records of methods by block and gap."""
     blocks, gaps = (sorted(set(sides)) for sides in zip(*groups, strict=True))
     names = dict.fromkeys(name for group in groups.values() for name in group)
     curves = {
@@ -124,4 +126,22 @@ def place_pays(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]])
         word = better(pooled(group[names[0]]), pooled(group[names[1]]), names).word
         by_word.setdefault(word, []).append(f"blocks of {block}, gap {gap}")
     listed = "; ".join(f"{word}: {', '.join(by_word[word])}" for word in WORDS if word in by_word)
-    return f"Is a classifier that knows row and column alone, its labels spread out, better than one by spectrum? {listed}."
+    return f"Is a classifier by row and column alone, its labels spread out, better than one by spectrum alone? {listed}."
+
+
+def mask_sentence(scene: Scene, records: Sequence[Record]) -> str:
+    """How large the published mask of a scene is, and how close to the test pixels the labels of the first run on it are."""
+    try:
+        pixels = np.count_nonzero(disjoint_mask(scene.name))
+        holdouts = [record.study.make_split(scene).holdout for record in records[:1]]
+    except SceneError as error:
+        return f"The mask is not at hand: {error}."
+    said = f"The mask has {pixels:,} pixels. "
+    if not holdouts:
+        return said + "No run is on record yet."
+    labelled = records[0].labelled()
+    inside, overlapping = (100 * touched(scene, labelled, holdouts[0], 7, reach) for reach in (0, 3))
+    return (
+        f"{said}With {len(labelled)} random labels from it, {inside:.1f} % of the test pixels have a labelled pixel inside "
+        f"their 7 x 7 window, and the windows of {overlapping:.1f} % overlap that of a labelled pixel."
+    )

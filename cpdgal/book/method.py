@@ -52,15 +52,31 @@ def looked_into(record: Record, scene: Scene, count: int = 1000) -> tuple[np.nda
         return torch.cat([network(x).mask for x in windows.batches(asked)]).numpy(), found
 
 
+# The entries of `diagnose` in words.
+SAYS = {
+    "alpha_mean": "alpha_t, mean over the steps",
+    "alpha_min": "alpha_t, smallest",
+    "alpha_clipped": "share of the steps at an end of the clip",
+    "noise_share": "norm of the noise over that of its token",
+    "changed_by_dgfr": "predictions changed by DGFR as in training",
+    "mask_mean": "M_b, mean",
+    "mask_within": "M_b, standard deviation within a window",
+    "mask_between": "M_b, standard deviation between windows",
+    "gamma": "gamma (Eq. 14), mean",
+    "gamma_scale": "alpha of Eq. 14",
+    "changed_by_constant_mask": "predictions changed by a constant mask",
+}
+
+
 def sample_specific(found: Mapping[int, dict[str, float]]) -> Verdict:
-    """On "a sample-specific masking probability", from `looked_into` by seed: the windows' mean masks deviate by more than one
-    percent of their mean, and more than one answer in a hundred changes when every token is masked by that mean."""
+    """On "a sample-specific masking probability", from `looked_into` by seed: the windows' mean masks have a standard deviation
+    of more than one percent of their mean, and more than one prediction in a hundred changes when every token has that mean."""
     deviation = {seed: 100 * each["mask_between"] / each["mask_mean"] for seed, each in found.items()}
     changed = {seed: 100 * each["changed_by_constant_mask"] for seed, each in found.items()}
     return combined(
         {
-            "masks differ": above(1.0, deviation, "The deviation of M_b between windows over its mean", "%", 0.0),
-            "answers depend on it": above(1.0, changed, "The answers that a constant mask changes", "%", 0.0),
+            "masks differ": above(1.0, deviation, "Standard deviation of M_b between windows over its mean", "%", 0.0),
+            "predictions depend on them": above(1.0, changed, "Predictions that a constant mask changes", "%", 0.0),
         }
     )
 
@@ -70,7 +86,7 @@ def occludes(importance: Tensor, mask: Tensor) -> Verdict:
     importance and the mask M_b of a window's tokens, each (n,)."""
     rho = float(spearmanr(importance, mask).statistic)
     here = f"rank correlation of mask and importance {rho:+.2f}"
-    said = f"Here {here}: Eq. 15 lets the mask fall with a token's importance, so the salient tokens are masked less."
+    said = f"Here {here}: by Eq. 15 the mask decreases as a token's importance grows, so salient tokens are masked less."
     return Verdict("holds" if rho > 0 else "does not hold", here, said)
 
 
@@ -94,6 +110,21 @@ def _show(axis: Axes, values: Tensor, title: str, **options) -> AxesImage:
     side = round(len(values) ** 0.5)
     axis.set(xticks=[], yticks=[], title=title)
     return axis.imshow(values.reshape(side, side).numpy(), **{"cmap": "cividis", **options})
+
+
+def embedding(scene: Scene, pixel: tuple[int, int], x: Tensor, z: Tensor, position: Tensor) -> Figure:
+    """A window of the scene, its first principal component in x (c, w, w), and of its tokens Z (n, d) the channel that varies
+    most, beside that of their positions (n, d) (Eq. 2-3)."""
+    figure, (there, component, token, place) = panels(12.5, 3.3, 4, grid=False)
+    _show_window(there, scene, pixel, x.shape[-1])
+    figure.colorbar(_show(component, x[0].flatten(), "first principal component"), ax=component, shrink=0.8)
+    channel = int(z.std(0).argmax())
+    for axis, values, title in ((token, z, "tokens $Z$ (Eq. 3)"), (place, position, "positions $E_{pos}$ (Eq. 3)")):
+        shown = _show(axis, values[:, channel], f"{title}\nchannel {channel}", cmap="PuOr")
+        limit = float(values[:, channel].abs().max())
+        shown.set_clim(-limit, limit)
+        figure.colorbar(shown, ax=axis, shrink=0.8)
+    return figure
 
 
 @torch.no_grad()
@@ -134,19 +165,52 @@ def attention(weights: Tensor) -> Figure:
     return figure
 
 
+def _show_window(axis: Axes, scene: Scene, pixel: tuple[int, int], window: int) -> None:
+    """Draw the window around a pixel (row, column) in false colour."""
+    half = window // 2
+    image = np.pad(false_colour(scene)[0], ((half, half), (half, half), (0, 0)))
+    axis.imshow(image[pixel[0] : pixel[0] + window, pixel[1] : pixel[1] + window])
+    axis.set(xticks=[], yticks=[], title=f"window around ({pixel[0]}, {pixel[1]})")
+
+
 def masking(scene: Scene, pixel: tuple[int, int], window: int, importance: Tensor, mask: Tensor) -> Figure:
     """A window of the scene, its tokens' importance (Eq. 13), their mask M_b (Eq. 15) and which count as masked."""
     figure, (there, important, masked, confidence) = panels(12.5, 3.3, 4, grid=False)
-    half = window // 2
-    image = np.pad(false_colour(scene)[0], ((half, half), (half, half), (0, 0)))
-    there.imshow(image[pixel[0] : pixel[0] + window, pixel[1] : pixel[1] + window])
-    there.set(xticks=[], yticks=[], title=f"window around ({pixel[0]}, {pixel[1]})")
+    _show_window(there, scene, pixel, window)
     figure.colorbar(_show(important, importance, "importance $I$ (Eq. 13)"), ax=important, shrink=0.8)
     figure.colorbar(_show(masked, mask, "mask $M_b$ (Eq. 15)"), ax=masked, shrink=0.8)
     colours = {"unmasked: 1.2": PALETTE[0], "masked: 1.0": PALETTE[1]}
     two = {"cmap": ListedColormap([*colours.values()]), "vmin": 0, "vmax": 1}
     _show(confidence, mask > mask.mean(), "confidence $CS_i$ (Eq. 18)", **two)
     name_colours(figure, colours)
+    return figure
+
+
+def loss(error: Tensor, confidence: Tensor) -> Figure:
+    """The squared error of each token (n,), its confidence score (n,) and their product, whose mean is CW-MSE (Eq. 17-18)."""
+    figure, axes = panels(10, 3.3, 3, grid=False)
+    titles = ("$\\Vert Z_i - Z'_{m,i} \\Vert^2$", "confidence $CS_i$ (Eq. 18)", "term of the sum (Eq. 17)")
+    for axis, values, title in zip(axes, (error, confidence, confidence * error), titles, strict=True):
+        figure.colorbar(_show(axis, values, title), ax=axis, shrink=0.8)
+    return figure
+
+
+def margins(probabilities: np.ndarray, uncertainty: np.ndarray, count: int) -> Figure:
+    """How the margins U(x) (n,) of pixels are distributed, the `count` smallest apart, and the class probabilities (n, k), the
+    largest first, of the most and the least uncertain pixel (Section 2.5)."""
+    figure, (spread, ranked) = panels(9, 3.8, 2)
+    order = np.argsort(uncertainty, kind="stable")
+    parts = [uncertainty[order[:count]], uncertainty[order[count:]]]
+    names = [f"the {count} queried", "all others"]
+    spread.hist(parts, np.linspace(0, 1, 21), stacked=True, color=[PALETTE[1], PALETTE[0]], label=names)
+    spread.set(xlabel="margin $U(x)$", ylabel="pixels")
+    ranks = np.arange(1, probabilities.shape[1] + 1)
+    for at, name, colour in ((order[0], "most uncertain", PALETTE[1]), (order[-1], "least uncertain", PALETTE[0])):
+        label = f"{name}, margin {uncertainty[at]:.2f}"
+        ranked.plot(ranks, np.sort(probabilities[at])[::-1], "o-", color=colour, label=label)
+    ranked.set(xlabel="rank of the class", ylabel="probability", ylim=(0, 1.02))
+    for axis in (spread, ranked):
+        axis.legend(fontsize=9)
     return figure
 
 

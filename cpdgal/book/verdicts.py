@@ -154,9 +154,11 @@ def by_seed(records: Sequence[Record], measure: Callable[[Record], float]) -> di
     return {record.study.seed: float(measure(record)) for record in records}
 
 
-def final_scores(records: Sequence[Record], score: str = "OA", looks: int = 1) -> dict[int, float]:
-    """The score at the end of each record, by seed: the mean of the last `looks` at the test pixels."""
-    return by_seed(records, lambda each: each.final[score] if looks == 1 else each.cycles[score].dropna()[-looks:].mean())
+def final_scores(records: Sequence[Record], score: str = "OA", evaluations: int = 1) -> dict[int, float]:
+    """The score at the end of each record, by seed: the mean of the last `evaluations` on the test pixels."""
+    return by_seed(
+        records, lambda each: each.final[score] if evaluations == 1 else each.cycles[score].dropna()[-evaluations:].mean()
+    )
 
 
 def mean_over_seeds(measured: Mapping[int, float]) -> float:
