@@ -49,7 +49,7 @@ def card(record: Record) -> str:
 
 
 def crate(results: Path) -> str:
-    """The metadata of an RO-Crate (1.1) of the folder of records: every file with its size and SHA-256, without a date of now."""
+    """The metadata of an RO-Crate of the folder of records: every file with its size and SHA-256, and no date of now."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     made = ROCrate()
     made.name, made.description = citation["title"], "Run records behind every number of the book, and the kept weights."
