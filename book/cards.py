@@ -13,7 +13,7 @@ from cpdgal.records import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = {
-    "random": "test pixels lie beside training pixels, so its accuracy is no estimate for another scene, nor for another part of this one",
+    "random": "test pixels lie beside training pixels, so its accuracy is no estimate for another scene or part of this one",
     "block": "one deal of blocks, whose accuracy varies widely from deal to deal",
 }
 
