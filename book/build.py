@@ -12,6 +12,7 @@ from pathlib import Path
 import papermill
 import plotly
 import yaml
+from cards import write_cards
 from generated import glued, records, write_generated_pages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +66,7 @@ def save_pictures(notebook: Path, whose: str) -> None:
 def build(toc: Path) -> None:
     """Build with warnings as errors and check that every page is there: an exit status alone has fooled others."""
     write_generated_pages()
+    write_cards()
     library = Path(plotly.__file__).with_name("package_data") / "plotly.min.js"  # so that figures turn without the network
     shutil.copy(library, ROOT / "book" / "_static" / library.name)
     jb = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going", "--toc", str(toc)]
