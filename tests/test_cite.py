@@ -46,9 +46,12 @@ def test_the_crate_holds_every_record_with_its_checksum():
 def test_every_kept_network_has_a_card(path):
     card = CARDS.partition(f"## {path.stem}\n")[2].partition("\n## ")[0]
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`" in card and record["key"] in card
-    assert f"{record['cycles']['OA'][-1]:.2f} %" in card and record["provenance"]["checksum"] in card
+    assert f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`" in card
+    assert record["key"] in card
+    assert f"{record['cycles']['OA'][-1]:.2f} %" in card
+    assert record["provenance"]["checksum"] in card
 
 
-def test_crate_and_cards_are_in_step_and_made_alike_twice():
-    assert json.loads(cards.crate()) == CRATE and cards.model_cards() == CARDS, "run book/cards.py"
+def test_crate_and_cards_are_in_step():
+    assert json.loads(cards.crate()) == CRATE, "run book/cards.py"
+    assert cards.model_cards() == CARDS, "run book/cards.py"
