@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import nbformat
 import yaml
-from cards import crate, models_page
+from cards import crate, model_cards
 from docutils.nodes import make_id
 
 import cpdgal
@@ -335,8 +335,8 @@ def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
         "records.md": records_page(store),
         "records.csv": records_table(store),
         "status.md": status_page(store),
-        "models.md": models_page(store),
-        "../ro-crate-metadata.json": crate(results),
+        "models.md": model_cards(),
+        "../ro-crate-metadata.json": crate(),
         "browser.md": browser_page(),
         "api.md": api_page(),
     }
