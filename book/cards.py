@@ -71,7 +71,8 @@ INTRODUCTION = """# Model cards
 
 One card for each network whose trained weights are kept in `results/`, made from its record. **Intended use** of all of
 them: checking this companion's numbers, maps and figures, and comparing methods on the same scene. They are not meant for
-mapping other scenes: a network is bound to the bands, the projection and the classes of its own scene. To load one, give its key:
+mapping other scenes: a network is bound to the bands, the projection and the classes of its own scene.
+To load one, give its key:
 
 ```python
 import cpdgal
