@@ -67,7 +67,8 @@ VIEWS.scene = async (view, data) => {
   shown[0][0].getContext("2d").drawImage(picture, 0, 0);
   paint(shown[1][0], truth, data.palette);
   paint(shown[2][0], predicted, data.palette);
-  const plot = element("svg:svg", { viewBox: "0 0 640 190", class: "plot", role: "img" });
+  const wide = view.clientWidth < 500 ? 340 : 640; // so that letters stay readable on a phone
+  const plot = element("svg:svg", { viewBox: `0 0 ${wide} 190`, class: "plot", role: "img" });
   const said = element("output", { "aria-live": "polite" });
   const maps = element("div", { class: "maps", tabindex: 0, role: "application",
     "aria-label": "The scene in false colour, its ground truth and the predicted map. Arrow keys move the pixel that is marked." });
@@ -87,7 +88,7 @@ VIEWS.scene = async (view, data) => {
       (nearest ? `Nearest training pixel: ${nearest.toFixed(1)} pixels away (${name(truth[other])}).` : "It is a training pixel.");
     const values = data.bands.map((_, band) => (spectra[band * size + at] * data.largest) / 255);
     view.dataset.spectrum = JSON.stringify(values.map(Math.round));
-    const frame = { left: 52, right: 630, top: 10, bottom: 160 };
+    const frame = { left: 52, right: wide - 18, top: 10, bottom: 160 };
     const x = scale(data.bands[0], data.bands.at(-1), frame.left, frame.right);
     const y = scale(0, data.largest, frame.bottom, frame.top);
     clear(plot);
@@ -98,7 +99,7 @@ VIEWS.scene = async (view, data) => {
       const first = !band || data.bands[band] - data.bands[band - 1] > 3 * step;
       return `${first ? "M" : "L"}${x(data.bands[band]).toFixed(1)} ${y(value).toFixed(1)}`;
     });
-    plot.append(element("svg:path", { d: path.join(""), class: "line" }), text(341, 186, data.axis));
+    plot.append(element("svg:path", { d: path.join(""), class: "line" }), text((frame.left + frame.right) / 2, 186, data.axis));
     plot.setAttribute("aria-label", `Spectrum of row ${r}, column ${c}`);
   };
 
@@ -170,7 +171,7 @@ VIEWS.split = async (view, data) => {
   const roles = Object.fromEntries(await Promise.all(Object.entries(data.roles).map(async ([name, image]) => [name, await greys(image)])));
   const [canvas, figure] = map(data, "");
   const caption = figure.querySelector("figcaption");
-  const chart = element("svg:svg", { viewBox: `0 0 460 ${30 * data.methods.length + 40}`, class: "plot", role: "img" });
+  const chart = element("svg:svg", { viewBox: `0 0 360 ${30 * data.methods.length + 46}`, class: "plot", role: "img" });
   const said = element("output", { "aria-live": "polite" });
   const choices = Object.keys(data.roles).map((name, place) => {
     const input = element("input", { type: "radio", name: "split", value: name, ...(place ? {} : { checked: "" }) });
@@ -178,14 +179,14 @@ VIEWS.split = async (view, data) => {
   });
   const legend = element("legend", {}, "Test pixels");
   view.replaceChildren(element("fieldset", {}, legend, ...choices.map(([, label]) => label)), said, element("div", { class: "beside" }, figure, chart));
-  const x = scale(0, 100, 170, 440);
-  chart.append(element("svg:line", { x1: 170, x2: 440, y1: 12, y2: 12, class: "grid" }));
+  const x = scale(0, 100, 142, 342);
+  chart.append(element("svg:line", { x1: 142, x2: 342, y1: 12, y2: 12, class: "grid" }));
   const bottom = 30 * data.methods.length + 10;
   for (const tick of [0, 50, 100]) chart.append(text(x(tick), bottom + 16, tick), element("svg:line", { x1: x(tick), x2: x(tick), y1: 5, y2: bottom, class: "grid" }));
-  chart.append(text(305, bottom + 30, "overall accuracy, %"));
+  chart.append(text(242, bottom + 30, "overall accuracy, %"));
   const dots = data.methods.map((method, place) => {
     const [dot, value] = [element("svg:circle", { cy: 30 * place + 20, r: 6, class: "dot moving" }), text(0, 30 * place + 12, "")];
-    chart.append(text(162, 30 * place + 24, method.name, "end"), dot, value);
+    chart.append(text(134, 30 * place + 24, method.name, "end"), dot, value);
     return [dot, value];
   });
   const draw = () => {

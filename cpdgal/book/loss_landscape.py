@@ -238,10 +238,23 @@ def pseudo_values(pairs: Mapping[tuple[int, int], float]) -> dict[int, float]:
     return {seed: float(len(seeds) * whole - (len(seeds) - 1) * np.mean(without[seed])) for seed in seeds}
 
 
-def loss_surfaces(surfaces: dict[str, Surface]):
-    """Loss surfaces to be turned by hand, side by side: HTML that loads plotly.js from the book's static files.
+# One view of all surfaces: a drag that ends on one turns the others alike. Each is told only where it differs, so that this ends.
+TURN_TOGETHER = """
+const plot = document.getElementById('{plot_id}');
+plot.on('plotly_relayout', (changed) => {
+  const turned = Object.keys(changed).find((key) => key.endsWith('.camera'));
+  if (!turned) return;
+  const others = Object.keys(plot._fullLayout).filter((key) => /^scene[0-9]*$/.test(key) && `${key}.camera` !== turned);
+  const behind = others.filter((key) => JSON.stringify(plot.layout[key].camera) !== JSON.stringify(changed[turned]));
+  if (behind.length) Plotly.relayout(plot, Object.fromEntries(behind.map((key) => [`${key}.camera`, changed[turned]])));
+});
+"""
 
-    The height is the logarithm of the loss, so that the minimum shows beside the walls.
+
+def loss_surfaces(surfaces: dict[str, Surface]):
+    """Loss surfaces side by side that turn together, with a caption: HTML that loads plotly.js from the book's static files.
+
+    Axes and colours are shared. The height is the logarithm of the loss, so that the minimum shows beside the walls.
     """
     from IPython.display import HTML
     from plotly import graph_objects, subplots
@@ -255,10 +268,15 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     named = {"xaxis_title": "first direction", "yaxis_title": "second direction", "zaxis_title": "log10 loss"}
     figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.6, "y": 1.6, "z": 0.9})
     shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis", "colorbar_title": "log10 loss"}
-    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white", coloraxis=shared)
+    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 60, "b": 0}, template="plotly_white", coloraxis=shared)
     library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
-    body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces")
-    return HTML(f'<div role="group" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
+    body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces", post_script=TURN_TOGETHER)
+    names = " and ".join(surfaces)
+    lowest = ", ".join(f"{name} {surface.loss.min():.2g}" for name, surface in surfaces.items())
+    caption = f"""The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions
+        and with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."""
+    label = f'role="group" aria-label="Turnable loss surfaces of {names}"'
+    return HTML(f"<figure><div {label}>{body}</div><figcaption>{caption}</figcaption></figure>")
 
 
 def loss_contours(surfaces: dict[str, Surface], columns: int = 2) -> Figure:

@@ -27,8 +27,11 @@ LOOP = Study(profile="tuned")
 STEP = 4  # of the bands whose spectra are shown, every fourth
 
 
-def keep_maps(folder: Path, study: Study = LOOP, store: Store | Path | str = "results") -> Record:
-    """Run a study and keep the class that each cycle's network gives every pixel, 1..K, as an image a cycle in `folder`."""
+def keep_maps(folder: Path, study: Study = LOOP) -> Record:
+    """Run a study and keep the class that each cycle's network gives every pixel, 1..K, as an image a cycle in `folder`.
+
+    The record and its weights stay there too: a store that has the record would run no cycle. A run that was cut off goes on.
+    """
     scene = study.load_scene()
     windows, network = study.make_windows(scene, study.make_split(scene)), study.make_network(scene)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,17 +41,17 @@ def keep_maps(folder: Path, study: Study = LOOP, store: Store | Path | str = "re
         classes = predict(network, windows.scene_batches()).argmax(1).reshape(scene.labels.shape).numpy() + 1
         Image.fromarray(classes.astype(np.uint8)).save(folder / f"{study.name}-{cycle.cycle:02}.png")
 
-    return run(study, store, weights=True, on_cycle=keep)
+    return run(study, Store(folder, packaged=False), weights=True, on_cycle=keep)
 
 
 def scene_view(record: Record, scene: Scene) -> dict:
     """The scene under the pointer: false colour, truth, what the record's network predicts and how confident it is, spectra and
     training pixels."""
     network, windows = record.network(scene), record.study.make_windows(scene, record.study.make_split(scene))
-    confidence, classes = predict(network, windows.scene_batches()).max(1)
+    confidence, classes = (each.numpy() for each in predict(network, windows.scene_batches()).max(1))
     shown = scene.cube[..., ::STEP]
     largest = float(shown.max())
-    spectra = np.moveaxis(np.rint(255 * shown / largest), 2, 0).reshape(-1, scene.cube.shape[1])
+    spectra = np.moveaxis(np.rint(255 * shown.clip(0) / largest), 2, 0).reshape(-1, scene.cube.shape[1])
     nm = scene.band_centers_nm
     bands = np.arange(scene.bands) if nm is None else np.rint(nm)
     labelled = scene.pixels[record.labelled()]
@@ -125,12 +128,10 @@ def _image(values) -> str:
 
 
 def write(folder: Path, maps: Path, store: Store) -> None:
-    """Write the data of all views to `folder`, from a store and the maps that `keep_maps` left."""
-    scene, record = LOOP.load_scene(), store.get(LOOP, weights=True)
+    """Write the data of all views to `folder`: the loop's from what `keep_maps` left in `maps`, the splits' from a store."""
+    scene, record = LOOP.load_scene(), Store(maps, packaged=False).get(LOOP, weights=True) or store.get(LOOP, weights=True)
     if record is None:
-        raise RecordError(
-            f"the views show the run {LOOP.name}, and {store.folder} has it not with its weights: keep_maps runs it"
-        )
+        raise RecordError(f"neither {maps} nor {store.folder} has the run {LOOP.name} with its weights: keep_maps runs it")
     folder.mkdir(parents=True, exist_ok=True)
     views = {"scene": scene_view(record, scene), "loop": loop_view(record, scene, maps), "split": split_view(store, scene)}
     for name, data in views.items():
