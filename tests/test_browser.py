@@ -31,12 +31,14 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PAGES = [page for page in build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))) if page != "index"]
 PAGES += ["book/this_machine", "runs/01_quickstart", "genindex"]
 # What makes a page faulty, as scripts that list what they find.
-SIDEWAYS = "() => document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"
+SIDEWAYS = """() => document.documentElement.scrollWidth > innerWidth
+    ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"""
 BROKEN_IMAGES = """() => [...document.images].filter(image => image.complete && !image.naturalWidth || !image.complete)
     .map(image => image.src.slice(0, 100))"""
 CLIPPED = """() => [...document.querySelectorAll('div.math, mjx-container[display], .bd-article table')].filter(part => {
+    const scrolls = (box) => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
     let held = part;
-    while (held && held.tagName !== 'ARTICLE' && !['auto', 'scroll'].includes(getComputedStyle(held).overflowX)) held = held.parentElement;
+    while (held && held.tagName !== 'ARTICLE' && !scrolls(held)) held = held.parentElement;
     return part.getBoundingClientRect().right > innerWidth + 1 && (!held || held.tagName === 'ARTICLE');
 }).map(part => `cut: ${part.textContent.slice(0, 60)}`)"""
 UNDRAWN = """() => [...document.querySelectorAll('.plotly-graph-div')].filter(plot => !plot.querySelector('.main-svg'))
@@ -166,7 +168,7 @@ def test_every_internal_link_lands(book_pages, page):
     assert dead_links(page, parsed(page)) == []
 
 
-def test_the_report_is_of_these_pages(book_pages):
+def test_the_report_is_of_these_pages():
     committed = json.loads((ROOT / "book" / "browser.json").read_text(encoding="utf-8"))
     changed = [page for page in PAGES if source_digest(page) and committed.get(page, {}).get("source") != source_digest(page)]
     assert changed == [], "make browser"
