@@ -200,6 +200,8 @@ class Study(Protocol):
         scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None)
         if self.checksum and scene.checksum != self.checksum:
             raise SceneError(other_data(scene, self.checksum, "the study was made for data"))
+        if not scene.classes:
+            raise SceneError(f"{scene.name} has no ground truth; a study needs one, as labels_path")
         if scene.classes < 2:
             raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
         return scene
