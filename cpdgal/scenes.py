@@ -109,7 +109,7 @@ class Scene:
         about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where} | options
         if about["no_data"] is not None:
             about["no_data"] *= scale
-        labels = None
+        labels: np.ndarray | None = None
         if labels_path:
             labels = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
         elif cube_path.suffix.lower() in (".mat", ".npz", *HDF5):
@@ -285,7 +285,7 @@ def _checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[
 
 
 def _one_hot(labels: np.ndarray) -> bool:
-    return labels.shape[2] > 1 and np.isin(labels, (0, 1)).all() and labels.sum(axis=2).max(initial=0) == 1
+    return labels.shape[2] > 1 and bool(np.isin(labels, (0, 1)).all() and labels.sum(axis=2).max(initial=0) == 1)
 
 
 def _shape_advice(cube: tuple, labels: tuple, where: str) -> str:

@@ -120,6 +120,32 @@ def mask_split(scene: Scene, mask: np.ndarray, share=0.10, *, gap=0, rng: np.ran
     return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)
 
 
+def given_split(scene: Scene, train: np.ndarray, test: np.ndarray | None = None) -> Split:
+    """A split by masks (height, width) that are not 0 at training and at test pixels.
+
+    Without `test`, a `train` of 0, 1 and 2 has 1 at training and 2 at test pixels, and one of two values leaves all other
+    labelled pixels to the test. Raises ``ValueError`` for a mask of another shape, for pixels in both, and for none.
+    """
+    for what, mask in (("training", train), ("test", test)):
+        if mask is not None and mask.shape != scene.labels.shape:
+            raise ValueError(f"the {what} mask is {mask.shape} and {scene.name} {scene.labels.shape}; give masks of its pixels")
+    if test is None:
+        values = np.unique(train)
+        if not np.isin(values, (0, 1, 2)).all():
+            raise ValueError("a mask for training and test has 1 at training and 2 at test pixels; else give the test mask too")
+        train, test = train == 1, (train == 2 if 2 in values else train != 1)
+    at = tuple(scene.pixels.T)
+    return Split(np.flatnonzero(train[at]), np.flatnonzero(test[at]))
+
+
+def raster(scene: Scene, split: Split) -> np.ndarray:
+    """uint8 (height, width): 1 at pixels of the pool, 2 at those of the hold-out, 0 elsewhere; `given_split` reads it."""
+    marks = np.zeros(scene.labels.shape, dtype=np.uint8)
+    for mark, positions in ((1, split.pool), (2, split.holdout)):
+        marks[tuple(scene.pixels[positions].T)] = mark
+    return marks
+
+
 def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:
     """Share (0..1) of the judged pixels whose window holds a labelled pixel.
 

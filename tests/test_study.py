@@ -81,6 +81,16 @@ OTHER = {
     "gap": 0,
     "folds": 5,
     "fold": 1,
+    "cube_key": "image",
+    "labels_key": "truth",
+    "unlabelled": 255,
+    "no_data": -9999.0,
+    "bands": "1-20",
+    "scale": 0.5,
+    "train_path": "train.npy",
+    "train_key": "train",
+    "test_path": "test.npy",
+    "test_key": "test",
 }
 
 
