@@ -43,7 +43,8 @@ ENVI = (".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", "")
 
 def read_array(path: Path, key: str | None, dimensions: int) -> np.ndarray:
     """The array of a file, or the variable `key` (or the only one with so many dimensions) of a file with several."""
-    return read_raster(path, key, dimensions).values
+    values = read_raster(path, key, dimensions).values
+    return values[..., 0] if values.ndim == 3 and dimensions == 2 and values.shape[2] == 1 else values
 
 
 def read_raster(path: Path, key: str | None, dimensions: int) -> Raster:

@@ -1,11 +1,15 @@
 """Splits: which labelled pixels may be asked for (the pool) and which only judge (the hold-out)."""
 
+import hashlib
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import maximum_filter
 
+from .readers import Georeference, SceneError
 from .scenes import Scene
 
 
@@ -144,6 +148,29 @@ def raster(scene: Scene, split: Split) -> np.ndarray:
     for mark, positions in ((1, split.pool), (2, split.holdout)):
         marks[tuple(scene.pixels[positions].T)] = mark
     return marks
+
+
+def digest(mask: np.ndarray) -> str:
+    """SHA-256 of a mask's values as uint8, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(mask, dtype=np.uint8).tobytes()).hexdigest()
+
+
+def write_mask(path: Path, mask: np.ndarray, georeference: Georeference | None) -> None:
+    """Write a mask (height, width) as .npy, or as a GeoTIFF in its place on earth; `SceneError` where that lacks rasterio."""
+    if path.suffix == ".npy":
+        np.save(path, mask)
+        return
+    try:
+        import rasterio
+    except ImportError as error:
+        raise SceneError("a GeoTIFF needs rasterio; install it with: pip install 'cpdgal[geo]', or write .npy") from error
+    about: dict = {"height": mask.shape[0], "width": mask.shape[1], "count": 1, "dtype": "uint8", "compress": "deflate"}
+    if georeference:
+        about |= {"crs": georeference.crs, "transform": rasterio.Affine(*georeference.transform)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", **about) as file:
+            file.write(mask, 1)
 
 
 def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:

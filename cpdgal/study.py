@@ -61,7 +61,8 @@ class Study(Protocol):
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
         split: "random" (the paper's); "block" (blocks of pixels apart, with a gap); "folds", of which ``fold`` is tested
             (blocks dealt into folds, with a gap); "disjoint" (a published training mask, where the scene has one);
-            "given" (masks of one's own); or "validation": the pool of the random split, dealt into halves, one to query and one to score on.
+            "given" (masks of one's own); or "validation": the pool of the random split, dealt into halves, one to query and one
+            to score on.
         train_path, train_key, test_path, test_key: of the given masks: two files, two variables of one file, or one raster of
             1 for training and 2 for test pixels. Without a test mask all other labelled pixels are tested.
         query: a strategy of `cpdgal.queries.STRATEGIES`.

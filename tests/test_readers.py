@@ -1,6 +1,8 @@
 """One scene in many files: every format gives the same tensor, checksum and place; what is not understood is one sentence."""
 
+import json
 import warnings
+from pathlib import Path
 
 import geopandas
 import h5py
@@ -11,9 +13,11 @@ from rasterio.transform import from_origin
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 from spectral.io import envi
+from typer.testing import CliRunner
 
 import cpdgal
-from cpdgal import Scene, SceneError, Windows, load_scene
+from cpdgal import Scene, SceneError, Windows, load_scene, splits
+from cpdgal.cli import app
 
 CENTERS = np.linspace(450.0, 900.0, 5)
 PLACE = from_origin(500_000, 4_400_000, 20, 20)
@@ -246,3 +250,56 @@ def test_bad_cubes_get_one_sentence(forms, name, options, said):
     np.save(forms / "flat.npy", CUBE.reshape(-1, 5))
     (forms / "words.hdr").write_text("a header in words")
     one_sentence_of(lambda: load_scene(forms / name, **options), said)
+
+
+def test_given_masks_of_every_form_are_one_split(forms):
+    train, test = (np.zeros(LABELS.shape, dtype=np.uint8) for _ in range(2))
+    train[1:3], test[3:] = LABELS[1:3], LABELS[3:]
+    np.save(forms / "train.npy", train)
+    np.save(forms / "test.npy", test)
+    savemat(forms / "both.mat", {"TR": train, "TE": test})
+    write_tiff(forms / "one.tif", np.where(train, 1, np.where(test, 2, 0)).astype(np.uint8))
+    scene = Scene(CUBE, LABELS)
+    study = cpdgal.Study(scene="x.npy", split="given")
+    for masks in (
+        {"train_path": "train.npy", "test_path": "test.npy"},
+        {"train_path": "both.mat", "train_key": "TR", "test_key": "TE"},
+        {"train_path": "one.tif"},
+    ):
+        placed = {name: str(forms / value) if name.endswith("path") else value for name, value in masks.items()}
+        split = study.but(**placed).make_split(scene)
+        assert len(split.pool) == np.count_nonzero(train)
+        assert len(split.holdout) == np.count_nonzero(test)
+    with pytest.raises(ValueError, match="a given split needs a training mask"):
+        study.make_split(scene)
+    with pytest.raises(ValueError, match="else give the test mask too"):
+        study.but(train_path=str(forms / "truth.npy")).make_split(scene)
+
+
+def test_splits_are_written_and_read_again(tmp_path):
+    out = tmp_path / "masks"
+    said = CliRunner().invoke(app, ["splits", str(out), "--scene", "synthetic", "--seeds", "2", "--tiff"])
+    assert said.exit_code == 0, said.output
+    scene, study = load_scene("synthetic"), cpdgal.Study(scene="synthetic")
+    read = study.but(split="given", train_path=str(out / "synthetic-random-1.tif")).make_split(scene)
+    np.testing.assert_array_equal(read.pool, study.but(seed=1).make_split(scene).pool)
+    readme = (out / "README.md").read_text(encoding="utf-8")
+    assert splits.digest(splits.raster(scene, read)) in readme
+    assert not list(tmp_path.glob(".splits-*"))
+
+
+def test_the_citable_splits_of_indian_pines():
+    known = json.loads(Path(splits.__file__).with_name("indian_pines_splits.json").read_text(encoding="utf-8"))
+    scene = load_scene("indian_pines")
+    for name in ("random-0", "random-9", "block-0"):
+        split, _, seed = name.partition("-")
+        study = cpdgal.Study(split=split, seed=int(seed), gap=14 if split == "block" else None)
+        assert splits.digest(splits.raster(scene, study.make_split(scene))) == known[name]
+
+
+def test_a_scene_is_described(forms):
+    said = CliRunner().invoke(app, ["scenes", "describe", str(forms / "cube.TIF"), "--labels", str(forms / "truth.npy")])
+    assert said.exit_code == 0, said.output
+    for part in ("12 x 9 pixels, 5 bands", "450 to 900 nm", "EPSG:32616", "no data      0", "class 4", "next: cpdgal run"):
+        assert part in said.output
+    assert "no ground truth" in CliRunner().invoke(app, ["scenes", "describe", str(forms / "cube.npy")]).output

@@ -180,7 +180,7 @@ def test_a_wrong_option(option, tmp_path):
     ("arguments", "wanted"),
     [
         (("fetch", "nothing.mat"), "nothing.mat does not exist"),
-        (("fetch", "nothing.tif"), "nothing.tif is neither a .mat nor a .npy file"),
+        (("fetch", "nothing.tif"), "nothing.tif does not exist or is not a file"),
         (("fetch", "synthetic", "--labels", "x.npy"), "synthetic brings its own ground truth"),
         (("records", "--store", "resluts"), "resluts is no folder of records; check --store"),
         (("records", "--store", "resluts", "--migrate"), "resluts is no folder of records"),
