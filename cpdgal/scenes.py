@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .readers import HDF5, Georeference, SceneError, chosen_bands, read_raster
+from .readers import HDF5, Georeference, SceneError, chosen_bands, read_array, read_raster
 from .truths import rasterised
 
 
@@ -98,8 +98,8 @@ class Scene:
             options: as for `Scene`.
         """
         if cube_path is None:
-            labels = read_raster(_path(labels_path), labels_key, dimensions=2).values
-            return cls(np.empty((*labels.shape, 0)), labels, **{"name": Path(labels_path).stem, **options})
+            truth = read_array(_path(labels_path), labels_key, dimensions=2)
+            return cls(np.empty((*truth.shape, 0)), truth, **{"name": Path(labels_path).stem, **options})
         cube_path = _path(cube_path)
         raster = read_raster(cube_path, cube_key, dimensions=3)
         values, where = raster.values, cube_path.stem
