@@ -114,7 +114,7 @@ class Scene:
             labels = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
         elif cube_path.suffix.lower() in (".mat", ".npz", *HDF5):
             labels = _own_truth(cube_path, labels_key)
-        scene = cls(cube, labels, georeference=raster.georeference, **about)
+        scene = cls(cube, labels, georeference=raster.georeference, **about)  # type: ignore[arg-type]  # None is taken too
         if notes := _suspicions(scene):
             warnings.warn(notes, stacklevel=2)
         return scene
