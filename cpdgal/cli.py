@@ -197,7 +197,7 @@ def run_(
     scene: Annotated[str, typer.Option(help="a known scene, or a cube: .mat, .npy, ENVI, GeoTIFF")] = "indian_pines",
     labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
     method: Annotated[str, typer.Option(help="a name of `cpdgal methods`")] = "cpdgal",
-    split: Annotated[str, typer.Option(help="random, block, folds, disjoint, given (--set train_path=...) or validation")] = "random",
+    split: Annotated[str, typer.Option(help="random, block, folds, disjoint, given or validation")] = "random",
     query: Annotated[str, typer.Option(help="a query strategy")] = "margin",
     profile: Annotated[str, typer.Option(help="smoke (seconds), quick (minutes) or paper (an hour or two)")] = "paper",
     seed: Annotated[int, typer.Option(help="decides split, first labels, weights and noise")] = 0,

@@ -241,7 +241,7 @@ def test_scenes_of_the_same_name_in_two_folders_do_not_share_a_file():
         ({"alpha_clip": (True, False)}, r"alpha_clip takes a pair of numbers, not \(True, False\)"),
         ({"alpha_clip": (0, float("nan"))}, r"alpha_clip takes a pair of numbers, not \(0, nan\)"),
         ({"method": "best"}, f"method is one of {', '.join(METHODS)}, not 'best'"),
-        ({"split": "Random"}, "split is one of random, block, folds, disjoint, validation, not 'Random'"),
+        ({"split": "Random"}, "split is one of random, block, folds, disjoint, given, validation, not 'Random'"),
         ({"query": "best"}, "no query strategy is called 'best'; known are margin, .*"),
         ({"profile": "fast"}, "no profile is called 'fast'; known are paper, tuned, ablation, quick, smoke"),
         ({"pca": "all"}, "pca is one of scene, pool, not 'all'"),
