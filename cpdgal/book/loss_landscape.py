@@ -238,16 +238,26 @@ def pseudo_values(pairs: Mapping[tuple[int, int], float]) -> dict[int, float]:
     return {seed: float(len(seeds) * whole - (len(seeds) - 1) * np.mean(without[seed])) for seed in seeds}
 
 
-# One view of all surfaces: a drag that ends on one turns the others alike. Each is told only where it differs, so that this ends.
-TURN_TOGETHER = """
+# One view of all surfaces: a drag that ends on one turns the others alike, each told only where it differs, so that this ends. On a
+# phone they stand one below the other.
+TOGETHER = """
 const plot = document.getElementById('{plot_id}');
+const scenes = Object.keys(plot._fullLayout).filter((key) => /^scene[0-9]*$/.test(key));
 plot.on('plotly_relayout', (changed) => {
   const turned = Object.keys(changed).find((key) => key.endsWith('.camera'));
-  if (!turned) return;
-  const others = Object.keys(plot._fullLayout).filter((key) => /^scene[0-9]*$/.test(key) && `${key}.camera` !== turned);
-  const behind = others.filter((key) => JSON.stringify(plot.layout[key].camera) !== JSON.stringify(changed[turned]));
+  const eye = (key) => JSON.stringify(plot.layout[key].camera.eye);
+  const behind = turned ? scenes.filter((key) => eye(key) !== JSON.stringify(changed[turned].eye)) : [];
   if (behind.length) Plotly.relayout(plot, Object.fromEntries(behind.map((key) => [`${key}.camera`, changed[turned]])));
 });
+if (plot.clientWidth < 560) {
+  const stacked = {height: 320 * scenes.length};
+  scenes.forEach((key, place) => {
+    const top = 1 - place / scenes.length;
+    stacked[`${key}.domain`] = {x: [0, 1], y: [top - 0.9 / scenes.length, top]};
+    Object.assign(stacked, {[`annotations[${place}].x`]: 0.5, [`annotations[${place}].y`]: top});
+  });
+  Plotly.relayout(plot, stacked);
+}
 """
 
 
@@ -266,15 +276,18 @@ def loss_surfaces(surfaces: dict[str, Surface]):
         figure.add_trace(graph_objects.Surface(x=steps, y=steps, z=height.T, coloraxis="coloraxis"), 1, column)
     span = heights.min(), heights.max()
     named = {"xaxis_title": "first direction", "yaxis_title": "second direction", "zaxis_title": "log10 loss"}
-    figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.6, "y": 1.6, "z": 0.9})
-    shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis", "colorbar_title": "log10 loss"}
-    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 60, "b": 0}, template="plotly_white", coloraxis=shared)
+    figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.8, "y": 1.8, "z": 1.0})
+    shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis"}
+    shared["colorbar"] = {"title": "log10 loss", "orientation": "h", "y": 0, "yanchor": "top", "thickness": 12}
+    figure.update_layout(height=500, margin={"l": 0, "r": 0, "t": 60, "b": 70}, template="plotly_white", coloraxis=shared)
     library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
-    body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces", post_script=TURN_TOGETHER)
+    body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces", post_script=TOGETHER)
     names = " and ".join(surfaces)
     lowest = ", ".join(f"{name} {surface.loss.min():.2g}" for name, surface in surfaces.items())
-    caption = f"""The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions
-        and with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."""
+    caption = (
+        f"The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions "
+        f"and with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."
+    )
     label = f'role="group" aria-label="Turnable loss surfaces of {names}"'
     return HTML(f"<figure><div {label}>{body}</div><figcaption>{caption}</figcaption></figure>")
 
