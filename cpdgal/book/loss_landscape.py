@@ -19,6 +19,7 @@ from ..plots import line_styles, one_legend, panels
 from ..study import Study
 from . import landscape
 from .common import studies_of, sweep
+from .figures import PLOTLY
 from .landscape import Spectrum, Surface
 from .verdicts import FEWEST, Verdict, above, better, combined, not_run, seed_count
 
@@ -255,7 +256,7 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     named = {"xaxis_title": "first direction", "yaxis_title": "second direction", "zaxis_title": "log10 loss"}
     figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.6, "y": 1.6, "z": 0.9})
     shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis", "colorbar_title": "log10 loss"}
-    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="plotly_white", coloraxis=shared)
+    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 40, "b": 0}, coloraxis=shared, **PLOTLY)
     library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
     body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces")
     return HTML(f'<div role="group" aria-label="Turnable loss surfaces of {" and ".join(surfaces)}">{body}</div>')
