@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent))
-from generated import ROOT, address, answer_box, made_from
+from generated import ROOT, address, answer_box, foot, made_from
 
 import cpdgal
 
@@ -22,7 +22,8 @@ def complete(app, docname: str, source: list[str]) -> None:
     notebook = nbformat.reads(source[0], 4)
     box = answer_box(page)
     notebook.cells[0].source = TITLE.sub(lambda title: f"{title[1]}\n\n{box}", notebook.cells[0].source, count=1)
-    made = made_from(page, cpdgal.Store(ROOT / "results", packaged=False))
+    store = cpdgal.Store(ROOT / "results", packaged=False)
+    made = made_from(page, store)
     script = (ROOT / "notebooks" / f"{page}.py").read_text(encoding="utf-8")
     cells = []
     for cell in notebook.cells:
@@ -32,7 +33,7 @@ def complete(app, docname: str, source: list[str]) -> None:
             code = f"[notebooks/{page}.py, line {line}]({address()}/blob/main/notebooks/{page}.py#L{line})"
             fold = f'<details class="made"><summary>How this was made</summary>\n\n{made} The code: {code}.\n\n</details>'
             cells.append(nbformat.v4.new_markdown_cell(fold))
-    notebook.cells = cells
+    notebook.cells = [*cells, nbformat.v4.new_markdown_cell(foot(page, store))]
     source[0] = nbformat.writes(notebook)
 
 
@@ -42,7 +43,7 @@ def shows_something(cell) -> bool:
         return False
     shown = [out.get("data", {}) for out in cell.outputs if "scrapbook" not in out.get("metadata", {})]
     return any(
-        "image/png" in data or "<table" in data.get("text/html", "") or "plotly" in data.get("text/html", "") for data in shown
+        {"image/png", "image/svg+xml"} & set(data) or re.search("<table|plotly", data.get("text/html", "")) for data in shown
     )
 
 

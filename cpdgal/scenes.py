@@ -25,8 +25,8 @@ class Scene:
             truth of height x width x 1, one-hot, or a masked array is taken too.
         class_names: K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
         band_centers_nm: (bands,) wavelengths in nm, where known.
-        palette: (K, 3) RGB in 0..1, a colour for each class; by default Paul Tol's discrete rainbow, made to be told apart by
-            colour-blind readers.
+        palette: (K, 3) RGB in 0..1, a colour for each class; by default colours that stay apart for colour-blind readers;
+            past sixteen classes Paul Tol's discrete rainbow.
         name: for titles and messages.
         mask: (height, width) true where a pixel has no data. Pixels that are NaN in every band, masked in a masked array, or
             `no_data` in any band are added. Such a pixel is 0 in the cube, unlabelled, and no part of the projection; None
@@ -68,7 +68,7 @@ class Scene:
         centers = None if centers is None else np.asarray(centers, dtype=float)
         if centers is not None and centers.shape != (bands,):
             raise SceneError(f"{self.name}: {centers.size} band centres for {bands} bands; give one for each band")
-        palette = _rainbow(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
+        palette = _colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
         if palette.shape != (classes, 3) or not ((palette >= 0) & (palette <= 1)).all():
             raise SceneError(f"{self.name}: the palette is not {classes} x 3 RGB values in 0..1, a colour for each class")
         for array in (cube, labels):
@@ -156,6 +156,17 @@ class Scene:
 def rgb(codes: Iterable[str]) -> np.ndarray:
     """(n, 3) RGB in 0..1 of n hexadecimal codes such as "D1BBD7"."""
     return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
+
+
+# Nearest pairs lie 21 apart in CIELAB, to normal eyes and under each of three colour-vision deficiencies, and none is near the
+# white of unlabelled pixels: found by exchanging colours of a grid until none gained. The first few are farther apart.
+PALETTE = (
+    "CC1A00 4D00B3 4DCCFF 661A66 FFCC66 9980FF 4D4D4D FF6600 99FF00 80B366 800000 33804D 9900FF FF66CC B333B3 B39999"
+).split()
+
+
+def _colours(classes: int) -> np.ndarray:
+    return rgb(PALETTE[:classes]) if classes <= len(PALETTE) else _rainbow(classes)
 
 
 def _rainbow(classes: int) -> np.ndarray:
