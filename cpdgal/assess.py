@@ -20,8 +20,8 @@ NORMAL = 1.96  # of 95 % intervals, as Olofsson et al. print them
 class Assessment:
     """Estimates with the half-widths of their 95 % intervals; accuracies and area shares are fractions 0..1.
 
-    `classes` has one row per class: ``user``, ``producer`` and ``area`` (share of the map's area), each followed by its half-width
-    with ``±``; NaN where the sample has no point to tell. `matrix` (map class, reference class) is in shares of the area.
+    `classes` has one row per class: ``user``, ``producer`` and ``area`` (share of the map's area), each followed by its
+    half-width with ``±``; NaN where the sample has no point to tell. `matrix` (map class, reference class) is in area shares.
     """
 
     overall: float

@@ -45,4 +45,6 @@ def block_sentence(scene: Scene, record: Record, tested: np.ndarray, guessed: Ma
         f"{labels[largest]} of the {labels.sum()} labels. The share of its pixels classified correctly: {listed}. The network "
         f"predicts {scene.class_names[taken]}, which has {labels[taken]} labels, for {100 * row[taken] / row.sum():.0f} %."
     )
+
+
 STUDIES[Study(profile="tuned")] = True  # the run that the page's moving views show
