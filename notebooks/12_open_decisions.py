@@ -229,7 +229,7 @@ whole = {
     for epochs, each in lengths["CPDGAL"].items()
 }
 lines.append(
-    f"- 60 epochs against 200, broken trainings left out of the last ten looks: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
+    f"- 60 epochs against 200, broken trainings left out of the last ten evaluations: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
 )
 lines.append(
     f"- CPDGAL against the ViT, 60 epochs each: {answer('length-twin', judged_better(*same, ('CPDGAL', 'the ViT')))}"

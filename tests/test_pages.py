@@ -100,7 +100,7 @@ def test_readings_follow_the_rule_that_was_written_down():
         "Adam's state kept": "open: 4 of 5 seeds",
     }
     assert table.loc["60 epochs", "gain, points"] == "+1.50"
-    assert table.loc["default", "OA, last five looks, %"] == "83.00"
+    assert table.loc["default", "OA, last five evaluations, %"] == "83.00"
 
 
 def test_means_are_over_the_seeds_that_every_group_has():
