@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test browser notebooks reproduce clean
+.PHONY: help book test browser pdf notebooks reproduce clean
 help:
 	@echo "make book       environment, the quickstart on this machine, the book in _build/html (five minutes)"
 	@echo "make test       every check that the project has (thirteen minutes)"
 	@echo "make browser    every page looked at in Chromium; what was found goes to the book (three minutes)"
+	@echo "make pdf        the book as one PDF, printed by Chromium and linked from its start page (two minutes after the book)"
 	@echo "make notebooks  execute every notebook in place: what the book shows"
 	@echo "make reproduce  run every study that results/ lacks, then pages and book (days from nothing; a minute when all is there)"
 	@echo "make clean      remove what the above made, .venv included"
@@ -27,6 +28,10 @@ test: .venv/installed
 browser: .venv/installed
 	CPDGAL_REPORT=1 $(BIN)/python -m pytest -q tests/test_browser.py -k no_fault
 	$(BIN)/python book/build.py --committed
+
+pdf: .venv/installed
+	test -f _build/html/book/index.html || $(BIN)/python book/build.py --committed
+	$(BIN)/python book/pdf.py
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py

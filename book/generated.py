@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import nbformat
 import yaml
+from cards import crate, model_cards
 from docutils.nodes import make_id
 
 import cpdgal
@@ -180,6 +181,46 @@ def answer_box(page: str) -> str:
     return f"{bar}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
 
 
+def made_from(page: str, store: cpdgal.Store) -> str:
+    """What stands behind the figures and tables of a page, in words: its runs, their seeds, machines and hours; "" without."""
+    studies = pages_with_runs().get(page, {})
+    found = [record for study in studies if (record := store.get(study))]
+    if not found:
+        return ""
+    seeds = ", ".join(map(str, sorted({record.study.seed for record in found})))
+    hours = sum(sum(record.provenance["seconds"]) for record in found) / 3600
+    processors = " and ".join(sorted({record.provenance["processor"] for record in found}))
+    link = f'<a href="../book/records.html?Pages={number_of(page)}">the records</a>'
+    about = f"of {len(studies)}; seeds {seeds}; {hours:.1f} hours on {processors}"
+    return (
+        f"Drawn from this page's {len(found)} runs on record ({about}): "
+        f"{link}, [seed by seed](#how-this-page-was-made) as JSON, or {{download}}`all as CSV <../book/records.csv>`."
+    )
+
+
+def foot(page: str, store: cpdgal.Store) -> str:
+    """The runs of a page that are on record, a row for each setting: its seeds as links to their records, and the time."""
+    settings: dict[str, list[Record]] = {}
+    for study in pages_with_runs().get(page, {}):
+        if record := store.get(study):
+            settings.setdefault(setting(study), []).append(record)
+    rows = ["| Runs | Records by seed (JSON) | Minutes | Made with |", "|---|---|--:|---|"]
+    for name, found in settings.items():
+        links = " ".join(f"{{download}}`{each.study.seed} <../results/{each.study.name}.json>`" for each in found)
+        minutes = sum(sum(each.provenance["seconds"]) for each in found) / 60
+        processors = ", ".join(sorted({each.provenance["processor"] for each in found}))
+        rows.append(f"| {name} | {links} | {minutes:.1f} | {processors} |")
+    table = "\n".join(rows)
+    return f"## How this page was made\n\n::::{{dropdown}} Its runs, seed by seed\n\n{table}\n::::\n" if settings else ""
+
+
+def setting(study: Study) -> str:
+    """What a study is, seed and fold aside, in words."""
+    changes = ", ".join(f"{name} {json.dumps(value)}" for name, value in study.changes.items() if name != "fold")
+    named = (study.scene, study.method, study.split, study.query, study.profile, changes)
+    return escape(" · ".join(filter(None, named)))
+
+
 def number_of(page: str) -> str:
     """What a page is called in short: its number, or its name where it has none."""
     return page[:2] if page[:2].isdigit() else page
@@ -270,14 +311,12 @@ def status_rows(studies: Iterable[Study], done: set[str]) -> str:
     """A row for each setting and a column for each seed; where a seed has several runs (folds), how many are done."""
     settings: dict[str, dict[int, list[bool]]] = {}
     for study in studies:
-        changes = ", ".join(f"{name} {json.dumps(value)}" for name, value in study.changes.items() if name != "fold")
-        name = " · ".join([study.scene, study.method, study.split, study.query, study.profile, changes]).rstrip(" ·")
-        settings.setdefault(name, {}).setdefault(study.seed, []).append(study.name in done)
+        settings.setdefault(setting(study), {}).setdefault(study.seed, []).append(study.name in done)
     seeds = sorted({seed for by_seed in settings.values() for seed in by_seed})
     rows = [f"| Setting | {' | '.join(f'Seed {seed}' for seed in seeds)} |", "|---|" + ":-:|" * len(seeds)]
     for name, by_seed in settings.items():
         cells = [state(by_seed.get(seed, [])) for seed in seeds]
-        rows.append(f"| {escape(name)} | {' | '.join(cells)} |")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -317,6 +356,8 @@ def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
         "records.md": records_page(store),
         "records.csv": records_table(store),
         "status.md": status_page(store),
+        "models.md": model_cards(),
+        "../ro-crate-metadata.json": crate(),
         "browser.md": browser_page(),
         "api.md": api_page(),
     }

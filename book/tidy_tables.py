@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup, Tag
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 NUMBER = re.compile(r"[-+−]?\d[\d,.]*( ?%)?( (±|to|of) [^(]+)?")
 NO_NUMBER = {"", "-", "NaN", "not run"}  # what stands where a number is missing
-MANY = 9  # columns from which on a table is set small
+MANY = 7  # columns from which on a table is set small
 
 
 def tidy(html: str) -> str:

@@ -3,9 +3,13 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import sys
+import warnings
 from io import BytesIO
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Annotated
 
 import matplotlib.pyplot as plt
@@ -14,12 +18,14 @@ import pandas as pd
 import typer
 from typer.core import TyperGroup
 
+from . import assess as accuracy
 from .methods import METHODS, size
 from .plots import painted
 from .records import Record, RecordError, Store, write
 from .records import migrate as migrated
 from .runner import run, versions
 from .sources import SCENES, load_scene
+from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
 
 
@@ -55,15 +61,98 @@ app = typer.Typer(cls=Sentences, no_args_is_help=True, add_completion=False, pre
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
 
 
-@app.command()
-def scenes() -> None:
-    """List the scenes that are known by name."""
+scenes_app = typer.Typer(help="List the scenes that are known by name, or describe the files of one of your own.")
+app.add_typer(scenes_app, name="scenes")
+
+
+@scenes_app.callback(invoke_without_command=True)
+def scenes(context: typer.Context) -> None:
+    """List the scenes that are known by name, or describe the files of one of your own."""
+    if context.invoked_subcommand:
+        return
     typer.echo("synthetic     made up, for trying things out")
     for name, entry in SCENES.items():
         if "package" in entry:
             typer.echo(f"{name:13} comes with the package {entry['package']}")
         else:
             typer.echo(f"{name:13} {entry['cube']['file']} and {entry['labels']['file']}, from CPDGAL_DATA_DIR or downloaded")
+
+
+@scenes_app.command()
+def describe(
+    file: Annotated[str, typer.Argument(help="a cube, or the name of a known scene")],
+    labels: Annotated[str, typer.Option(help="its ground truth: a raster, a CSV of points, or a GeoPackage")] = "",
+    cube_key: Annotated[str, typer.Option(help="the variable of the cube")] = "",
+    labels_key: Annotated[str, typer.Option(help="the variable or field of the ground truth")] = "",
+    unlabelled: Annotated[int | None, typer.Option(help="the value of pixels without a label")] = None,
+    no_data: Annotated[float | None, typer.Option(help="the value of bands without data")] = None,
+    bands: Annotated[str, typer.Option(help='bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
+    scale: Annotated[float, typer.Option(help="the cube is multiplied by it")] = 1.0,
+    window: Annotated[int, typer.Option(min=1, max=999, help="side of a window, for the overlap of a random split")] = 7,
+) -> None:
+    """Say what was read from the files of a scene, what looks wrong, and the next command."""
+    given = {"cube_key": cube_key, "labels_key": labels_key, "unlabelled": unlabelled, "no_data": no_data}
+    given |= {"bands": bands, "scale": scale}
+    study = Study(scene=file, labels_path=labels, **given)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        loaded = load_scene(file, labels or None, **study.reading)
+    centers, place = loaded.band_centers_nm, loaded.georeference
+    height, width, count = loaded.cube.shape
+    typer.echo(f"{loaded.name}: {height} x {width} pixels, {count} bands, checksum {loaded.checksum}")
+    typer.echo("wavelengths  " + ("not given" if centers is None else f"{centers.min():.0f} to {centers.max():.0f} nm"))
+    typer.echo("place        " + (f"{place.crs[:60]}, pixels of {place.transform[0]:g}" if place else "not given"))
+    typer.echo(f"no data      {0 if loaded.mask is None else int(loaded.mask.sum())} pixels")
+    for warning in told:
+        typer.echo(f"look at this: {warning.message}")
+    if not loaded.classes:
+        typer.echo("no ground truth: a scene to be mapped with a trained network, or to be labelled")
+        return
+    for name, size_ in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
+        typer.echo(f"{size_:7}  {name}")
+    split = random_split(loaded, rng=np.random.default_rng(0))
+    shared = touched(loaded, split.pool, split.holdout, window)
+    typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
+    changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
+    truth = f" --labels {shlex.quote(labels)}" if labels else ""
+    typer.echo(f"next: cpdgal run --scene {shlex.quote(file)}{truth}{changes} --split block --profile quick")
+
+
+@app.command()
+def splits(
+    out: Annotated[Path, typer.Argument(help="the folder that is made")],
+    scene: Annotated[str, typer.Option(help="a known scene, or a cube")] = "indian_pines",
+    labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
+    split: Annotated[str, typer.Option(help="random, block, folds or disjoint")] = "random",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="so many splits, of the seeds 0, 1, ...")] = 10,
+    tiff: Annotated[bool, typer.Option("--tiff", help="GeoTIFF rather than .npy")] = False,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="a value of a Study: --set gap=14 --set pool=0.1")] = None,
+) -> None:
+    """Write masks of training (1) and test pixels (2) for others to use, with checksums and a README."""
+    if out.exists():
+        raise ValueError(f"{out} exists; name a new folder")
+    values = dict(_parsed(each) for each in changes or ())
+    study = Study(scene=scene, labels_path=labels, split=split, **values)
+    loaded = study.load_scene()
+    masks = {seed: raster(loaded, study.but(seed=seed).make_split(loaded)) for seed in range(seeds)}
+    made = Path(mkdtemp(prefix=".splits-", dir=out.parent if out.parent.is_dir() else "."))
+    try:
+        lines = []
+        for seed, mask in masks.items():
+            path = made / f"{loaded.name}-{split}-{seed}{'.tif' if tiff else '.npy'}"
+            write_mask(path, mask, loaded.georeference)
+            sizes = np.bincount(mask.ravel(), minlength=3)
+            lines.append(f"{path.name}  {sizes[1]} training, {sizes[2]} test  {digest(mask)}")
+        said = {"split": split, "pool": study.pool, **values}
+        text = f"Splits of {loaded.name} ({loaded.cube.shape[0]} x {loaded.cube.shape[1]} pixels), made by cpdgal: {said}.\n"
+        text += f"1 marks training pixels, 2 test pixels, 0 neither. Checksum of the scene: {loaded.checksum}.\n"
+        text += "The last column is the SHA-256 of the mask's values, as uint8, row by row.\n\n"
+        (made / "README.md").write_text(text + "\n".join(f"    {line}" for line in lines) + "\n", encoding="utf-8")
+        made.chmod(0o755)
+        made.rename(out)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    typer.echo(f"written: {out}, {len(masks)} masks and a README.md")
 
 
 @app.command()
@@ -106,10 +195,10 @@ def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth
 
 @app.command("run")
 def run_(
-    scene: Annotated[str, typer.Option(help="a known scene, or a .mat or .npy cube")] = "indian_pines",
+    scene: Annotated[str, typer.Option(help="a known scene, or a cube: .mat, .npy, ENVI, GeoTIFF")] = "indian_pines",
     labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
     method: Annotated[str, typer.Option(help="a name of `cpdgal methods`")] = "cpdgal",
-    split: Annotated[str, typer.Option(help="random, block or validation")] = "random",
+    split: Annotated[str, typer.Option(help="random, block, folds, disjoint, given or validation")] = "random",
     query: Annotated[str, typer.Option(help="a query strategy")] = "margin",
     profile: Annotated[str, typer.Option(help="smoke (seconds), quick (minutes) or paper (an hour or two)")] = "paper",
     seed: Annotated[int, typer.Option(help="decides split, first labels, weights and noise")] = 0,
@@ -170,6 +259,69 @@ def map_(
         plt.imsave(content, painted(mapped, predicted), format="png")
     write(Path(os.path.realpath(out)), content.getvalue(), "")  # a link stays one
     typer.echo(f"written: {out}")
+
+
+class Assessing(TyperGroup):
+    """`assess MAP` beside `assess design MAP`."""
+
+    def parse_args(self, context, arguments):
+        named = arguments and (arguments[0] in self.commands or arguments[0] == "--help")
+        return super().parse_args(context, arguments if named or not arguments else ["points", *arguments])
+
+
+assessing = typer.Typer(
+    cls=Assessing, no_args_is_help=True, help="Assess a map by reference points: `assess MAP --reference POINTS`."
+)
+app.add_typer(assessing, name="assess")
+MapArgument = Annotated[Path, typer.Argument(help="a map of classes: GeoTIFF or .npy, 0 = no class")]
+
+
+@assessing.command("points")
+def assess_(
+    classes: MapArgument,
+    reference: Annotated[
+        Path, typer.Option(help="a probability sample: CSV (row, column, class; or x, y, class) or GeoPackage with a class")
+    ],
+    strata: Annotated[Path | None, typer.Option(help="the strata of the sample, where they are not the map's classes")] = None,
+) -> None:
+    """Accuracy and class areas of a map with 95 % intervals, from points of a stratified, random or systematic sample."""
+    opened = accuracy.ClassMap.open(classes)
+    points = accuracy.read_points(reference, opened)
+    found = accuracy.assess(opened, points, accuracy.ClassMap.open(strata) if strata else None)
+    mapped = opened.sizes().sum()
+    unit, of = ("pixels", 1.0) if opened.pixel_area is None else ("ha", opened.pixel_area / 1e4)
+    table = found.classes * ([100] * 4 + [mapped * of] * 2)
+    table.columns = [name.replace("area", f"area ({unit})") for name in table.columns]
+    rounded = {name: "{:.0f}".format if "area" in name else "{:.1f}".format for name in table.columns}
+    typer.echo(table.to_string(formatters=rounded, na_rep="-"))
+    typer.echo(
+        f"overall accuracy {100 * found.overall:.1f} ± {100 * found.overall_halfwidth:.1f} %, from {len(points)} points; "
+        "95 % intervals (Stehman 2014; Olofsson et al. 2014), good if the points are a probability sample of this map"
+    )
+
+
+@assessing.command("design")
+def assess_design(
+    classes: MapArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="where the points go: .csv or .gpkg")] = Path("points.csv"),
+    interval: Annotated[float, typer.Option(help="the wanted ± of overall accuracy, in percentage points")] = 5.0,
+    expected: Annotated[float, typer.Option(help="the user's accuracy that is expected, in percent")] = 80.0,
+    at_least: Annotated[int, typer.Option(help="points of every class at least")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="decides the draw")] = 0,
+) -> None:
+    """Draw a stratified random sample of a map for an interval, to be given classes by a person and then to `assess`."""
+    if out.suffix.lower() not in (".csv", ".gpkg"):
+        raise ValueError(f"points are written to a .csv or a .gpkg file, not to {out}")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out.parent} is no folder; make it first")
+    if out.exists():
+        raise ValueError(f"{out} exists, and may hold a person's work; move it away, or choose another name")
+    opened = accuracy.ClassMap.open(classes)
+    counts = accuracy.allocate(opened.sizes(), interval / 100, expected / 100, at_least)
+    accuracy.write_points(opened.draw(counts, seed), out, opened)
+    for value, count in counts.items():
+        typer.echo(f"{count:7}  {opened.name(value)}")
+    typer.echo(f"written: {out}, {counts.sum()} points; fill in the class, then: cpdgal assess {classes} --reference {out}")
 
 
 @app.command()

@@ -97,20 +97,25 @@ def false_colour(scene: Scene, at_nm=(860, 650, 550)) -> tuple[np.ndarray, str]:
 
 
 def mean_spectra(scene: Scene) -> Figure:
-    """The mean spectrum of every class over wavelength; lines break where bands were removed."""
-    figure, (axis,) = panels(8.5, 5.6)
+    """The mean spectrum of every class over wavelength, a panel a class, with all others in grey behind it; lines break where
+    bands were removed."""
+    columns = min(scene.classes, 4)
+    sharing: dict = {"sharex": True, "sharey": True}
+    figure, axes = panels(9, 1.6, scene.classes, columns, **sharing)
     known = scene.band_centers_nm
     order = np.arange(scene.bands) if known is None else np.argsort(known)
     x = order.astype(float) if known is None else known[order]
     seams = np.flatnonzero(np.diff(x) > 4 * np.median(np.diff(x))) + 1
     spectra = scene.cube[scene.labels > 0]
-    for k, (name, colour) in enumerate(zip(scene.class_names, scene.palette, strict=True)):
-        mean = spectra[scene.targets == k].mean(0)[order]
-        style = ("-", "--", ":", "-.")[k % 4]  # a second cue beside colour
-        axis.plot(np.insert(x, seams, np.nan), np.insert(mean, seams, np.nan), style, color=colour, label=name, lw=1.6)
-    axis.set(xlabel="band" if known is None else "wavelength (nm)", ylabel="mean value (sensor units)")
-    axis.set_title("Mean spectra of the classes")
-    one_legend(figure, [axis], 4)
+    means = [np.insert(spectra[scene.targets == k].mean(0)[order], seams, np.nan) for k in range(scene.classes)]
+    x = np.insert(x, seams, np.nan)
+    for axis, name, colour, mean in zip(axes, scene.class_names, scene.palette, means, strict=True):
+        axis.plot(x, mean, color=colour, lw=2.2, zorder=3)
+        for other in means:
+            axis.plot(x, other, color="#999999", lw=0.4, alpha=0.6)
+        axis.set_title(name, fontsize=10)
+    figure.supxlabel("band" if known is None else "wavelength (nm)")
+    figure.supylabel("mean value (sensor units)")
     return figure
 
 

@@ -2,17 +2,16 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, whosmat
 
-
-class SceneError(ValueError):
-    """Data that cannot be used; the message says what is wrong, where, and what to do."""
+from .readers import HDF5, Georeference, SceneError, chosen_bands, read_array, read_raster
+from .truths import rasterised
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +20,20 @@ class Scene:
 
     Args:
         cube: (height, width, bands) numbers, kept as float32; without bands it is a ground truth alone.
-        labels: (height, width) whole numbers, 0 = unlabelled. They need not be contiguous: the values are sorted and renumbered
-            1..K, and `label_values` keeps what the file said.
+        labels: (height, width) whole numbers, 0 = unlabelled; None for a scene without a ground truth, to be mapped. They need
+            not be contiguous: the values are sorted and renumbered 1..K, and `label_values` keeps what the file said. A ground
+            truth of height x width x 1, one-hot, or a masked array is taken too.
         class_names: K names in the order of the sorted values, or a mapping from value to name; "class 7" by default.
         band_centers_nm: (bands,) wavelengths in nm, where known.
-        palette: (K, 3) RGB in 0..1, a colour for each class; by default Paul Tol's discrete rainbow, made to be told apart by
-            colour-blind readers.
+        palette: (K, 3) RGB in 0..1, a colour for each class; by default colours that stay apart for colour-blind readers;
+            past sixteen classes Paul Tol's discrete rainbow.
         name: for titles and messages.
+        mask: (height, width) true where a pixel has no data. Pixels that are NaN in every band, masked in a masked array, or
+            `no_data` in any band are added. Such a pixel is 0 in the cube, unlabelled, and no part of the projection; None
+            where every pixel has data.
+        no_data: the value of bands without data.
+        unlabelled: the value of pixels without a label; where it is not 0, then 0 is a class.
+        georeference: where the pixels lie, where known.
 
     Raises `SceneError` for anything that is not such data.
     """
@@ -38,50 +44,80 @@ class Scene:
     band_centers_nm: np.ndarray | None = None
     name: str = "scene"
     palette: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    mask: np.ndarray | None = None
+    no_data: float | None = None
+    unlabelled: int = 0
+    georeference: Georeference | None = None
     label_values: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
-        for what, given in (("cube", self.cube), ("ground truth", self.labels)):
-            if np.ma.isMaskedArray(given):
-                raise SceneError(f"{self.name}: the {what} is a masked array; give a plain one, as its method filled does")
-        cube, labels = _checked_cube(self.cube, self.name), _checked_labels(self.labels, self.name)
-        if cube.shape[:2] != labels.shape:
-            raise SceneError(_shape_advice(cube.shape, labels.shape, self.name))
-        values = np.unique(labels[labels > 0])
-        if not values.size:
-            raise SceneError(f"{self.name}: no pixel is labelled: the ground truth is 0 everywhere; is it the right file?")
-        labels = np.where(labels > 0, np.searchsorted(values, labels) + 1, 0)
+        cube, mask = _without_data(self.cube, self.mask, self.no_data, self.name)
+        cube = _checked_cube(cube, mask, self.name)
+        if self.labels is None:
+            labels, given = np.zeros(cube.shape[:2], dtype=np.int64), np.zeros(cube.shape[:2], dtype=bool)
+        else:
+            labels, given = _checked_labels(self.labels, cube.shape, self.unlabelled, self.name)
+            if not given.any():
+                everywhere = f"the ground truth is {self.unlabelled} everywhere"
+                raise SceneError(f"{self.name}: no pixel is labelled: {everywhere}; is it the right file?")
+        if mask is not None:
+            given &= ~mask
+        values = np.unique(labels[given])
+        labels = np.where(given, np.searchsorted(values, labels) + 1, 0)
         bands, classes, centers = cube.shape[2], len(values), self.band_centers_nm
         centers = None if centers is None else np.asarray(centers, dtype=float)
         if centers is not None and centers.shape != (bands,):
             raise SceneError(f"{self.name}: {centers.size} band centres for {bands} bands; give one for each band")
-        palette = _rainbow(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
+        palette = _colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
         if palette.shape != (classes, 3) or not ((palette >= 0) & (palette <= 1)).all():
             raise SceneError(f"{self.name}: the palette is not {classes} x 3 RGB values in 0..1, a colour for each class")
         for array in (cube, labels):
             array.setflags(write=False)
         own = tuple(map(int, values))
         checked = {"cube": cube, "labels": labels, "label_values": own, "band_centers_nm": centers, "palette": palette}
+        checked |= {"mask": mask, "no_data": None, "unlabelled": 0}  # both are done with
         for name, value in {**checked, "class_names": _names(self.class_names, own, self.name)}.items():
             object.__setattr__(self, name, value)  # the dataclass is frozen; this is its construction
 
     @classmethod
-    def from_files(cls, cube_path, labels_path=None, *, cube_key=None, labels_key=None, **options) -> "Scene":
-        """Read a cube and its ground truth from ``.mat`` (up to version 7.2) or ``.npy`` files.
+    def from_files(
+        cls, cube_path, labels_path=None, *, cube_key=None, labels_key=None, bands="", scale=1.0, crs=None, **options
+    ) -> "Scene":
+        """Read a cube and its ground truth from MATLAB (``.mat``, 7.3 too), NumPy (``.npy``, ``.npz``), HDF5, ENVI or GeoTIFF.
 
-        ``cube_key`` and ``labels_key`` name the variables in a ``.mat`` file; without them the only three- and the only
-        two-dimensional one are taken. Without ``labels_path`` both come from the cube's file, and without ``cube_path`` there
-        is a ground truth alone. `options` go to `Scene`.
+        Args:
+            cube_path: None gives a ground truth alone.
+            labels_path: a raster of the same grid in one of these formats; a table of points (``.csv`` with the columns row,
+                column, class or x, y, class); or points or polygons with a field "class" (GeoPackage, GeoJSON, Shapefile).
+                Without it both come from a file with several variables, or the scene has no ground truth.
+            cube_key, labels_key: names of variables; without them the only three- and the only two-dimensional one are taken.
+            bands: the bands to keep, counted from 1 as in "1-103, 110-144", or by wavelength as in "400-900 nm"; by default
+                all that the file does not list as bad.
+            scale: the cube is multiplied by it.
+            crs: of the x and y in a table, where it is not the raster's.
+            options: as for `Scene`.
         """
         if cube_path is None:
-            labels = read_array(Path(os.path.expanduser(labels_path)), labels_key, dimensions=2)
-            return cls(np.empty((*labels.shape, 0)), labels, **{"name": Path(labels_path).stem, **options})
-        cube_path, labels_path = (Path(os.path.expanduser(path or cube_path)) for path in (cube_path, labels_path))
-        cube = read_array(cube_path, cube_key, dimensions=3)
-        if labels_path == cube_path and cube_path.suffix.lower() == ".npy":
-            raise SceneError(f"{cube_path} holds one array; give the ground truth as a second file")
-        labels = read_array(labels_path, labels_key, dimensions=2)
-        return cls(cube, labels, **{"name": cube_path.stem, **options})
+            truth = read_array(_path(labels_path), labels_key, dimensions=2)
+            return cls(np.empty((*truth.shape, 0)), truth, **{"name": Path(labels_path).stem, **options})
+        cube_path = _path(cube_path)
+        raster = read_raster(cube_path, cube_key, dimensions=3)
+        values, where = raster.values, cube_path.stem
+        if values.ndim == 3:
+            raster = chosen_bands(raster, bands, where)
+        cube = raster.values if scale == 1 else np.ma.multiply(raster.values, scale, dtype=float)
+        about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where} | options
+        if about["no_data"] is not None:
+            about["no_data"] *= scale
+        labels: np.ndarray | None = None
+        if labels_path:
+            labels = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
+        elif cube_path.suffix.lower() in (".mat", ".npz", *HDF5):
+            labels = _own_truth(cube_path, labels_key)
+        scene = cls(cube, labels, georeference=raster.georeference, **about)  # type: ignore[arg-type]  # None is taken too
+        if notes := _suspicions(scene):
+            warnings.warn(notes, stacklevel=2)
+        return scene
 
     @property
     def bands(self) -> int:
@@ -107,7 +143,8 @@ class Scene:
     def checksum(self) -> str:
         """SHA-256 of shape, cube and ground truth; two scenes with the same checksum hold the same data."""
         digest = hashlib.sha256(repr(self.cube.shape).encode())
-        for array in (self.cube, np.array(self.label_values), self.labels):
+        masked = () if self.mask is None else (self.mask,)
+        for array in (self.cube, np.array(self.label_values, dtype=np.int64), self.labels, *masked):
             digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).data)
         return digest.hexdigest()
 
@@ -121,6 +158,17 @@ def rgb(codes: Iterable[str]) -> np.ndarray:
     return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
 
 
+# Nearest pairs lie 21 apart in CIELAB, to normal eyes and under each of three colour-vision deficiencies, and none is near the
+# white of unlabelled pixels: found by exchanging colours of a grid until none gained. The first few are farther apart.
+PALETTE = (
+    "CC1A00 4D00B3 4DCCFF 661A66 FFCC66 9980FF 4D4D4D FF6600 99FF00 80B366 800000 33804D 9900FF FF66CC B333B3 B39999"
+).split()
+
+
+def _colours(classes: int) -> np.ndarray:
+    return rgb(PALETTE[:classes]) if classes <= len(PALETTE) else _rainbow(classes)
+
+
 def _rainbow(classes: int) -> np.ndarray:
     codes = (
         "D1BBD7 CAACCB BA8DB4 AE76A3 AA6F9E 994F88 882E72 1965B0 437DBF 5289C7 6195CF 7BAFDE 4EB265 90C987 CAE0AB "
@@ -131,80 +179,124 @@ def _rainbow(classes: int) -> np.ndarray:
     return np.stack([np.interp(at, np.arange(len(colours)), channel) for channel in colours.T], axis=1)
 
 
-def read_array(path: Path, key: str | None, dimensions: int) -> np.ndarray:
-    """The array of a .npy file, or the variable `key` (or the only one with so many dimensions) of a .mat file."""
-    suffix = path.suffix.lower()
-    if suffix not in (".mat", ".npy"):
-        raise SceneError(f"{path} is neither a .mat nor a .npy file; save the array as one of these")
-    if not os.path.isfile(path):  # which takes any text, and also answers where nobody may look
-        raise SceneError(f"{path} does not exist or is not a file; check the path")
+def _path(given) -> Path:
+    return Path(os.path.expanduser(given))
+
+
+def _own_truth(path: Path, key: str | None) -> np.ndarray | None:
+    """The ground truth in the file of the cube, where there is one."""
     try:
-        if suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        shapes = {name: shape for name, shape, _ in whosmat(path)}
-        if key is None:
-            fitting = [name for name, shape in shapes.items() if len(shape) == dimensions and min(shape) > 1]
-            if len(fitting) != 1:
-                wanted = "cube_key" if dimensions == 3 else "labels_key"
-                raise SceneError(
-                    f"{path} has {len(fitting)} variables with {dimensions} dimensions among {_listed(shapes)}; "
-                    f"name the one to read with {wanted}"
+        labels = read_raster(path, key, dimensions=2).values
+    except SceneError as error:
+        if key or "has 0 variables" not in str(error):
+            raise
+        return None
+    return labels if key or labels.ndim == 2 else None  # an only variable is the cube
+
+
+def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The cube, and which of its pixels (height, width) have no data; None where all have."""
+    hidden = np.ma.getmask(cube)
+    cube = np.asarray(np.ma.getdata(cube))
+    if cube.ndim != 3 or cube.dtype.kind not in "iuf" or not cube.size:
+        return cube, None
+    masked = np.zeros(cube.shape[:2], dtype=bool) if mask is None else np.array(mask, dtype=bool)
+    if masked.shape != cube.shape[:2]:
+        raise SceneError(f"{where}: the mask is {masked.shape} and the cube {cube.shape}; give a mask of height x width")
+    if hidden is not np.ma.nomask:
+        masked |= hidden.any(axis=2)
+    if cube.dtype.kind == "f":
+        masked |= np.isnan(cube).all(axis=2)
+    if no_data is not None:
+        masked |= (np.isnan(cube) if np.isnan(no_data) else np.isclose(cube, no_data, rtol=1e-6, atol=0)).any(axis=2)
+    if masked.all():
+        raise SceneError(f"{where}: every pixel is without data in a band or more; drop such bands, or check the no-data value")
+    masked.setflags(write=False)
+    return cube, masked if masked.any() else None
+
+
+def _suspicions(scene: Scene) -> str:
+    """One sentence on constant extremes far outside the rest, and on a background that looks like a class; or nothing."""
+    said = []
+    low, high = scene.cube.min(axis=2, initial=np.inf), scene.cube.max(axis=2, initial=-np.inf)
+    flat = (low == high) if scene.bands > 2 else np.zeros(low.shape, dtype=bool)
+    if scene.mask is not None:
+        flat &= ~scene.mask
+    for value in {float(scene.cube.min(initial=0)), float(scene.cube.max(initial=0))} if flat.any() else ():
+        alike = flat & (low == value)
+        rest = ~(flat | (False if scene.mask is None else scene.mask))
+        if alike.any() and rest.any():
+            bottom, top = float(low[rest].min()), float(high[rest].max())
+            if max(bottom - value, value - top) > (top - bottom) / 2:
+                said.append(
+                    f"{int(alike.sum())} pixels are {value:g} in every band, far from the rest: if that is no data, say so"
                 )
-            key = fitting[0]
-        if key not in shapes:
-            raise SceneError(f"{path} has no variable {key!r}; it holds {_listed(shapes)}")
-        return loadmat(path, variable_names=[key])[key]
-    except SceneError:
-        raise
-    except NotImplementedError as error:
-        raise SceneError(f"{path} is a MATLAB 7.3 file; save it with -v7, or as .npy") from error
-    except Exception as error:  # a damaged file makes NumPy and SciPy raise almost anything
-        said = "it holds no plain array" if "pickle" in str(error) else getattr(error, "strerror", None) or str(error)
-        reason = " ".join(said.split())[:90]
-        raise SceneError(f"{path} cannot be read ({reason}); it may be damaged or cut off: fetch it again") from error
+                said[-1] += f" with no_data={value:g}"
+    if len(scene.label_values) > 1 and scene.label_values[-1] in (255, 65535) and scene.label_values[-2] < 250:
+        value = scene.label_values[-1]
+        said.append(f"label {value} may be background rather than a class: if so, say unlabelled={value}")
+    return f"{scene.name}: {'; '.join(said)}" if said else ""
 
 
-def _listed(shapes: dict) -> str:
-    listed = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()) or "nothing"
-    return listed if len(listed) < 90 else f"{listed[:90]}..."
-
-
-def _checked_cube(cube, where: str) -> np.ndarray:
-    cube = np.asarray(cube)
+def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.ndarray:
     if cube.ndim != 3:
-        raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands")
+        advice = "; of pixels x bands, reshape it to (height, width, bands)" if cube.ndim == 2 else ""
+        raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands{advice}")
     if cube.dtype.kind not in "iuf" or not min(cube.shape[:2]):
         raise SceneError(f"{where}: the cube holds {cube.dtype} values of shape {cube.shape}; it needs real numbers")
-    finite = np.isfinite(cube)
-    if not finite.all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.array(cube, dtype=np.float32, order="C")
+    if mask is not None:
+        single[mask] = 0
+    if not (finite := np.isfinite(single)).all():
         row, column, band = np.argwhere(~finite)[0]
+        if np.isfinite(cube[row, column, band]):
+            raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
         raise SceneError(
             f"{where}: the cube has {finite.size - finite.sum()} NaN or infinite values, the first at row {row}, "
             f"column {column}, band {band}; replace them or drop those bands"
         )
-    with np.errstate(over="ignore"):
-        single = np.array(cube, dtype=np.float32, order="C")
-    if not np.isfinite(single).all():
-        raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
-    if single.size and single.min() == single.max():
-        raise SceneError(f"{where}: the cube is {single.flat[0]:g} everywhere; is it the right file?")
+    seen = single if mask is None else single[~mask]
+    if seen.size and seen.min() == seen.max():
+        raise SceneError(f"{where}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
     return single
 
 
-def _checked_labels(labels, where: str) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.ndim != 2:
-        raise SceneError(f"{where}: the ground truth has {labels.ndim} dimensions {labels.shape}; it needs 2: height, width")
+def _checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ground truth (height, width) as whole numbers, and which pixels have a label."""
+    hidden = np.ma.getmaskarray(labels) if np.ma.isMaskedArray(labels) else None
+    labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(np.ma.getdata(labels))
+    height, width = shape[:2]
     if labels.dtype.kind not in "iufb":
         raise SceneError(f"{where}: the ground truth holds {labels.dtype} values; it needs whole numbers, 0 for unlabelled")
-    wrong = (labels < 0) | (labels != np.floor(labels)) | ~np.isfinite(labels) | (labels >= np.float64(2**63))
+    if labels.ndim == 3 and labels.shape[2] == 1:
+        labels, hidden = labels[..., 0], None if hidden is None else hidden[..., 0]
+    elif labels.ndim == 3 and labels.shape[:2] == (height, width) and _one_hot(labels):
+        labels, hidden = np.where(labels.any(axis=2), labels.argmax(axis=2) + 1, unlabelled), None
+    if labels.shape != (height, width) and labels.size == height * width and max(labels.shape, default=0) == labels.size:
+        raise SceneError(
+            f"{where}: the ground truth is flattened, {labels.shape} for {height} x {width} pixels; reshape it with "
+            f'labels.reshape({height}, {width}), in MATLAB\'s order with order="F"'
+        )
+    if labels.ndim != 2:
+        raise SceneError(f"{where}: the ground truth has {labels.ndim} dimensions {labels.shape}; it needs 2: height, width")
+    if labels.shape != (height, width):
+        raise SceneError(_shape_advice(shape, labels.shape, where))
+    given = labels != unlabelled
+    if hidden is not None:
+        given &= ~hidden
+    wrong = given & ((labels < 0) | (labels != np.floor(labels)) | ~np.isfinite(labels) | (labels >= np.float64(2**63)))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise SceneError(
             f"{where}: the ground truth has {labels[row, column]} at row {row}, column {column}; "
             "labels are whole numbers from 0 (unlabelled) up, of 64 bits"
         )
-    return labels.astype(np.int64)
+    return np.where(given, labels, 0).astype(np.int64), given
+
+
+def _one_hot(labels: np.ndarray) -> bool:
+    return labels.shape[2] > 1 and bool(np.isin(labels, (0, 1)).all() and labels.sum(axis=2).max(initial=0) == 1)
 
 
 def _shape_advice(cube: tuple, labels: tuple, where: str) -> str:

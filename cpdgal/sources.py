@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
-from .scenes import Scene, SceneError, read_array, rgb
+from .readers import SceneError, read_array
+from .scenes import Scene, rgb
 
 # A public scene is one entry: the package that brings it and its checksum, or its files (variable, size, SHA-256, mirrors in
 # the order they are tried); its class names by value; and where it has them its band centres, its palette, and the paper's
@@ -44,9 +45,7 @@ def load_scene(name, labels_path=None, **options) -> Scene:
         return _public_scene(name, SCENES[name])
     if name and (Path(name).suffix or os.path.exists(os.path.expanduser(name))):
         return Scene.from_files(name, labels_path, **options)
-    raise SceneError(
-        f"no scene is called {name!r:.80}; known are synthetic, {', '.join(SCENES)}, or give the path of a .mat or .npy file"
-    )
+    raise SceneError(f"no scene is called {name!r:.80}; known are synthetic, {', '.join(SCENES)}, or give the path of a cube")
 
 
 def load_truth(name: str) -> Scene:

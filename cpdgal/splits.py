@@ -1,11 +1,15 @@
 """Splits: which labelled pixels may be asked for (the pool) and which only judge (the hold-out)."""
 
+import hashlib
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import maximum_filter
 
+from .readers import Georeference, SceneError
 from .scenes import Scene
 
 
@@ -118,6 +122,55 @@ def mask_split(scene: Scene, mask: np.ndarray, share=0.10, *, gap=0, rng: np.ran
     if len(free) < (target := portion(share, len(scene.pixels))):
         raise ValueError(f"{len(free)} pixels of the mask are left for a pool of {target}; choose a smaller gap or share")
     return Split(draw(free, scene.targets, target, stratified=True, rng=rng), tested)
+
+
+def given_split(scene: Scene, train: np.ndarray, test: np.ndarray | None = None) -> Split:
+    """A split by masks (height, width) that are not 0 at training and at test pixels.
+
+    Without `test`, a `train` of 0, 1 and 2 has 1 at training and 2 at test pixels, and one of two values leaves all other
+    labelled pixels to the test. Raises ``ValueError`` for a mask of another shape, for pixels in both, and for none.
+    """
+    for what, mask in (("training", train), ("test", test)):
+        if mask is not None and mask.shape != scene.labels.shape:
+            raise ValueError(f"the {what} mask is {mask.shape} and {scene.name} {scene.labels.shape}; give masks of its pixels")
+    if test is None:
+        values = np.unique(train)
+        if not np.isin(values, (0, 1, 2)).all():
+            raise ValueError("a mask for training and test has 1 at training and 2 at test pixels; else give the test mask too")
+        train, test = train == 1, (train == 2 if 2 in values else train != 1)
+    at = tuple(scene.pixels.T)
+    return Split(np.flatnonzero(train[at]), np.flatnonzero(test[at]))
+
+
+def raster(scene: Scene, split: Split) -> np.ndarray:
+    """uint8 (height, width): 1 at pixels of the pool, 2 at those of the hold-out, 0 elsewhere; `given_split` reads it."""
+    marks = np.zeros(scene.labels.shape, dtype=np.uint8)
+    for mark, positions in ((1, split.pool), (2, split.holdout)):
+        marks[tuple(scene.pixels[positions].T)] = mark
+    return marks
+
+
+def digest(mask: np.ndarray) -> str:
+    """SHA-256 of a mask's values as uint8, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(mask, dtype=np.uint8).tobytes()).hexdigest()
+
+
+def write_mask(path: Path, mask: np.ndarray, georeference: Georeference | None) -> None:
+    """Write a mask (height, width) as .npy, or as a GeoTIFF in its place on earth; `SceneError` where that lacks rasterio."""
+    if path.suffix == ".npy":
+        np.save(path, mask)
+        return
+    try:
+        import rasterio
+    except ImportError as error:
+        raise SceneError("a GeoTIFF needs rasterio; install it with: pip install 'cpdgal[geo]', or write .npy") from error
+    about: dict = {"height": mask.shape[0], "width": mask.shape[1], "count": 1, "dtype": "uint8", "compress": "deflate"}
+    if georeference:
+        about |= {"crs": georeference.crs, "transform": rasterio.Affine(*georeference.transform)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", **about) as file:
+            file.write(mask, 1)
 
 
 def touched(scene: Scene, labelled: np.ndarray, judged: np.ndarray, window: int, reach: int = 0) -> float:

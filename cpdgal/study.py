@@ -19,9 +19,10 @@ from pandas import Interval
 from .active import Protocol, protocol
 from .methods import METHODS, build
 from .queries import strategy
-from .scenes import Scene, SceneError
+from .readers import SceneError, read_array
+from .scenes import Scene
 from .sources import SCENES, disjoint_mask, known_checksum, load_scene, load_truth
-from .splits import Split, block_split, draw, fold_split, mask_split, random_split
+from .splits import Split, block_split, draw, fold_split, given_split, mask_split, random_split
 from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
@@ -37,7 +38,9 @@ _IN_RANGE = {
     "static_masking alpha_range alpha_clip": Interval(0, 1, "both"),
     "per_class judged cycles gap fold components": Interval(0, 10**6, "both"),
     "epochs batch score_every window patch dim heads layers steps ffn_ratio draws block folds": Interval(1, 10**6, "both"),
-    "learning_rate": Interval(0, 10**6, "right"),
+    "learning_rate scale": Interval(0, 10**6, "right"),
+    "unlabelled": Interval(-(2**31), 2**32, "both"),
+    "no_data": Interval(-1e39, 1e39, "both"),
     "weight_decay cw_mse_weight unmasked_weight beta": Interval(0, 10**6, "both"),
 }
 RANGES = {name: interval for names, interval in _IN_RANGE.items() for name in names.split()}
@@ -52,11 +55,16 @@ class Study(Protocol):
 
     Args:
         scene, labels_path: as for `load_scene`.
+        cube_key, labels_key, unlabelled, no_data, bands, scale: how the files of a cube of one's own are read, as for
+            `Scene.from_files` and `Scene`.
         method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
         split: "random" (the paper's); "block" (blocks of pixels apart, with a gap); "folds", of which ``fold`` is tested
-            (blocks dealt into folds, with a gap); "disjoint" (a published training mask, where the scene has one); or
-            "validation": the pool of the random split, dealt into halves, one to query and one to score on.
+            (blocks dealt into folds, with a gap); "disjoint" (a published training mask, where the scene has one);
+            "given" (masks of one's own); or "validation": the pool of the random split, dealt into halves, one to query and one
+            to score on.
+        train_path, train_key, test_path, test_key: of the given masks: two files, two variables of one file, or one raster of
+            1 for training and 2 for test pixels. Without a test mask all other labelled pixels are tested.
         query: a strategy of `cpdgal.queries.STRATEGIES`.
         profile: the protocol's values: "paper", "tuned", "ablation", "quick" or "smoke".
         seed: decides the split, the first labels, the weights, the order of batches, and all noise.
@@ -113,6 +121,17 @@ class Study(Protocol):
     gap: int | None = None
     folds: int = 4
     fold: int = 0
+
+    cube_key: str = ""
+    labels_key: str = ""
+    unlabelled: int | None = None
+    no_data: float | None = None
+    bands: str = ""
+    scale: float = 1.0
+    train_path: str = ""
+    train_key: str = ""
+    test_path: str = ""
+    test_key: str = ""
 
     checksum: str = ""
 
@@ -197,12 +216,23 @@ class Study(Protocol):
 
     def load_scene(self) -> Scene:
         """The scene; `SceneError` where its data are not those of `checksum`, or all labelled pixels are of one class."""
-        scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None)
+        if self.reading and self.scene in ("synthetic", *SCENES):
+            raise SceneError(f"{self.scene} is read as it is; leave {', '.join(self.reading)} out")
+        scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None, **self.reading)
         if self.checksum and scene.checksum != self.checksum:
             raise SceneError(other_data(scene, self.checksum, "the study was made for data"))
+        if not scene.classes:
+            raise SceneError(f"{scene.name} has no ground truth; a study needs one, as labels_path")
         if scene.classes < 2:
             raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
         return scene
+
+    @property
+    def reading(self) -> dict:
+        """How the scene's files are read, where it is said: options of `load_scene`."""
+        names = ("cube_key", "labels_key", "unlabelled", "no_data", "bands", "scale")
+        plain = {each.name: each.default for each in fields(self)}
+        return {name: value for name in names if (value := getattr(self, name)) != plain[name]}
 
     @property
     def _by_place(self) -> bool:
@@ -226,6 +256,8 @@ class Study(Protocol):
             return block_split(scene, self.pool, **blocks)
         if self.split == "folds":
             return fold_split(scene, self.pool, fold=self.fold, folds=self.folds, **blocks)
+        if self.split == "given":
+            return given_split(scene, *self._given_masks())
         if self.split == "disjoint":
             return mask_split(scene, disjoint_mask(self.scene), self.pool, gap=self.gap or 0, rng=rng)
         split = random_split(scene, self.pool, stratified=self.stratified_pool, rng=rng)
@@ -233,6 +265,15 @@ class Study(Protocol):
             return split
         queried = draw(split.pool, scene.targets, len(split.pool) // 2, stratified=True, rng=rng)
         return Split(queried, np.setdiff1d(split.pool, queried))
+
+    def _given_masks(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The training mask, and the test mask where there is one."""
+        if not self.train_path:
+            raise ValueError("a given split needs a training mask; give its file as train_path")
+        train = read_array(Path(self.train_path).expanduser(), self.train_key or None, 2)
+        if not (self.test_path or self.test_key):
+            return train, None
+        return train, read_array(Path(self.test_path or self.train_path).expanduser(), self.test_key or None, 2)
 
     def make_windows(self, scene: Scene, split: Split, device: str = "cpu") -> Windows:
         """The windows the network sees, projected as the study says."""
@@ -321,7 +362,7 @@ def _shown(value) -> str:
 def _choices() -> dict[str, tuple[str, ...]]:
     return {
         "method": tuple(METHODS),
-        "split": ("random", "block", "folds", "disjoint", "validation"),
+        "split": ("random", "block", "folds", "disjoint", "given", "validation"),
         "pca": ("scene", "pool"),
         "masked_above": ("mean", "half"),
         "alpha_form": ("clamp", "sigmoid", "fixed"),

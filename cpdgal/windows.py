@@ -46,11 +46,14 @@ class Projection:
         return self
 
     def scores(self, scene: Scene) -> np.ndarray:
-        """float32 (height, width, components), or all bands scaled."""
+        """float32 (height, width, components), or all bands scaled; 0 where a pixel has no data."""
         height, width, bands = scene.cube.shape
         if bands != self.bands:
             raise ValueError(f"{scene.name} has {bands} bands, and the scaling was fitted on {self.bands}")
-        return self.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1).astype(np.float32)
+        scores = self.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1).astype(np.float32)
+        if scene.mask is not None:
+            scores[scene.mask] = 0  # as the padding around the scene
+        return scores
 
     def state(self) -> dict[str, Tensor]:
         """What was fitted, by step and name."""
@@ -131,7 +134,10 @@ class Windows:
         if not 1 <= window <= reach:
             raise ValueError(f"{scene.name}: a window has a side of 1 to {reach} pixels, not {window}")
         if projection is None:
-            spectra = scene.cube.reshape(-1, scene.bands) if fit_on is None else scene.cube[tuple(scene.pixels[fit_on].T)]
+            if fit_on is not None:
+                spectra = scene.cube[tuple(scene.pixels[fit_on].T)]
+            else:
+                spectra = scene.cube.reshape(-1, scene.bands) if scene.mask is None else scene.cube[~scene.mask]
             if not (scene.bands and 0 <= components <= min(spectra.shape)):
                 raise ValueError(
                     f"{scene.name}: {components} components from {scene.bands} bands and {len(spectra)} pixels; "

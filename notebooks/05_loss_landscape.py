@@ -148,8 +148,8 @@ else:
 # ## In numbers, as trained and at matched loss
 #
 # Two networks that fit their labels to a different degree have different landscapes for that reason alone: the derivatives of a
-# cross-entropy vanish with it, so of two equal networks the one that is surer has the smaller eigenvalues. *Matched* are therefore the same
-# weights with the logits of the surer network divided by one number, its *temperature*, found for each seed such that both networks have
+# cross-entropy vanish with it, so of two equal networks the more confident one has the smaller eigenvalues. *Matched* are therefore the same
+# weights with the logits of the more confident network divided by one number, its *temperature*, found for each seed such that both networks have
 # the same loss on the same windows; the table shows which of them is more confident.
 #
 # Mean and deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
@@ -216,7 +216,7 @@ Markdown("\n".join(lines))
 #
 # - The paper names neither the loss of its figure nor its windows, directions, their normalisation or their reach. A surface
 #   without the normalisation can be made to look flat or sharp at will (Li et al. 2018, Section 3).
-# - At twice a smaller minimum is another basin, and a surer network has smaller eigenvalues. The matched columns take that away, and
+# - At twice a smaller minimum is another basin, and a more confident network has smaller eigenvalues. The matched columns take that away, and
 #   only that: a temperature scales all logits alike, which no training does.
 # - The weights minimise the training loss, with noise and, for CPDGAL, CW-MSE. In evaluation they are near a minimum, not at one.
 # - Trained classifiers are known for a few large positive eigenvalues, about one for each class, above a bulk near zero (Papyan 2020). Such a

@@ -75,7 +75,7 @@ def verdict(key, found):
 # - *5 % at random*: half of the pool, which is a tenth of the labelled pixels, drawn at random and learned in one
 #   training, several seeds.
 # - *loop*: the paper's loop whole, 31 trainings, which ends at about as many labels; weights are kept for seed 0.
-# - *loop, random queries*: the same loop, which asks for random pixels. Against it the loop's own queries are judged: number
+# - *loop, random queries*: the same loop, which queries random pixels. The loop's own queries are compared with it: number
 #   of labels and of trainings are the same.
 #
 # At the profile `smoke` there is one seed, of the loops only CPDGAL's own, and 300 pixels in place of 1,000.
@@ -161,7 +161,7 @@ else:
 # - *silhouette*: how much nearer a pixel is to its own class than to the nearest other one, from -100 to 100 (in
 #   hundredths), mean over pixels;
 # - *purity*: the share of the 10 nearest neighbours that have the pixel's class;
-# - *linear probe*: a logistic regression is trained on the features of one half of the pixels and judged on the other half. It
+# - *linear probe*: a logistic regression is trained on the features of one half of the pixels and evaluated on the other half. It
 #   says how much of the class can be read off the features along straight lines, whatever the network's own head makes of them.
 
 

@@ -27,7 +27,7 @@
 # **Measured here**: the loop at the three budgets, 30 cycles of 200 epochs. Each seed decides split, first labels, weights and
 # noise, and is the same for the three budgets: they share the first training. The main text does not define EMI; it refers to "Appendix 6.7",
 # part of a supplement listed on the conference's page that was not at hand. Here it is the gain in overall accuracy (OA) on the hold-out from one cycle to the next, as a fraction; beside
-# it stands the same gain per label asked for ([open decision 12](../book/decisions)). Both are read
+# it stands the same gain per acquired label ([open decision 12](../book/decisions)). Both are read
 # from [run records](../book/records), and a gain of 0.01 is one point of OA. It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/07_model_improvement.ipynb).
 
@@ -213,7 +213,7 @@ if there:
 
 # %% [markdown]
 # "Larger batches that reduce variance": the standard deviation of EMI over cycles 11 to 30 at 2 % should be below that at 0.5 %
-# and below that at 1 %. ("Improve representativeness" names no measure and is not judged.)
+# and below that at 1 %. ("Improve representativeness" names no measure and is not tested.)
 
 # %% tags=["remove-input"]
 verdict("budget-tradeoff", page.budget_tradeoff(groups))

@@ -15,7 +15,7 @@
 # ---
 
 # %% [markdown]
-# # How sure the network is of the rest of the pool
+# # How confident the network is on the remaining pool
 #
 # **The paper says** (Section 4, Fig. 7): at first the predictive entropy of the remaining pool "is skewed towards higher-entropy
 # bins"; as labels come in, "mass shifts toward lower-entropy bins, reflecting growing model confidence", while "a persistent
@@ -107,7 +107,7 @@ else:
     not_yet("no run")
 
 # %% [markdown]
-# A count falls as the pool is labelled away, even where the network grows no less sure. Shares do not, so here they are, and
+# A count falls as the pool is labelled away, even where the network grows no less confident. Shares do not, so here they are, and
 # beside them the mean entropy, estimated with each pixel at the centre of its bin (so it cannot fall below 0.05), and the expected
 # calibration error (ECE) on the hold-out, the gap between confidence and accuracy.
 
@@ -190,7 +190,7 @@ verdict("entropy-05", page.gathers_in_lowest_bin(groups["0.5 %"], 8, 30, 50))
 # ### At 1 %, less low entropy, and less again after cycle 22
 #
 # The lowest bin should have fewer pixels than at 0.5 % over cycles 1 to 30, and fewer at cycle 30 than at cycle 22. (Both follow
-# from a pool that shrinks: what is asked for is gone.)
+# from a pool that shrinks: queried pixels leave the pool.)
 
 # %% tags=["remove-input"]
 verdict("entropy-middle", page.entropy_middle(groups))
@@ -264,7 +264,7 @@ Markdown("\n".join(lines))
 # ## What differs, and why it may
 #
 # - In every cycle the network goes on for 200 epochs with the weights it has, on few labels. Once it has learned these by heart it
-#   is sure of most of what it sees, which would move the pool to the lowest bins at any budget.
+#   is confident about most of what it sees, which would move the pool to the lowest bins at any budget.
 # - At equal cycles a larger budget has more labels. To see what the budget does, compare at equal labels
 #   ([the page before](07_model_improvement)); the paper compares at equal cycles, and so do the rules here.
 # - The paper's maps may show another scene, and its bins may end elsewhere: the main text states neither and refers to "Appendix 6.8" of the supplement, which was not at hand.

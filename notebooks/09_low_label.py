@@ -93,7 +93,7 @@ counted = range(1 if smoke else seeds)
 #
 # So many labels of each class, or so much of the pool at random, and one training of 200 epochs. The pool is a tenth of the
 # labelled pixels, so half of it is 5 % of them; and a tenth has only so many of a rare class: where it has fewer than
-# are asked for, all are taken. Two floors use no network: one knows a pixel's row and column alone, the other its spectrum
+# are asked for, all are taken. Two baselines use no network: one knows a pixel's row and column alone, the other its spectrum
 # alone.
 
 # %% tags=["hide-input"]
@@ -217,7 +217,9 @@ table = {
         "epochs to the level of the first and last row": spread(
             needed[method].values()
         ),
-        "OA, mean of all looks, %": spread([r.cycles.OA.mean() for r in each]),
+        "OA, mean of all evaluations, %": spread(
+            [r.cycles.OA.mean() for r in each]
+        ),
         "OA at the end, %": spread(final_scores(each).values()),
     }
     for method, each in staged.items()

@@ -271,7 +271,7 @@ Markdown("\n".join(said)) if said else not_yet("no method with both splits")
 #
 # Change one thing, predict what will come out, run, and compare.
 #
-# **1. Wider windows.** Many peers of Table 1 use windows of 13 x 13. What share of the test pixels has a labelled pixel inside such a
+# **1. Wider windows.** SSFTT, a peer of Table 1, uses windows of 13 x 13. What share of the test pixels has a labelled pixel inside such a
 # window on the paper's split?
 #
 # ```python
@@ -299,6 +299,6 @@ Markdown("\n".join(said)) if said else not_yet("no method with both splits")
 # accuracy resemble?
 #
 # :::{dropdown} Answer
-# The paper's split, *random pixels*: at seed 0 the folds come within a point of it. Folds alone do not separate anything.
+# The paper's split, *random pixels*: at seed 0 the mean of the four folds is within a point of it. Folds alone do not separate anything.
 # Without a gap and with blocks of one pixel, each test pixel still has training pixels of its own field around it. What counts is the distance.
 # :::

@@ -269,7 +269,7 @@ if runs:
 # ## What differs, and why it may
 #
 # - **The protocol** is shorter than the paper's: fewer cycles that ask for more at once, and shorter trainings. A strategy that
-#   looks at each pixel by itself may ask for many that are alike; the more so, the more it asks for at once.
+#   looks at each pixel by itself may query many that are alike; the more so, the more it queries at once.
 # - **One scene, one kind of split.** Nearly every pixel of the hold-out has neighbours in the pool, so a strategy may gain by covering
 #   the map, whatever it looks at. On land that nobody labelled the order may be another.
 # - **One network.** CPDGAL queries and CPDGAL is tested; another network would ask for other pixels.

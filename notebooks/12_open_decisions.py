@@ -161,7 +161,7 @@ Markdown("\n".join(lines))
 #
 # Whether another reading of the whole explains the distance to the paper's figures takes the paper's own length, 30 cycles of
 # 200 epochs. [The rule](../book/decisions) was written down after the default, 60 and 20 epochs had been run at seeds 101 to 103, and before all other runs: seeds 101 to 105, the mean of the last
-# five looks at the validation pixels, differences to the default seed by seed. A reading is better where the mean gain is at
+# five evaluations on the validation pixels, differences to the default seed by seed. A reading is better where the mean gain is at
 # least one point and its 95 % interval excludes zero; before all five seeds are run, it is open.
 
 # %% tags=["nbval-ignore-output"]
@@ -184,7 +184,7 @@ judged
 # The paper trains for 200 epochs in every cycle. Sixty are better by the rule above, so a profile `tuned` with that one change
 # stands beside the paper's protocol: two headlines, never mixed. What longer trainings do to the loop is in the records. A
 # training *broke down* where its loss ended above 0.1 and above ten times the median of its run: at a constant learning rate the
-# loss leaps now and then, and a leap in the last epochs is what the next look sees. Whether a more confident network also queries
+# loss leaps now and then, and a leap in the last epochs is what the next evaluation sees. Whether a more confident network also queries
 # worse was not measured.
 
 # %% tags=["nbval-ignore-output"]
@@ -229,7 +229,7 @@ whole = {
     for epochs, each in lengths["CPDGAL"].items()
 }
 lines.append(
-    f"- 60 epochs against 200, broken trainings left out of the last ten looks: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
+    f"- 60 epochs against 200, broken trainings left out of the last ten evaluations: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
 )
 lines.append(
     f"- CPDGAL against the ViT, 60 epochs each: {answer('length-twin', judged_better(*same, ('CPDGAL', 'the ViT')))}"
@@ -240,9 +240,9 @@ Markdown("\n".join(lines))
 # (what-the-modules-do)=
 # ## What the modules do
 #
-# Records of newer runs say what DGFR and contextual masking do in the trained network. At the end of the loop, on the pixels of the
-# pool that were never asked for: the schedule $\alpha_t$, and how much of it lies on an end of its range, where the clamp has no
-# gradient; the noise over the norm of its token; the mask $M_b$ and its deviation; and how many answers change when every token is
+# Records of newer runs say what DGFR and contextualized masking do in the trained network. At the end of the loop, on the pixels of the
+# pool that were never queried: the schedule $\alpha_t$, and how much of it lies on an end of its range, where the clamp has no
+# gradient; the noise over the norm of its token; the mask $M_b$ and its standard deviation; and how many answers change when every token is
 # masked by the same mean, and when DGFR corrupts and denoises as it does in training. Means over seeds: of the readings above, and of
 # networks trained once, on labels at random.
 

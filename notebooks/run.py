@@ -86,7 +86,7 @@ scored.round(2).tail(8)
 
 # %% [markdown]
 # All columns but the number of labels and EMI are in percent. ECE is the expected calibration error, the mean distance between
-# confidence and accuracy. EMI is the expected model improvement of Section 4 ([how it is read](08_model_improvement)).
+# confidence and accuracy. EMI is the expected model improvement of Section 4 ([how it is read](07_model_improvement)).
 #
 # ## Queried pixels and the map
 

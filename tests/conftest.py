@@ -71,3 +71,17 @@ def book_pages():
                 if not own:
                     run.unlink()
     return build.pages(yaml.safe_load(toc.read_text(encoding="utf-8")))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say in the last lines whether the book was looked at in a browser."""
+    counts = {}
+    for outcome in ("passed", "failed", "skipped", "error"):
+        reports = terminalreporter.stats.get(outcome, [])
+        counts[outcome] = sum(
+            "browser" in getattr(report, "keywords", ()) and "tests/test_browser.py" in report.nodeid for report in reports
+        )
+    if any(counts.values()):
+        looked = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        skipped = "; skipped: no Chromium on PATH" if counts["skipped"] else ""
+        terminalreporter.write_line(f"The book in a browser: {looked}{skipped}")

@@ -13,11 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 import axe_playwright_python
 import build
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, sync_playwright
+
+import cpdgal
+from cpdgal.book.views import LOOP
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -27,12 +31,14 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PAGES = [page for page in build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))) if page != "index"]
 PAGES += ["book/this_machine", "runs/01_quickstart", "genindex"]
 # What makes a page faulty, as scripts that list what they find.
-SIDEWAYS = "() => document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"
+SIDEWAYS = """() => document.documentElement.scrollWidth > innerWidth
+    ? [`the page is ${document.documentElement.scrollWidth} wide`] : []"""
 BROKEN_IMAGES = """() => [...document.images].filter(image => image.complete && !image.naturalWidth || !image.complete)
     .map(image => image.src.slice(0, 100))"""
 CLIPPED = """() => [...document.querySelectorAll('div.math, mjx-container[display], .bd-article table')].filter(part => {
+    const scrolls = (box) => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
     let held = part;
-    while (held && held.tagName !== 'ARTICLE' && !['auto', 'scroll'].includes(getComputedStyle(held).overflowX)) held = held.parentElement;
+    while (held && held.tagName !== 'ARTICLE' && !scrolls(held)) held = held.parentElement;
     return part.getBoundingClientRect().right > innerWidth + 1 && (!held || held.tagName === 'ARTICLE');
 }).map(part => `cut: ${part.textContent.slice(0, 60)}`)"""
 UNDRAWN = """() => [...document.querySelectorAll('.plotly-graph-div')].filter(plot => !plot.querySelector('.main-svg'))
@@ -103,7 +109,9 @@ def test_a_page_has_no_fault(browser, report, page):
     about = {"source": source_digest(page), "kilobytes": weight(page) // 1000, "first paint, ms": {}, "faults": []}
     for width in WIDTHS:
         tab, faults = visit(browser, page, width)
+        keep_picture(tab, page, width, "light")
         faults += look(tab)
+        keep_picture(tab, page, width, "dark")
         painted = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
         about["first paint, ms"][str(width)] = round(painted)
         about["faults"] += [f"{width}: {fault}" for fault in faults]
@@ -111,6 +119,12 @@ def test_a_page_has_no_fault(browser, report, page):
     report[page] = about
     assert about["faults"] == []
     assert about["kilobytes"] * 1000 <= HEAVIEST
+
+
+def keep_picture(tab: Page, page: str, width: int, theme: str) -> None:
+    """The first screen of a page, for a person to look at: _build/browser/."""
+    path = build.HTML.parent / "browser" / f"{page.replace('/', '-')}-{width}-{theme}.jpg"
+    tab.screenshot(path=path, type="jpeg", quality=70)
 
 
 def source_digest(page: str) -> str:
@@ -154,7 +168,7 @@ def test_every_internal_link_lands(book_pages, page):
     assert dead_links(page, parsed(page)) == []
 
 
-def test_the_report_is_of_these_pages(book_pages):
+def test_the_report_is_of_these_pages():
     committed = json.loads((ROOT / "book" / "browser.json").read_text(encoding="utf-8"))
     changed = [page for page in PAGES if source_digest(page) and committed.get(page, {}).get("source") != source_digest(page)]
     assert changed == [], "make browser"
@@ -242,5 +256,94 @@ def test_a_loss_surface_turns(browser):
     tab.mouse.move(x + 60, y + 20, steps=5)
     tab.mouse.up()
     assert plot.evaluate(camera) != before
+    tab.close()
+    assert faults == []
+
+
+def move_to(tab: Page, canvas, row: int, column: int) -> None:
+    """The pointer over the middle of a pixel of a map that is drawn as a canvas."""
+    canvas.scroll_into_view_if_needed()
+    box, height, width = canvas.bounding_box(), *canvas.evaluate("canvas => [canvas.height, canvas.width]")
+    tab.mouse.move(box["x"] + (column + 0.5) * box["width"] / width, box["y"] + (row + 0.5) * box["height"] / height)
+
+
+def drawn(browser: Browser, page: str, name: str):
+    """A view that moves, once its script has drawn it: the tab, the view, the faults."""
+    tab, faults = visit(browser, page)
+    view = tab.locator(f".view[data-view={name}]")
+    assert view.count() == 1, f"{page} has no view of the {name}"
+    if not (build.HTML / "_static" / "views" / f"{name}.js").is_file():
+        pytest.fail(f"the data of the view are missing: book/_static/views/{name}.js")
+    view.scroll_into_view_if_needed()
+    view.locator("output").wait_for()
+    return tab, view, faults
+
+
+def test_hovering_a_pixel_shows_its_spectrum(browser, indian_pines):
+    tab, view, faults = drawn(browser, "notebooks/01_quickstart", "scene")
+    truth = view.locator("canvas").nth(1)
+    for row, column in indian_pines.pixels[[0, 5000, -1]].tolist():
+        move_to(tab, truth, row, column)
+        name = indian_pines.class_names[indian_pines.labels[row, column] - 1]
+        assert view.locator("output").inner_text().startswith(f"Row {row}, column {column}. Truth: {name}. ")
+        shown = json.loads(view.get_attribute("data-spectrum"))
+        whole = indian_pines.cube[row, column]
+        step = round(len(whole) / len(shown))
+        grain = indian_pines.cube.max() / 255  # the view keeps 256 levels
+        assert abs(np.array(shown) - whole[::step]).max() <= grain / 2 + 1
+    tab.close()
+    assert faults == []
+
+
+def test_the_slider_shows_the_record(browser):
+    tab, view, faults = drawn(browser, "notebooks/01_quickstart", "loop")
+    record = cpdgal.Store(ROOT / "results").get(LOOP)
+    slider, said = view.locator("input[type=range]"), view.locator("output")
+    slider.press("Home")
+    assert said.inner_text().startswith("Cycle 0:")
+    slider.press("End")
+    assert said.inner_text().startswith("Cycle 30:")
+    assert f"{record.final.OA:.2f} %" in said.inner_text()
+    tab.close()
+    assert faults == []
+
+
+def test_the_toggle_moves_the_accuracies(browser):
+    tab, view, faults = drawn(browser, "notebooks/10_leakage_audit", "split")
+    said = view.locator("output")
+    before = said.inner_text()
+    assert before.startswith("Overall accuracy at random pixels")
+    view.locator("input").first.press("ArrowRight")
+    assert said.inner_text().startswith("Overall accuracy at blocks apart")
+    tab.close()
+    assert faults == []
+
+
+def follow(tab: Page, chosen: str, step: str) -> None:
+    """One click on the first link that a selector finds."""
+    link = tab.locator(chosen).first
+    assert link.count(), f"{step}: {tab.url} has no {chosen}"
+    link.click()
+    tab.wait_for_load_state()
+
+
+def test_a_reader_goes_from_the_finding_to_its_run(browser):
+    tab, faults = visit(browser, "book/index")
+    follow(tab, ".verdicts a.does-not-hold", "first screen to claims")
+    assert tab.url.endswith("book/claims.html?Verdict=does%20not%20hold")
+    follow(tab, "tbody tr:visible a.verdict[href*='/notebooks/']", "claim to section")
+    address, section = tab.url.split("#")
+    assert tab.locator(f"[id='{section}']").is_visible()
+    made = tab.locator("details.made").first
+    assert tab.locator("article img").count(), f"{address} has no figure"
+    assert made.count(), f"section to record: {address} has no fold of how a figure was made"
+    badge = tab.locator("a[href^='https://colab.research.google.com/']").first
+    assert badge.count(), f"rerun: {address} has no badge"
+    made.locator("summary").click()
+    assert made.locator("a[href*='/notebooks/'][href*='#L']").count(), f"figure to code: {address}"
+    follow(tab, "details.made a[href*='records.html']", "figure to records")
+    row = tab.locator(".filterable tbody tr:visible").first
+    assert row.locator("a[href$='.json']").count(), "records to the record as JSON"
+    assert row.locator("a[href*='/tree/']").count(), "record to the code of its commit"
     tab.close()
     assert faults == []

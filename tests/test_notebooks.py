@@ -204,7 +204,7 @@ NAMED = {
     r"CPDGAL": r"CPDGAL|^here$",
     r"ViT|vision transformer": r"ViT",
     r"\bpaper's (figure|differences|text)|as published": r"paper",
-    r"\bfloors?\b": r"only|spread out|not run",
+    r"\b(floors?|baselines?)\b": r"only|spread out|not run",
     r"random queries": r"random|chance",
     r"noise, dead bands, illumination": r"dead bands",
     r"default": r"default",

@@ -30,6 +30,7 @@ from cpdgal.book import (
     model_improvement,
     open_decisions,
     query_strategies,
+    quickstart,
 )
 from cpdgal.book.ablations import TABLES
 from cpdgal.book.comparison import CUT, TABLE_1
@@ -99,7 +100,7 @@ def test_readings_follow_the_rule_that_was_written_down():
         "Adam's state kept": "open: 4 of 5 seeds",
     }
     assert table.loc["60 epochs", "gain, points"] == "+1.50"
-    assert table.loc["default", "OA, last five looks, %"] == "83.00"
+    assert table.loc["default", "OA, last five evaluations, %"] == "83.00"
 
 
 def test_means_are_over_the_seeds_that_every_group_has():
@@ -962,3 +963,18 @@ def test_published_sizes_are_compared_at_raw_bands_and_at_components(monkeypatch
     assert said.startswith("Of Table 1's 12 peers")
     assert "at 200 or 204 raw bands for 2 (2DCNN, SSFTT); at 15 components for 1 (DATN)." in said
     assert said.endswith("At 15 components CAEVT and DCTN cannot run at all.")
+
+
+def test_the_block_split_is_told_by_the_largest_class_of_its_hold_out(scene):
+    tested = np.arange(len(scene.pixels))
+    truth = scene.targets
+    largest = int(np.bincount(truth).argmax())
+    other = (largest + 1) % scene.classes
+    confusion = np.diag(np.bincount(truth, minlength=scene.classes))
+    confusion[largest, largest], confusion[largest, other] = 0, (truth == largest).sum()  # all taken for another class
+    labels = pd.DataFrame({"labels": np.arange(scene.classes)})
+    said = quickstart.block_sentence(scene, SimpleNamespace(confusion=confusion, classes=labels), tested, {"oracle": truth})
+    assert f"over the {scene.classes} of {scene.classes} classes" in said
+    assert f"{scene.class_names[largest]}, is {100 * (truth == largest).mean():.0f} % of the test pixels" in said
+    assert "the network 0 %, oracle 100 %" in said
+    assert f"predicts {scene.class_names[other]}, which has {other} labels, for 100 %." in said

@@ -12,7 +12,8 @@ CONFIGURATION = """
 import sys
 sys.path.insert(0, {book!r})
 project = {title!r}
-extensions = ["sphinx_external_toc", "myst_nb", "sphinx_book_theme", "sphinx_design", "sphinxcontrib.bibtex", "sphinx_togglebutton"]
+extensions = ["sphinx_external_toc", "myst_nb", "sphinx_book_theme", "sphinx_design", "sphinxcontrib.bibtex"]
+extensions += ["sphinx_togglebutton"]
 extensions += {extensions!r}
 external_toc_path, include_patterns = {toc!r}, {pages!r}
 html_theme = "sphinx_book_theme"

@@ -7,6 +7,7 @@ import pytest
 
 import cpdgal
 from cpdgal import plots
+from cpdgal.book import figures
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,8 @@ def bare():
 
 def labelled(figure):
     axes = [axis for axis in figure.axes if axis.axison and axis.get_label() != "<colorbar>"]
+    if figure.get_supxlabel() and figure.get_supylabel():
+        return True
     return all(axis.get_xlabel() and axis.get_ylabel() for axis in axes)
 
 
@@ -49,8 +52,10 @@ def test_every_map_and_curve_has_labelled_axes(scene, bare):
 
 
 def test_spectra_break_where_bands_were_removed(indian_pines):
-    (axes,) = plots.mean_spectra(indian_pines).axes
-    assert axes.get_xlabel() == "wavelength (nm)"
+    figure = plots.mean_spectra(indian_pines)
+    assert figure.get_supxlabel() == "wavelength (nm)"
+    assert [axes.get_title() for axes in figure.axes] == [*indian_pines.class_names]
+    axes = figure.axes[0]
     x, y = axes.lines[0].get_data()
     removed = x[np.isnan(y)]
     assert removed.size == 2 == np.isnan(x).sum()  # the two spans that water vapour hides
@@ -75,11 +80,48 @@ def test_the_error_map_marks_exactly_the_errors(scene):
     assert right.sum() == len(split.holdout) - 7
 
 
-def test_every_class_has_a_colour_of_its_own(indian_pines):
-    distances = np.linalg.norm(indian_pines.palette[:, None] - indian_pines.palette[None], axis=2)
-    assert distances[~np.eye(16, dtype=bool)].min() > 0.1
-    assert indian_pines.palette.min() >= 0
-    assert indian_pines.palette.max() <= 1
+# Machado, Oliveira and Fernandes (2009), Table 1, severity 1.0: linear RGB as each deficiency sees it.
+SEEN = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def cielab(linear):
+    """CIELAB (D65) of linear RGB (K, 3)."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = (np.clip(linear, 0, 1) @ to_xyz.T / to_xyz.sum(1)).T
+    x, y, z = (np.where(v > 216 / 24389, np.cbrt(v), (24389 / 27 * v + 16) / 116) for v in (x, y, z))
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_classes_are_told_apart_by_colour_blind_readers(indian_pines, eyes):
+    """The nearest pair of sixteen classes lies 20 apart in CIELAB, and as far from the white of unlabelled."""
+    assert len(indian_pines.palette) == 16
+    colours = np.vstack([indian_pines.palette, np.ones(3)])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = cielab(linear @ np.transpose(SEEN[eyes]))
+    distances = np.linalg.norm(seen[:, None] - seen[None], axis=2)
+    assert distances[~np.eye(17, dtype=bool)].min() > 20
+
+
+def test_a_drawing_follows_the_page_and_its_data_keep_their_colours():
+    figure, (axis,) = plots.panels(4, 3)
+    with plt.rc_context(figures.STYLE):
+        axis.set(xlabel="labels", ylabel="percent")
+        axis.plot([0, 1], [0, 1], color=plots.PALETTE[3])
+        axis.axhline(0.5, color="#000000")
+        drawn = [figures.as_svg(figure) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    style, _, body = drawn[0].partition("</style>")
+    assert "prefers-color-scheme:dark" in style
+    assert "#000000" not in body
+    assert "var(--ink)" in body
+    assert f": {plots.PALETTE[3]}" in body
+    assert 'id="patch_1"' not in body or "fill: #ffffff" not in body.split('id="axes_1"')[0]
 
 
 def test_maps_of_queries_share_their_colours(scene):

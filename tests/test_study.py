@@ -81,6 +81,16 @@ OTHER = {
     "gap": 0,
     "folds": 5,
     "fold": 1,
+    "cube_key": "image",
+    "labels_key": "truth",
+    "unlabelled": 255,
+    "no_data": -9999.0,
+    "bands": "1-20",
+    "scale": 0.5,
+    "train_path": "train.npy",
+    "train_key": "train",
+    "test_path": "test.npy",
+    "test_key": "test",
 }
 
 
@@ -231,7 +241,7 @@ def test_scenes_of_the_same_name_in_two_folders_do_not_share_a_file():
         ({"alpha_clip": (True, False)}, r"alpha_clip takes a pair of numbers, not \(True, False\)"),
         ({"alpha_clip": (0, float("nan"))}, r"alpha_clip takes a pair of numbers, not \(0, nan\)"),
         ({"method": "best"}, f"method is one of {', '.join(METHODS)}, not 'best'"),
-        ({"split": "Random"}, "split is one of random, block, folds, disjoint, validation, not 'Random'"),
+        ({"split": "Random"}, "split is one of random, block, folds, disjoint, given, validation, not 'Random'"),
         ({"query": "best"}, "no query strategy is called 'best'; known are margin, .*"),
         ({"profile": "fast"}, "no profile is called 'fast'; known are paper, tuned, ablation, quick, smoke"),
         ({"pca": "all"}, "pca is one of scene, pool, not 'all'"),

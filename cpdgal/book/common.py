@@ -12,7 +12,10 @@ from scipy import stats
 from ..plots import PALETTE, draw_mean, line_styles, not_run, one_legend, panels
 from ..records import Record
 from ..study import Study
+from . import figures
 from .verdicts import Verdict
+
+figures.use()
 
 # What the paper reports, in percent: OA, AA and kappa by scene and method (Table 1, which has no supervised ViT), and OA of
 # each setting on Botswana (Tables 2 to 6). Beside them the labelled pixels of each class in the public ground truths.

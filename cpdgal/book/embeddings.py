@@ -68,7 +68,7 @@ def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np
     for axis, (title, points) in zip(axes, titled.items(), strict=True):
         for k, name in enumerate(scene.class_names):
             x, y = points[classes == k].T
-            dot: dict = {"s": 14, "marker": "osD^"[k % 4], "edgecolors": "#333333", "linewidths": 0.2}
+            dot: dict = {"s": 14, "marker": "osD^"[k % 4], "edgecolors": "#333333", "linewidths": 0.2, "rasterized": True}
             axis.scatter(x, y, color=scene.palette[k], label=name, **dot)
         axis.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
     one_legend(figure, axes, 4)

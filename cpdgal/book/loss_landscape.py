@@ -19,6 +19,7 @@ from ..plots import line_styles, one_legend, panels
 from ..study import Study
 from . import landscape
 from .common import studies_of, sweep
+from .figures import PLOTLY
 from .landscape import Spectrum, Surface
 from .verdicts import FEWEST, Verdict, above, better, combined, not_run, seed_count
 
@@ -238,7 +239,7 @@ def pseudo_values(pairs: Mapping[tuple[int, int], float]) -> dict[int, float]:
     return {seed: float(len(seeds) * whole - (len(seeds) - 1) * np.mean(without[seed])) for seed in seeds}
 
 
-# A drag that ends on one surface turns the others alike; only those that differ are told, so that this ends.
+# One view of all surfaces: a drag that ends on one turns the others alike, each told only where it differs, so that this ends.
 # On a phone they stand one below the other.
 TOGETHER = """
 const plot = document.getElementById('{plot_id}');
@@ -279,7 +280,7 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     figure.update_scenes(**named, zaxis_range=span, camera_eye={"x": 1.8, "y": 1.8, "z": 1.0})
     shared = {"cmin": span[0], "cmax": span[1], "colorscale": "Cividis"}
     shared["colorbar"] = {"title": "log10 loss", "orientation": "h", "y": 0, "yanchor": "top", "thickness": 12}
-    figure.update_layout(height=500, margin={"l": 0, "r": 0, "t": 60, "b": 70}, template="plotly_white", coloraxis=shared)
+    figure.update_layout(height=500, margin={"l": 0, "r": 0, "t": 60, "b": 70}, coloraxis=shared, **PLOTLY)
     library = "cdn" if "google.colab" in sys.modules else "../_static/plotly.min.js"
     body = figure.to_html(full_html=False, include_plotlyjs=library, div_id="loss-surfaces", post_script=TOGETHER)
     names = " and ".join(surfaces)

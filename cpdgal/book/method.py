@@ -202,7 +202,7 @@ def margins(probabilities: np.ndarray, uncertainty: np.ndarray, count: int) -> F
     order = np.argsort(uncertainty, kind="stable")
     parts = [uncertainty[order[:count]], uncertainty[order[count:]]]
     names = [f"the {count} queried", "all others"]
-    spread.hist(parts, np.linspace(0, 1, 21), stacked=True, color=[PALETTE[1], PALETTE[0]], label=names)
+    spread.hist(parts, np.linspace(0, 1, 21).tolist(), stacked=True, color=[PALETTE[1], PALETTE[0]], label=names)
     spread.set(xlabel="margin $U(x)$", ylabel="pixels")
     ranks = np.arange(1, probabilities.shape[1] + 1)
     for at, name, colour in ((order[0], "most uncertain", PALETTE[1]), (order[-1], "least uncertain", PALETTE[0])):

@@ -75,8 +75,8 @@ def readings() -> dict[str, list[Study]]:
 
 
 def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """The readings by the rule of book/decisions.md: a row each, with its seeds, the mean OA of the last five looks, the gain
-    over the default on shared seeds with its 95 % interval (t), and what the rule says once all seeds are run."""
+    """The readings by the rule of book/decisions.md: a row each, with its seeds, the mean OA of the last five evaluations, the
+    gain over the default on shared seeds with its 95 % interval (t), and what the rule says once all seeds are run."""
     late = {name: {r.study.seed: r.cycles.OA.dropna()[-5:].mean() for r in records} for name, records in groups.items()}
     means = pd.DataFrame({name: pd.Series(own, dtype=float) for name, own in late.items()}).T
     gains = (means - means.loc["default"]).drop(index="default").dropna(how="all")
@@ -87,7 +87,7 @@ def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     interval = [f"{a:+.2f} to {b:+.2f}" if a == a else "" for a, b in zip(low, high, strict=True)]
     columns = {
         "seeds": means.count(axis=1),
-        "OA, last five looks, %": means.mean(axis=1).map("{:.2f}".format).replace("nan", "not run"),
+        "OA, last five evaluations, %": means.mean(axis=1).map("{:.2f}".format).replace("nan", "not run"),
         "gain, points": gain.map("{:+.2f}".format),
         "95 % interval": pd.Series(interval, gains.index),
         "by the rule": open_.where(count < len(READING_SEEDS), verdict),
@@ -146,7 +146,7 @@ def broken(record: Record) -> pd.Series:
 
 
 def unbroken(record: Record) -> float:
-    """The mean OA of the last ten looks, of trainings that did not break down, in percent."""
+    """The mean OA of the last ten evaluations, of trainings that did not break down, in percent."""
     return float(record.cycles.OA[-10:][~broken(record)[-10:]].mean())
 
 
@@ -157,7 +157,7 @@ def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     sure the network is of what is left of the pool: mean entropy (% of log K) after cycle 10 and at the end.
     """
     measures = {
-        "OA, last five looks, %": lambda r: r.cycles.OA[-5:].mean(),
+        "OA, last five evaluations, %": lambda r: r.cycles.OA[-5:].mean(),
         "OA, last ten, broken trainings left out, %": unbroken,
         "loss, thousandths": lambda r: 1000 * r.cycles.loss.median(),
         "entropy of the pool's rest after cycle 10, %": lambda r: 100 * mean_entropy(r.entropy[10]),

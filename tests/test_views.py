@@ -70,6 +70,17 @@ def test_the_spectra_that_the_book_serves_are_the_scene_s(indian_pines):
     check_spectra(committed("scene"), indian_pines)
 
 
+def test_the_loop_that_the_book_serves_is_its_record(indian_pines):
+    view, record = committed("loop"), Store(ROOT / "results").get(views.LOOP)
+    assert view["record"] == record.study.name
+    maps = decoded(view["maps"]).reshape(-1, *indian_pines.labels.shape)
+    held_out = tuple(indian_pines.pixels[record.study.make_split(indian_pines).holdout].T)
+    reached = [100 * (each[held_out] == indian_pines.labels[held_out]).mean() for each in maps]
+    assert reached == pytest.approx(record.cycles.OA)
+    assert [cycle["OA"] for cycle in view["cycles"]] == record.cycles.OA.tolist()
+    assert view["entropy"] == record.entropy.tolist()
+
+
 def test_every_view_of_the_pages_has_its_data():
     pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.py"))
     for name in re.findall(r'data-view="(\w+)"', pages):

@@ -1,0 +1,228 @@
+"""Readers by format: arrays with what their files say of wavelengths, bad bands, no data and place on earth."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy.io import loadmat, whosmat
+from scipy.sparse import csc_matrix, issparse
+
+
+class SceneError(ValueError):
+    """Data that cannot be used; the message says what is wrong, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where pixels lie: the CRS as text (EPSG code or WKT), and a, b, c, d, e, f of x = a column + b row + c and
+    y = d column + e row + f, for the upper left corner of a pixel."""
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An array as its file has it, and what the file says beside it; ``good`` are the bands not listed as bad."""
+
+    values: np.ndarray
+    band_centers_nm: np.ndarray | None = None
+    good: np.ndarray | None = None
+    no_data: float | None = None
+    georeference: Georeference | None = None
+
+
+HDF5 = (".h5", ".hdf5", ".he5")
+TIFF = (".tif", ".tiff")
+ENVI = (".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", "")
+
+
+def read_array(path: Path, key: str | None, dimensions: int) -> np.ndarray:
+    """The array of a file, or the variable `key` (or the only one with so many dimensions) of a file with several."""
+    values = read_raster(path, key, dimensions).values
+    return values[..., 0] if values.ndim == 3 and dimensions == 2 and values.shape[2] == 1 else values
+
+
+def read_raster(path: Path, key: str | None, dimensions: int) -> Raster:
+    """As `read_array`, with what the file says of the array; `SceneError` for anything that cannot be read."""
+    suffix = path.suffix.lower()
+    if suffix not in (".mat", ".npy", ".npz", *HDF5, *TIFF, *ENVI):
+        raise SceneError(f"{path} is no format known here; give .mat, .npy, .npz, .h5, GeoTIFF (.tif) or ENVI (.hdr)")
+    if not os.path.isfile(path):  # which takes any text, and also answers where nobody may look
+        raise SceneError(f"{path} does not exist or is not a file; check the path")
+    try:
+        if suffix in TIFF:
+            return _geotiff(path)
+        if suffix in ENVI:
+            return _envi(path)
+        values = _array(path, suffix, key, dimensions)
+        return Raster(values.toarray() if issparse(values) else values)
+    except SceneError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise almost anything
+        said = "it holds no plain array" if "pickle" in str(error) else getattr(error, "strerror", None) or str(error)
+        reason = " ".join(said.split())[:90]
+        raise SceneError(f"{path} cannot be read ({reason}); it may be damaged or cut off: fetch it again") from error
+
+
+def _array(path: Path, suffix: str, key: str | None, dimensions: int):
+    if suffix == ".npy":
+        return np.load(path, allow_pickle=False)
+    if suffix == ".npz":
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return arrays[_variable(path, {name: arrays[name].shape for name in arrays.files}, key, dimensions)]
+    if suffix in HDF5 or h5py.is_hdf5(path):
+        return _hdf5(path, key, dimensions, matlab=suffix == ".mat")
+    key = _variable(path, {name: shape for name, shape, _ in whosmat(path)}, key, dimensions)
+    values = loadmat(path, variable_names=[key])[key]
+    if not issparse(values) and values.dtype.kind in "OV":
+        raise SceneError(f"{path}: {key!r} is a struct or a cell, not an array; save the array in it as a variable of its own")
+    return values
+
+
+def _hdf5(path: Path, key: str | None, dimensions: int, *, matlab: bool):
+    """A variable of an HDF5 file; MATLAB 7.3 writes its dimensions backwards, and a sparse matrix as a group."""
+    with h5py.File(path, "r") as file:
+        shapes = {}
+
+        def note(name, item):
+            if "MATLAB_sparse" in item.attrs:
+                shapes[name] = (int(item.attrs["MATLAB_sparse"]), len(item["jc"]) - 1)
+            elif isinstance(item, h5py.Dataset) and not name.startswith("#") and item.parent.attrs.get("MATLAB_sparse") is None:
+                shapes[name] = item.shape[::-1] if matlab else item.shape
+
+        file.visititems(note)
+        chosen = _variable(path, shapes, key, dimensions)
+        item = file[chosen]
+        if isinstance(item, h5py.Group):
+            data = item["data"][()] if "data" in item else np.empty(0)
+            rows = item["ir"][()] if "ir" in item else np.empty(0, dtype=int)
+            return csc_matrix((data, rows, item["jc"][()]), shape=shapes[chosen])
+        if item.dtype.kind not in "iufbc":
+            raise SceneError(f"{path}: {chosen!r} is a struct or a cell, not an array; save the array in it by itself")
+        return item[()].T if matlab else item[()]
+
+
+def _variable(path: Path, shapes: Mapping[str, tuple], key: str | None, dimensions: int) -> str:
+    """The variable that is asked for, or the only one that fits."""
+    if key:
+        if key not in shapes:
+            raise SceneError(f"{path} has no variable {key!r:.40}; it holds {_listed(shapes)}")
+        return key
+    fitting = [name for name, shape in shapes.items() if len(shape) == dimensions and min(shape) > 1]
+    fitting = list(shapes) if len(shapes) == 1 else fitting
+    if len(fitting) != 1:
+        wanted = "cube_key" if dimensions == 3 else "labels_key"
+        raise SceneError(
+            f"{path} has {len(fitting)} variables with {dimensions} dimensions among {_listed(shapes)}; "
+            f"name the one to read with {wanted}"
+        )
+    return fitting[0]
+
+
+def _listed(shapes: Mapping) -> str:
+    listed = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()) or "nothing"
+    return listed if len(listed) < 90 else f"{listed[:90]}..."
+
+
+def _geotiff(path: Path) -> Raster:
+    try:
+        import rasterio
+    except ImportError as error:
+        raise SceneError(f"{path} needs rasterio to be read; install it with: pip install 'cpdgal[geo]'") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path) as file:
+            values = np.moveaxis(file.read(), 0, -1)
+            centers = _nanometres([file.tags(band).get("wavelength") for band in file.indexes], file.tags(1))
+            placed = None
+            if file.crs and not file.transform.is_identity:
+                placed = Georeference(file.crs.to_string(), tuple(file.transform)[:6])
+            return Raster(values, centers, None, file.nodata, placed)
+
+
+def _envi(path: Path) -> Raster:
+    from spectral.io import envi
+
+    header = path
+    if path.suffix.lower() != ".hdr":
+        beside = [path.with_suffix(".hdr"), path.with_suffix(".HDR"), Path(f"{path}.hdr"), Path(f"{path}.HDR")]
+        header = next((each for each in beside if each.is_file()), path)
+        if header == path:
+            raise SceneError(f"{path} has no ENVI header beside it; put {path.stem}.hdr into the same folder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parameters in capitals
+        said = envi.read_envi_header(str(header))
+        image = envi.open(str(header), None if header == path else str(path))
+    values = np.array(image.open_memmap(interleave="bip"))
+    if values.dtype.byteorder not in "=|":
+        values = values.astype(values.dtype.newbyteorder("="))
+    centers = _nanometres(said.get("wavelength"), {"wavelength_units": said.get("wavelength units", "")})
+    good = np.array(said["bbl"], dtype=float) > 0 if "bbl" in said else None
+    if good is not None and len(good) != values.shape[2]:
+        raise SceneError(f"{header} lists {len(good)} good and bad bands (bbl) for {values.shape[2]} bands; correct the header")
+    ignored = said.get("data ignore value")
+    return Raster(values, centers, good, None if ignored is None else float(ignored), _map_info(said))
+
+
+def _nanometres(centers, about: Mapping) -> np.ndarray | None:
+    """Band centres in nm, from numbers in nm or micrometres; None where they are not all there."""
+    if not centers or not all(centers):
+        return None
+    values = np.array(centers, dtype=float)
+    micrometres = about.get("wavelength_units", "").lower().startswith(("micro", "um", "µm")) or values.max() < 100
+    return values * 1000 if micrometres else values
+
+
+def _map_info(header: Mapping) -> Georeference | None:
+    """The place of an ENVI image, where its header gives one without a rotation."""
+    info = header.get("map info")
+    if not info or len(info) < 7 or any("rotation" in each.lower() for each in info):
+        return None
+    column, row, x, y, width, height = map(float, info[1:7])
+    crs = ", ".join(text) if isinstance(text := header.get("coordinate system string", ""), list) else text
+    if not crs and info[0].lower() == "utm" and len(info) > 8:
+        crs = f"EPSG:{326 if info[8].strip().lower().startswith('n') else 327}{int(info[7]):02}"
+    elif not crs and "lat" in info[0].lower():
+        crs = "EPSG:4326"
+    if not crs:
+        return None
+    return Georeference(crs.strip("{} "), (width, 0.0, x - (column - 1) * width, 0.0, -height, y + (row - 1) * height))
+
+
+def chosen_bands(raster: Raster, bands: str, where: str) -> Raster:
+    """The raster without its bad bands, or with the `bands` alone: counted from 1 as in "1-103, 110", or by wavelength as
+    in "400-900 nm"."""
+    count = raster.values.shape[2]
+    kept = np.ones(count, dtype=bool) if raster.good is None else raster.good
+    if bands.strip():
+        kept = _parsed_bands(bands, count, raster.band_centers_nm, where)
+    if not kept.any():
+        raise SceneError(f"{where}: no band is left of {count}; choose others with bands")
+    if kept.all():
+        return raster
+    centers = raster.band_centers_nm
+    return replace(raster, values=raster.values[..., kept], band_centers_nm=None if centers is None else centers[kept])
+
+
+def _parsed_bands(text: str, count: int, centers: np.ndarray | None, where: str) -> np.ndarray:
+    by_length = text.lower().rstrip().endswith("nm")
+    if by_length and centers is None:
+        raise SceneError(f"{where}: the file gives no wavelengths, so bands cannot be chosen in nm; count them from 1")
+    positions = centers if by_length and centers is not None else np.arange(1, count + 1)
+    kept = np.zeros(count, dtype=bool)
+    for part in text.lower().replace("nm", "").split(","):
+        low, dash, high = part.strip().partition("-")
+        try:
+            ends = float(low), float(high if dash else low)
+        except ValueError as error:
+            raise SceneError(f'{where}: bands are chosen as "1-103, 110" or "400-900 nm", not {text[:60]!r}') from error
+        found = (positions >= ends[0]) & (positions <= ends[1])
+        if not found.any() or (not by_length and not 1 <= ends[0] <= ends[1] <= count):
+            raise SceneError(f"{where}: bands {part.strip()[:30]} are not among its {count} bands; choose others")
+        kept |= found
+    return kept
