@@ -366,8 +366,10 @@ def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
 def write_generated_pages() -> None:
     """Bring the generated pages in step with the claims, results/ and the package."""
     made = {name: text.encode() for name, text in generated_pages().items()}
-    if png := records(ROOT / "notebooks" / "03_comparison.ipynb").get("comparison-glance", {}).get("image/png"):
-        made["glance.png"] = base64.b64decode(png)  # for the start page and the README
+    glance = records(ROOT / "notebooks" / "03_comparison.ipynb").get("comparison-glance", {})
+    if "image/png" in glance:
+        made["glance.png"] = base64.b64decode(glance["image/png"])  # for the README
+        made["glance.svg"] = glance["image/svg+xml"].encode()  # for the start page: it follows a light or dark page
     for name, content in made.items():
         part = BOOK / f"{name}.part"
         part.write_bytes(content)
