@@ -22,7 +22,7 @@
 # optimally refines features. (v) DGFR+CM deliver the top results."
 #
 # **Measured here**: the same settings on Indian Pines, under a shorter protocol that is stated, `ablation`: the paper's pool,
-# hold-out and first labels, 15 cycles that each ask for 4 % of what is left of the pool, and 60 epochs a cycle in place of 200.
+# hold-out and first labels, 15 cycles that each query 4 % of the remaining pool, and 60 epochs per cycle in place of 200.
 # Settings share seeds, and with them split and first labels (C10, the largest, has one seed). The paper's own protocol and scene are one
 # parameter away (`profile = "paper"`, `scene_name = "botswana"`), and many hours. Numbers come from
 # [run records](../book/records). It runs as it is,

@@ -152,7 +152,7 @@ else:
 # weights with the logits of the more confident network divided by one number, its *temperature*, found for each seed such that both networks have
 # the same loss on the same windows; the table shows which of them is more confident.
 #
-# Mean and deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
+# Mean and standard deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
 # Hessian is positive definite. *Further minima*: local minima inside the grid besides the lowest point; *highest barrier*: the highest
 # climb out of one of them to a lower one (0: there is none). *Basin*: the diameter of the circle as large as the
 # connected region where the loss is at most twice its minimum, in percent of the weights' length. *Error*: how far the interpolated
@@ -177,8 +177,8 @@ page.summary(table)
 # - **Magnitude**: CPDGAL's largest eigenvalue is at least five times the ViT's, as 1 is of 0.2, as trained and at matched loss. Compared are
 #   logarithms to base 10, of which that of five is 0.70.
 # - **Invariant**: two seeds of CPDGAL are more alike than two of the ViT, in shape (the correlation of the logarithms of their losses over the
-#   plane) and in their answers (the share of a quarter of the labelled pixels, none of them learned from, that get the same class).
-#   Each pair of seeds gives a number, and pairs share seeds, so what is judged are the jackknife's numbers by seed, whose
+#   plane) and in their predictions (the share of a quarter of the labelled pixels, none of them learned from, that get the same class).
+#   Each pair of seeds gives a number, and pairs share seeds, so the rule takes the jackknife's numbers by seed, whose
 #   interval is twice as wide as that of three pairs taken for independent. Seeds differ in labels and noise as well as in the
 #   first weights; other data sets do not enter.
 
@@ -222,8 +222,8 @@ Markdown("\n".join(lines))
 # - Trained classifiers are known for a few large positive eigenvalues, about one for each class, above a bulk near zero (Papyan 2020). Such a
 #   density has a skewness far above 1. What the paper's bars count is not said.
 # - "Converging to similar optima" might mean that weights are near each other. Independent trainings end with neurons in another
-#   order, so the loss on the straight line between them says nothing of it (Entezari et al. 2022); answers do. The more
-#   accurate two networks are, the more of their answers agree, whatever their optima.
+#   order, so the loss on the straight line between them says nothing of it (Entezari et al. 2022); predictions do. The more
+#   accurate two networks are, the more of their predictions agree, whatever their optima.
 # - Between Chebyshev points the logits are interpolated, and the cross-entropy is taken of them; the table's row *error* says
 #   how far that is off. A plane of two directions among tens of thousands shows little of the whole.
 

@@ -18,7 +18,7 @@
 # # What a cycle is worth: EMI
 #
 # **The paper says** (Section 4, Fig. 6): the Expected Model Improvement (EMI) of a cycle falls as the loop goes on. At a budget
-# of 0.5 % of the remaining pool a cycle it peaks at 0.0214 in the first cycle, has a spike above 0.010 near the 7th, and
+# of 0.5 % of the remaining pool per cycle it peaks at 0.0214 in the first cycle, has a spike above 0.010 near the 7th, and
 # "oscillates around a diminishing-returns threshold" after the 10th. At 1 % it starts at 0.0468, "drops sharply, then shows cyclical
 # fluctuations"; at 2 % it starts at 0.0340, declines, "and then stabilizes
 # after the 20th cycle, benefiting from larger batches that reduce variance and improve representativeness". The main text gives neither
@@ -101,7 +101,7 @@ Markdown(on_record(wanted, groups))
 # (figure-6)=
 # ## EMI over cycles (Fig. 6)
 
-# %% mystnb={"figure": {"caption": "EMI of every cycle at each budget on record, as a gain of OA (above) and per label asked for (below): the mean over seeds, and a band of one standard deviation where there are several. Squares: the paper's text on the first cycle; dashed, at 0.5 %: the height that its spike near cycle 7 exceeds."}, "image": {"alt": "Curves of the gain per cycle over thirty cycles, a column for each budget on record, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "EMI of every cycle at each budget on record, as a gain of OA (above) and per queried label (below): the mean over seeds, and a band of one standard deviation where there are several. Squares: the paper's text on the first cycle; dashed, at 0.5 %: the height that its spike near cycle 7 exceeds."}, "image": {"alt": "Curves of the gain per cycle over thirty cycles, a column for each budget on record, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
 if there:
     trajectories = page.improvement(there, FIRST_EMI, ("0.5 %", 0.010))
 else:
@@ -171,7 +171,7 @@ verdict("emi-middle", page.emi_middle(groups["1 %"]))
 # ### Stable after the 20th cycle?
 #
 # At 2 %, EMI should vary less over cycles 21 to 30 than over the ten cycles before, by its standard deviation. (Over all cycles
-# before, the early decline itself would count as deviation.)
+# before, the early decline itself would count as standard deviation.)
 
 # %% tags=["remove-input"]
 verdict("emi-stabilises", page.emi_stabilises(groups["2 %"]))

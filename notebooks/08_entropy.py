@@ -19,14 +19,14 @@
 #
 # **The paper says** (Section 4, Fig. 7): at first the predictive entropy of the remaining pool "is skewed towards higher-entropy
 # bins"; as labels come in, "mass shifts toward lower-entropy bins, reflecting growing model confidence", while "a persistent
-# fraction of samples remain in higher-entropy bins". At a budget of 0.5 % a cycle very low entropy shows a deep yellow from cycles
+# fraction of samples remain in higher-entropy bins". At a budget of 0.5 % per cycle very low entropy shows a deep yellow from cycles
 # 8 to 30; at 2 % the map is "globally lighter, with minimal low-entropy accumulation", and "from cycle 20 [...] all predicted
 # samples in the high confidence region". Neither scene nor number of runs is given.
 #
 # **Measured here**: the same runs as on [the page before](07_model_improvement), three budgets of 30 cycles. After every training
 # the pixels that are left in the pool are sorted by predictive entropy divided by log K, 0 for certain and 1 for no idea, into ten
 # equal bins ([open decision 13](../book/decisions)). Low entropy is a statement of the network about itself, so the page also
-# asks how often it is right. Counts come from [run records](../book/records), answers from kept weights. It runs as it is,
+# asks how often it is correct. Counts come from [run records](../book/records), predictions from kept weights. It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/08_entropy.ipynb).
 
 # %% tags=["hide-input"]
@@ -98,7 +98,7 @@ Markdown(on_record(wanted, groups))
 # (figure-7)=
 # ## The heat maps (Fig. 7)
 #
-# As in the paper, a row is a bin, certain pixels above, a column a cycle, and yellow means many pixels. All panels share one scale.
+# As in the paper, a row is a bin, certain pixels above, a column is a cycle, and yellow means many pixels. All panels share one scale.
 
 # %% mystnb={"figure": {"caption": "Pixels left in the pool by predictive entropy over log K (rows, the most certain above) and cycle (columns), mean over seeds, at each budget on record."}, "image": {"alt": "A heat map for each budget on record, a row for each entropy bin and a column for each cycle, brighter where more pixels are."}} tags=["nbval-ignore-output"]
 if there:
@@ -242,7 +242,7 @@ if record:
         answers = predict(record.network(scene), windows.batches(pixels)).numpy()
         tables[name] = page.accuracy_by_entropy(scene.targets[pixels], answers)
 
-# %% mystnb={"figure": {"caption": "How often the network is right in each entropy bin, for what is left of the pool and for 2,000 pixels of the hold-out; beside each dot the number of pixels. Bins with fewer than 20 pixels are pale and hollow."}, "image": {"alt": "Two series of dots over predictive entropy, the share of right answers in each bin, with the number of pixels beside each dot."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "How often the network is correct in each entropy bin, for the remaining pool and for 2,000 pixels of the hold-out; beside each dot the number of pixels. Bins with fewer than 20 pixels are pale and hollow."}, "image": {"alt": "Two series of dots over predictive entropy, the share of right answers in each bin, with the number of pixels beside each dot."}} tags=["nbval-ignore-output"]
 if tables:
     right = page.right_by_entropy(tables)
 else:

@@ -92,8 +92,8 @@ counted = range(1 if smoke else seeds)
 # ## Few labels
 #
 # So many labels of each class, or so much of the pool at random, and one training of 200 epochs. The pool is a tenth of the
-# labelled pixels, so half of it is 5 % of them; and a tenth has only so many of a rare class: where it has fewer than
-# are asked for, all are taken. Two baselines use no network: one knows a pixel's row and column alone, the other its spectrum
+# labelled pixels, so half of it is 5 % of them; and a tenth has only so many of a rare class: where it has fewer,
+# all are taken. Two baselines use no network: one knows a pixel's row and column alone, the other its spectrum
 # alone.
 
 # %% tags=["hide-input"]
@@ -184,7 +184,7 @@ page.table_by_setting(block)
 # %% tags=["remove-input"]
 Markdown(few(block, "low-label-block"))
 
-# %% mystnb={"figure": {"caption": "The same where blocks are kept apart."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis where blocks are kept apart, a line for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "The same on the block split."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis on the block split, a line for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
 low_block = curves(block)
 
 # %% [markdown]
@@ -422,7 +422,7 @@ for split, key in (("random", "calibration"), ("block", "calibration-block")):
     lines.append(f"- {split} split: {said}")
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of right answers over the probability of the predicted class, and how many pixels are so sure."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, one for each network on record, of those that the legend names; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of correct predictions over the probability of the predicted class, and how many pixels have that probability."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, one for each network on record, of those that the legend names; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
 there = {method: each for method, each in five["random"].items() if each}
 if there:
     reliability = page.reliability_diagrams(there)
@@ -433,7 +433,7 @@ else:
 # (error-finding)=
 # ### Finding errors
 #
-# The loop asks for the pixels whose margin U(x) is smallest: the highest probability less the third highest (Section 2.5).
+# The loop queries the pixels whose margin U(x) is smallest: the highest probability less the third highest (Section 2.5).
 # Does a small margin point at an error? Measured by the area under the ROC curve (AUROC): how often, of an error and a right
 # answer drawn at random, the error has the smaller margin; 50 % is chance. On the thousand pixels of above, networks at 5 %
 # of the labels, clean scene.

@@ -24,7 +24,7 @@
 #
 # **Measured here**: CPDGAL on Indian Pines with every strategy of the package and the same seeds, so that all share split, first
 # labels and weights at the start. The protocol is `ablation`: the paper's pool and hold-out, 15 cycles that each ask
-# for 4 % of what is left of the pool, 60 epochs a cycle. SalinasA is one parameter away (`scene_name = "salinas_a"`). Numbers
+# for 4 % of the remaining pool, 60 epochs per cycle. SalinasA is one parameter away (`scene_name = "salinas_a"`). Numbers
 # come from [run records](../book/records). It runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/11_query_strategies.ipynb).
 
@@ -69,7 +69,7 @@ from cpdgal.runner import gather
 # %% [markdown]
 # ## The strategies
 #
-# | | asks for |
+# | | queries |
 # |---|---|
 # | margin | the smallest margin to the third largest probability: the paper's |
 # | usual-margin | the smallest margin to the second largest |
@@ -123,7 +123,7 @@ Markdown(on_record(studies, found))
 # width, so that it is the mean accuracy in percent on the way from the first labels to the last. It counts what labels buy
 # early as well as late.
 
-# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel for each strategy on record: the mean over seeds, and a band of one deviation where there are several, with the margin and random queries, where they are on record, in every panel."}, "image": {"alt": "Small panels of overall accuracy over labelled pixels, one for each strategy on record."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Learning curves on the hold-out, a panel for each strategy on record: the mean over seeds, and a band of one standard deviation where there are several, with the margin and random queries, where they are on record, in every panel."}, "image": {"alt": "Small panels of overall accuracy over labelled pixels, one for each strategy on record."}} tags=["nbval-ignore-output"]
 if runs:
     curves = {name: over_seeds(each) for name, each in runs.items()}
     given = {name: curves[name] for name in ("margin", "random") if name in runs}
@@ -218,7 +218,7 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Where the labels went
 
-# %% mystnb={"figure": {"caption": "Pixels that some strategies asked for with the first seed on record, coloured by the cycle, on the ground truth in pale colours."}, "image": {"alt": "Small maps of the scene with a dot for every labelled pixel, one map for each strategy that its title names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Pixels that some strategies queried with the first seed on record, coloured by the cycle, on the ground truth in pale colours."}, "image": {"alt": "Small maps of the scene with a dot for every labelled pixel, one map for each strategy that its title names."}} tags=["nbval-ignore-output"]
 FEW = (
     "margin",
     "usual-margin",

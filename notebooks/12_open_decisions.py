@@ -242,7 +242,7 @@ Markdown("\n".join(lines))
 #
 # Records of newer runs say what DGFR and contextualized masking do in the trained network. At the end of the loop, on the pixels of the
 # pool that were never queried: the schedule $\alpha_t$, and how much of it lies on an end of its range, where the clamp has no
-# gradient; the noise over the norm of its token; the mask $M_b$ and its standard deviation; and how many answers change when every token is
+# gradient; the noise over the norm of its token; the mask $M_b$ and its standard deviation; and how many predictions change when every token is
 # masked by the same mean, and when DGFR corrupts and denoises as it does in training. Means over seeds: of the readings above, and of
 # networks trained once, on labels at random.
 

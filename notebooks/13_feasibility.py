@@ -131,7 +131,7 @@ for scene, accuracy in zip(ours.scene, ours.OA, strict=True):
 # ## Label budgets
 #
 # The paper says that Indian Pines needs "only about 4.7 %" of the labels, Botswana "about 4.3 %" and Salinas "about 1 %", where the
-# other methods have 5, 5 and 1 %. Its own protocol (Section 3: pool, first labels, share a cycle, cycles) asks for these:
+# other methods have 5, 5 and 1 %. Its own protocol (Section 3: pool, first labels, share per cycle, cycles) leads to these:
 
 # %% tags=["remove-input"]
 lines = [

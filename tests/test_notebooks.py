@@ -233,6 +233,20 @@ def check_words(script: Path, folder: Path) -> int:
     return count
 
 
+def test_a_caption_that_names_an_undrawn_line_is_found(tmp_path):
+    script, source = tmp_path / "page.py", "figure = draw()"
+    figure = {"caption": "Accuracy of CPDGAL and the ViT.", "name": "fig-x"}
+    cell = nbformat.v4.new_code_cell(source, metadata={"mystnb": {"figure": figure, "image": {"alt": "Curves."}}})
+    jupytext.write(nbformat.v4.new_notebook(cells=[cell]), script, fmt="py:percent")
+    for drawn, found in ((["CPDGAL", "ViT"], False), (["CPDGAL"], True)):
+        (tmp_path / "drawn.jsonl").write_text(json.dumps([source, drawn, False]), encoding="utf-8")
+        if found:
+            with pytest.raises(AssertionError, match="ViT"):
+                check_words(script, tmp_path)
+        else:
+            assert check_words(script, tmp_path) == 1
+
+
 @pytest.mark.notebook
 @pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
 def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path):
