@@ -245,12 +245,17 @@ class Store:
                     raise RecordError(
                         f"{path} was made from other data ({there}) than {study.scene} holds now ({here}); {advice}"
                     )
+                if record.provenance.get("masks", "") != study.masks_checksum():
+                    advice = "bring them back, or move the record away to run its study on these"
+                    raise RecordError(f"{path} was made on other masks than {study.train_path} holds now; {advice}")
                 return record
         if not study.checksum or study.scene in ("synthetic", *SCENES):
             return None
         moved = {"scene": study.scene, "labels_path": study.labels_path}
+        masks = study.masks_checksum()
         same_data = (record for record in self.records() if record.study.checksum == study.checksum)
-        return next((record for record in same_data if record.study.but(**moved).key == study.key), None)
+        alike = (record for record in same_data if record.study.but(**moved).key == study.key)
+        return next((record for record in alike if record.provenance.get("masks", "") == masks), None)
 
     def records(self) -> list[Record]:
         """All records, by name; one in the folder comes before the package's of the same study.

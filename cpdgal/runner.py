@@ -200,6 +200,8 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[State |
     """State and log of a run that goes on from its checkpoint, or begins; a warning where a checkpoint is of no use here."""
     own = {**study.form, "checksum": ""}  # other data are told among the versions
     made_with = {**versions(device), "code": code_digest(study), "checksum": study.checksum}
+    if masks := study.masks_checksum():
+        made_with["masks"] = masks
     if loaded := checkpoints.load():
         state, log = loaded
         if log["study"] == own and log["versions"] == made_with:

@@ -266,6 +266,13 @@ class Study(Protocol):
         queried = draw(split.pool, scene.targets, len(split.pool) // 2, stratified=True, rng=rng)
         return Split(queried, np.setdiff1d(split.pool, queried))
 
+    def masks_checksum(self) -> str:
+        """SHA-256 of the given masks as they are read now; "" for any other split."""
+        found = hashlib.sha256()
+        for mask in self._given_masks() if self.split == "given" else ():
+            found.update(b"" if mask is None else repr(mask.shape).encode() + np.asarray(mask).astype(np.int64).tobytes())
+        return found.hexdigest() if self.split == "given" else ""
+
     def _given_masks(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The training mask, and the test mask where there is one."""
         if not self.train_path:

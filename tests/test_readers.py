@@ -12,6 +12,7 @@ import rasterio
 from rasterio.transform import from_origin
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
+from small import SMALL, run
 from spectral.io import envi
 from typer.testing import CliRunner
 
@@ -274,6 +275,19 @@ def test_given_masks_of_every_form_are_one_split(forms):
         study.make_split(scene)
     with pytest.raises(ValueError, match="else give the test mask too"):
         study.but(train_path=str(forms / "truth.npy")).make_split(scene)
+
+
+def test_a_record_is_bound_to_its_masks(tmp_path):
+    scene, file = load_scene("synthetic"), tmp_path / "masks.npy"
+    first, second = (splits.raster(scene, SMALL.but(seed=seed).make_split(scene)) for seed in (0, 1))
+    np.save(file, first)
+    study = SMALL.but(method="coordinates", query="random", split="given", train_path=str(file))
+    record = run(study, tmp_path / "store")
+    np.save(file, second)
+    with pytest.raises(cpdgal.RecordError, match="was made on other masks"):
+        run(study, tmp_path / "store")
+    np.save(file, first)
+    assert run(study, tmp_path / "store").results == record.results
 
 
 def test_splits_are_written_and_read_again(tmp_path):
