@@ -155,7 +155,7 @@ class Scene:
 
 def rgb(codes: Iterable[str]) -> np.ndarray:
     """(n, 3) RGB in 0..1 of n hexadecimal codes such as "D1BBD7"."""
-    return np.array([list(bytes.fromhex(code)) for code in codes]) / 255
+    return np.array([list(bytes.fromhex(code)) for code in codes]).reshape(-1, 3) / 255
 
 
 # Nearest pairs lie 21 apart in CIELAB, to normal eyes and under each of three colour-vision deficiencies, and none is near the

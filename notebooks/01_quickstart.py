@@ -238,7 +238,7 @@ Markdown(page.block_sentence(scene, apart, blocks.holdout, guessed))
 # proportions than the test pixels and show each class in a few fields only. The network learns how these fields look and takes
 # other fields for similar classes. A classifier by row and column has nothing to recognise: where a field continues beyond
 # the gap, its nearest labelled pixel still lies in that field. A single deal of blocks says little, so the order of the
-# three is no ranking (third exercise); [the leakage audit](10_leakage_audit) has several seeds and spatial cross-validation.
+# three is no ranking (third exercise); [the leakage audit](../notebooks/10_leakage_audit.ipynb) has several seeds and spatial cross-validation.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 glue("quickstart-curves", learning)
@@ -269,7 +269,7 @@ glue(
 # :::{dropdown} Answer
 # It widens: the transformer without the modules reaches about 94 % with margin queries, more than CPDGAL with as many labels, and
 # about 86 % with random ones. A single seed proves nothing, but it is a reason to ask whether the modules help at all:
-# [the comparison](03_comparison) does so under the paper's full protocol.
+# [the comparison](../notebooks/03_comparison.ipynb) does so under the paper's full protocol.
 # :::
 #
 # **3. Another deal of blocks.** For the seeds 1 and 2, train the classifier by row and column on the block split:

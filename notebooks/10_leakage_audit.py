@@ -100,7 +100,7 @@ rows = [
     }.items()
     if groups[method]
 ]
-pd.DataFrame(rows).set_index("split").round(1)
+pd.DataFrame(rows).set_index("split").round(1) if rows else None
 
 # %% [markdown]
 # ## Accuracy by split
