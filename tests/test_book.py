@@ -195,6 +195,7 @@ def test_the_comparison_shows_the_records(pages, records, indian_pines):
     values = of_groups(groups) + of_the_paper(groups) + [*published, 90.0, *at_the_head("03_comparison")]
     values += of_table_1(records, groups) + of_looks(groups) + of_place(records) + of_headline_modules()
     values += of_test_pixels(groups, indian_pines) + of_claims(records, groups)
+    values += of_groups(grouped(records, profile="tuned"))
     spread, seeds = seeds_for_the_margin(records, groups)
     assert unexplained(page, [*values, *spread]) == []
     assert all(f"{number:,}" in shown(page) for number in seeds)
