@@ -188,7 +188,7 @@ def test_a_batch_leaves_a_record_and_an_executed_notebook_for_every_study(batch)
     for name, seed in zip(right, (0, 1), strict=True):
         record = Record.read(folder / "store" / f"{name}.json")
         assert record.study.key == Study(**SMALL, seed=seed).key
-        assert "What it reached" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "Accuracy over labels" in (folder / "runs" / "studies" / f"{name}.ipynb").read_text(encoding="utf-8")
 
 
 @needs_snakemake
