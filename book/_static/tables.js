@@ -69,7 +69,11 @@ function makeFilterable(box, table, headers, names, rows) {
     count.textContent = `${shown} of ${rows.length} rows`;
   };
   const asked = new URLSearchParams(location.search);
-  for (const { name, select } of chosen) if (asked.has(name)) select.value = asked.get(name);
+  for (const { name, select } of chosen) {
+    const value = asked.get(name);
+    if (value && ![...select.options].some((option) => option.value === value)) select.append(new Option(value));
+    if (value) select.value = value;  // also where no row has it: a page without runs shows none, not all
+  }
   if (asked.has("any")) word.value = asked.get("any");
   bar.addEventListener("input", apply);
   bar.addEventListener("submit", (event) => event.preventDefault());
