@@ -209,7 +209,7 @@ def read_points(path: Path, to: ClassMap) -> pd.DataFrame:
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if isinstance(error, SceneError):
             raise
-        raise SceneError(f"{path} cannot be read as points ({str(error)[:120]})") from error
+        raise SceneError(f"{path} cannot be read as points ({_reason(error)})") from error
     if not {"row", "column"} <= {*points} and {"x", "y"} <= {*points} and to.transform:
         x, y = (pd.to_numeric(points[each], errors="coerce").to_numpy(float) for each in ("x", "y"))
         columns, rows = _moved(~to.transform, x, y)
@@ -303,12 +303,17 @@ def _located(path: Path, to: ClassMap) -> pd.DataFrame:
     return table.assign(x=there.geometry.x, y=there.geometry.y)
 
 
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, on one line and without numbers of errors."""
+    return " ".join((getattr(error, "strerror", None) or str(error)).split())[:120]
+
+
 @contextmanager
 def _npy(path: Path) -> Iterator[np.ndarray]:
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise SceneError(f"{path} cannot be read as a map ({str(error)[:120]})") from error
+        raise SceneError(f"{path} cannot be read as a map ({_reason(error)})") from error
     if values.ndim != 2 or values.dtype.kind not in "iu" or not values.size:
         raise SceneError(
             f"{path} is no map of classes: it has shape {values.shape} of {values.dtype}, not rows x columns of integers"
@@ -326,4 +331,4 @@ def _raster(path: Path) -> Iterator:
         with rasterio.open(path) as raster:
             yield raster
     except rasterio.RasterioIOError as error:
-        raise SceneError(f"{path} cannot be read as a map ({str(error)[:120]})") from error
+        raise SceneError(f"{path} cannot be read as a map ({_reason(error)})") from error

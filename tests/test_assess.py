@@ -161,6 +161,15 @@ def test_maps_that_are_none(tmp_path):
             ClassMap.open(path)
 
 
+def test_files_that_are_missing_are_one_sentence(a_map, tmp_path):
+    for classes, reference in ((tmp_path / "none.npy", a_map), (tmp_path / "none.tif", a_map), (a_map, tmp_path / "none.csv")):
+        done = call("assess", classes, "--reference", reference)
+        assert done.exit_code != 0
+        assert "none" in str(done.exception)
+        assert "Errno" not in str(done.exception)
+        assert "\n" not in str(done.exception)
+
+
 def test_georeferenced_maps_give_hectares_and_a_geopackage(tmp_path):
     rasterio, geopandas = pytest.importorskip("rasterio"), pytest.importorskip("geopandas")
     classes = np.repeat(np.array([1, 2], dtype=np.uint8), 500).reshape(20, 50)
