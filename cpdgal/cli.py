@@ -1,29 +1,27 @@
 """`cpdgal`: scenes, methods, fetch, run, map and records from a shell."""
 
 import json
-import os
 import re
 import shlex
 import shutil
 import sys
 import warnings
-from io import BytesIO
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import typer
 from typer.core import TyperGroup
 
 from . import assess as accuracy
+from .mapping import opened, write_map
 from .methods import METHODS, size
-from .plots import painted
-from .records import Record, RecordError, Store, write
+from .records import Record, RecordError, Store
 from .records import migrate as migrated
-from .runner import run, versions
+from .runner import check_device, run, versions
 from .sources import SCENES, load_scene
 from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
@@ -59,6 +57,23 @@ class Sentences(TyperGroup):
 
 app = typer.Typer(cls=Sentences, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
+CubeKey = Annotated[str, typer.Option(help="the variable of the cube")]
+LabelsKey = Annotated[str, typer.Option(help="the variable or field of the ground truth")]
+Unlabelled = Annotated[int | None, typer.Option(help="the value of pixels without a label")]
+NoData = Annotated[float | None, typer.Option(help="the value of bands without data")]
+Bands = Annotated[str, typer.Option(help='bands to keep, as "1-103, 110" or "400-900 nm"')]
+Scale = Annotated[float, typer.Option(help="the cube is multiplied by it")]
+
+
+def _reading(cube_key: str, labels_key: str, unlabelled: int | None, no_data: float | None, bands: str, scale: float) -> dict:
+    """How the files of a scene are read, where it is said."""
+    given = {"cube_key": cube_key, "labels_key": labels_key, "unlabelled": unlabelled, "no_data": no_data}
+    plain = {"bands": bands} if bands else {}
+    return (
+        {name: value for name, value in given.items() if value not in ("", None)}
+        | plain
+        | ({} if scale == 1 else {"scale": scale})
+    )
 
 
 scenes_app = typer.Typer(help="List the scenes that are known by name, or describe the files of one of your own.")
@@ -82,12 +97,12 @@ def scenes(context: typer.Context) -> None:
 def describe(
     file: Annotated[str, typer.Argument(help="a cube, or the name of a known scene")],
     labels: Annotated[str, typer.Option(help="its ground truth: a raster, a CSV of points, or a GeoPackage")] = "",
-    cube_key: Annotated[str, typer.Option(help="the variable of the cube")] = "",
-    labels_key: Annotated[str, typer.Option(help="the variable or field of the ground truth")] = "",
-    unlabelled: Annotated[int | None, typer.Option(help="the value of pixels without a label")] = None,
-    no_data: Annotated[float | None, typer.Option(help="the value of bands without data")] = None,
-    bands: Annotated[str, typer.Option(help='bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
-    scale: Annotated[float, typer.Option(help="the cube is multiplied by it")] = 1.0,
+    cube_key: CubeKey = "",
+    labels_key: LabelsKey = "",
+    unlabelled: Unlabelled = None,
+    no_data: NoData = None,
+    bands: Bands = "",
+    scale: Scale = 1.0,
     window: Annotated[int, typer.Option(min=1, max=999, help="side of a window, for the overlap of a random split")] = 7,
 ) -> None:
     """Say what was read from the files of a scene, what looks wrong, and the next command."""
@@ -236,29 +251,57 @@ def run_(
 
 @app.command("map")
 def map_(
-    record: Annotated[Path, typer.Argument(help="the file of a record with weights")],
-    out: Annotated[Path, typer.Argument(help="where the map goes: .npy (class values as in the ground truth) or .png")],
-    scene: Annotated[
-        str, typer.Option(help="another scene of the same bands, on purpose: classes 1, 2, ... of the record")
-    ] = "",
+    model: Annotated[Path, typer.Argument(help="the file of a record with weights")],
+    scene: Annotated[str, typer.Argument(help="another scene of the same bands; the one it was trained on by default")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="where the map goes: .tif, .npy or .png")] = Path("map.tif"),
     labels: Annotated[str, typer.Option(help="the ground truth of that scene")] = "",
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="also those of all classes, a band each")] = False,
+    entropy: Annotated[bool, typer.Option("--entropy", help="also the entropy, from 0 (certain) to 1")] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="also the highest probability")] = False,
+    labelled: Annotated[bool, typer.Option("--labelled", help="only pixels that the ground truth has a class for")] = False,
+    legend: Annotated[Path | None, typer.Option(help="a figure of the map with its classes: .png, .svg or .pdf")] = None,
+    share: Annotated[str, typer.Option(help="2/4 predicts the second of four shares, side by side with others")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="cores; all by default")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    cube_key: CubeKey = "",
+    labels_key: LabelsKey = "",
+    unlabelled: Unlabelled = None,
+    no_data: NoData = None,
+    bands: Bands = "",
+    scale: Scale = 1.0,
 ) -> None:
-    """Classify every pixel of a record's scene, or of another one."""
-    if out.suffix.lower() not in ((".npy",) if scene else (".npy", ".png")):
-        raise RecordError(f"a map is written to a .npy{'' if scene else ' or a .png'} file, not to {out}")
-    if not out.parent.is_dir():
-        raise RecordError(f"{out.parent} is no folder; make it first")
-    if labels and not scene:
-        raise ValueError("--labels is the ground truth of another scene; give that as --scene, or leave it out")
-    trained, content = Record.read(record), BytesIO()
-    mapped = load_scene(scene, labels or None) if scene else trained.study.load_scene()
-    predicted = trained.map(mapped, elsewhere=bool(scene))
-    if out.suffix.lower() == ".npy":
-        np.save(content, predicted if scene else np.array(mapped.label_values)[predicted - 1])
-    else:
-        plt.imsave(content, painted(mapped, predicted), format="png")
-    write(Path(os.path.realpath(out)), content.getvalue(), "")  # a link stays one
-    typer.echo(f"written: {out}")
+    """Classify every pixel of a scene, tile by tile; stopped, the same command goes on.
+
+    Classes have the values of the ground truth that the network learnt from, and 0 is no data. Probabilities, entropy and
+    confidence go to files beside the map.
+    """
+    reading = _reading(cube_key, labels_key, unlabelled, no_data, bands, scale)
+    if not scene and (labels or reading):
+        raise ValueError("--labels and how files are read belong to another scene; give that as well, or leave them out")
+    wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
+    check_device(device)
+    trained = Record.read(model)
+    with opened(scene, labels, **reading) if scene else nullcontext() as source:
+        written = write_map(
+            trained,
+            out,
+            source,
+            outputs=[name for name, each in wanted.items() if each],
+            labelled=labelled,
+            legend=legend,
+            share=_share(share),
+            jobs=jobs,
+            device=device,
+        )
+    done = f"share {share} is done; the command without --share joins them" if share else ""
+    typer.echo(done or f"written: {', '.join(map(str, written))}")
+
+
+def _share(text: str) -> tuple[int, int]:
+    own, slash, of = (text or "1/1").partition("/")
+    if not (slash and own.isdecimal() and of.isdecimal() and 1 <= int(own) <= int(of)):
+        raise ValueError(f"--share takes one of so many, such as 2/4, not {text[:40]!r}")
+    return int(own), int(of)
 
 
 class Assessing(TyperGroup):

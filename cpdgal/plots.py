@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from .records import Record
 from .scenes import Scene
@@ -213,4 +214,37 @@ def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | No
         colours |= {"right on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
     figure, _ = maps(images, 3.7 * len(images), 5)
     name_colours(figure, colours)
+    return figure
+
+
+def map_with_legend(
+    classes: np.ndarray,
+    counts: np.ndarray,
+    names: Iterable[str],
+    palette: np.ndarray,
+    step: int = 1,
+    metres: float | None = None,
+) -> Figure:
+    """A map of classes (height, width; 0 = none, 1..K) with a scale bar, and below it every class that it has with its share.
+
+    Args:
+        counts: (K,) pixels of each class on the whole map.
+        step: so many pixels of the map are one here.
+        metres: the width of a pixel of the map; None measures the bar in pixels.
+    """
+    height, width = classes.shape
+    figure, (axes,) = panels(7, max(3.5, 6.5 * min(height / width, 2)), grid=False)
+    axes.imshow(np.vstack([np.ones(3), palette])[classes], interpolation="nearest")
+    axes.set_axis_off()
+    unit = step * (metres or 1)
+    about = width * unit / 4
+    size = 10 ** np.floor(np.log10(about))
+    size *= max(each for each in (1, 2, 5) if each * size <= about)
+    named = f"{size:g} pixels" if metres is None else f"{size / 1000:g} km" if size >= 1000 else f"{size:g} m"
+    bar = AnchoredSizeBar(axes.transData, size / unit, named, "lower right", size_vertical=max(height / 200, 0.2), pad=0.4)
+    bar.patch.set_alpha(0.8)
+    axes.add_artist(bar)
+    shares = 100 * counts / max(counts.sum(), 1)
+    listed = zip(names, palette, shares, strict=True)
+    name_colours(figure, {f"{name} ({share:.1f} %)": colour for name, colour, share in listed if share})
     return figure

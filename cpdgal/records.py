@@ -5,7 +5,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -148,10 +148,10 @@ class Record:
     def network(self, scene: Scene) -> torch.nn.Module:
         """The trained network. `RecordError` for weights that are missing or not the record's, `SceneError` for other data."""
         self.check(scene)
-        return self._trained()[0]
+        return self.trained()[0]
 
-    def _trained(self) -> tuple[torch.nn.Module, Projection]:
-        """The trained network and the projection that goes with it."""
+    def trained(self) -> tuple[torch.nn.Module, Projection]:
+        """The trained network and the projection that goes with it; `RecordError` as for `network`."""
         if self.weights is None or self.digest is None:
             floor = METHODS[self.study.method].kind == "floor"
             advice = "a floor has none, and draws no map" if floor else "run its study again with weights=True"
@@ -175,6 +175,20 @@ class Record:
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
         return network.eval(), projection
 
+    def training_scene(self) -> dict:
+        """What is known of the scene it was trained on: names of the ``classes``, ``label_values``, ``palette`` and
+        ``band_centers_nm`` (None where unknown), as for `Scene`. Weights of older versions do not say; the scene does, where it
+        is at hand, and else its classes are 1, 2, ..."""
+        about = json.loads(opened(self.weights)[1].get("about", "{}")) if self.weights else {}
+        if "label_values" in about:
+            return about
+        names = [*self.classes.index]
+        try:
+            scene = self.study.load_scene()
+        except SceneError:
+            scene = Scene(np.arange(2.0 * len(names)).reshape(1, -1, 2), np.arange(1, len(names) + 1)[None], names)
+        return {name: getattr(scene, name) for name in ("label_values", "palette", "band_centers_nm")} | {"classes": names}
+
     @property
     def can_answer(self) -> bool:
         """Whether it can be asked about any pixel: a floor always, a network where its weights were stored."""
@@ -192,7 +206,7 @@ class Record:
         method = METHODS[self.study.method]
         if method.kind == "floor":
             return method.build(scene, self.labelled(), positions)
-        network, projection = self._trained()
+        network, projection = self.trained()
         return predict(network, self._windows(scene, projection).batches(positions)).argmax(1).numpy()
 
     def map(self, scene: Scene, *, elsewhere: bool = False) -> np.ndarray:
@@ -201,7 +215,7 @@ class Record:
         """
         if not elsewhere:
             self.check(scene)
-        network, projection = self._trained()
+        network, projection = self.trained()
         batches = self._windows(scene, projection).scene_batches()
         return predict(network, batches).argmax(1).reshape(scene.labels.shape).numpy() + 1
 
@@ -303,12 +317,13 @@ class Store:
         ]
         return pd.DataFrame(rows, columns=[*names, "changes", *ends, "seconds"]).astype({"labels": int})
 
-    def save(self, record: Record, network: State | None = None, projection: Projection | None = None) -> Record:
-        """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
+    def save(self, record: Record, network: State | None = None, windows: Windows | None = None) -> Record:
+        """Write a record, and before it the trained network with its windows' projection, so that a record that is there is
+        complete."""
         path = self.folder / f"{record.study.name}.json"
         content = None
-        if network is not None and projection is not None:
-            content = trained_file(record.study, record.classes.index, network, projection)
+        if network is not None and windows is not None:
+            content = trained_file(record.study, windows, network)
             record = replace(record, digest=hashlib.sha256(content).hexdigest())
         text = record.to_json().encode()  # first, lest weights be left of a record that cannot be written
         if content:
@@ -323,10 +338,14 @@ def opened(path: Path) -> tuple[State, dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 
 
-def trained_file(study: Study, classes: Iterable[str], network: State, projection: Projection) -> bytes:
-    """A trained network as one file that can be applied: weights, projection, class names, and the study they came from."""
-    about = json.dumps({"study": study.form, "classes": list(classes)})  # as one entry: the order of several is not fixed
-    return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
+def trained_file(study: Study, windows: Windows, network: State) -> bytes:
+    """A trained network as one file that can be applied: weights, projection, the study they came from, and of its scene the
+    classes and the wavelengths."""
+    scene = windows.scene
+    centers = None if scene.band_centers_nm is None else scene.band_centers_nm.tolist()
+    of_scene = {"classes": scene.class_names, "label_values": scene.label_values, "palette": scene.palette.tolist()}
+    about = json.dumps({"study": study.form, **of_scene, "band_centers_nm": centers})  # one entry: several have no fixed order
+    return save({**under("network", network), **under("projection", windows.projection.state())}, {"about": about})
 
 
 def write(path: Path, content: bytes, then: str = ", and run the study again: it goes on where it was saved last") -> None:
@@ -377,8 +396,8 @@ def _migrate(path: Path, content: dict) -> None:
     weights, trained = path.with_suffix(".safetensors"), None
     if weights.is_file():
         tensors, scene = opened(weights)[0], study.load_scene()
-        projection = study.make_windows(scene, study.make_split(scene)).projection
-        trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
+        windows = study.make_windows(scene, study.make_split(scene))
+        trained = trained_file(study, windows, part(tensors, "network") or tensors)
         content["weights"] = hashlib.sha256(trained).hexdigest()
     Record._of(path, content)  # it is one, or nothing is written
     if trained:

@@ -74,7 +74,7 @@ def run(
     store = store if isinstance(store, Store) else Store(store or "results")
     if not isinstance(weights, bool):  # papermill gives text where it is asked to
         raise ValueError(f"weights takes true or false, not {weights!r}")
-    _check_device(device)
+    check_device(device)
     actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
     if study.checksum not in ("", actual):
         raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
@@ -188,7 +188,7 @@ def _digest(tensors: State, text: str) -> str:
     return hashlib.sha256(save(dict(tensors), {"text": text})).hexdigest()
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
     """Raise ``ValueError`` for a device that a run cannot use here."""
     if not (known := re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", str(name))):
         raise ValueError(f"a device is cpu, cuda or cuda:0, not {str(name)[:40]!r}")
@@ -273,7 +273,7 @@ def _run(
     assert state  # there is a cycle at least
     network = part(state, "model")
     record = _record(study, scene, split, state["labelled"].numpy(), log)
-    record = store.save(record, network, windows.projection) if weights and network else store.save(record)
+    record = store.save(record, network, windows) if weights and network else store.save(record)
     checkpoints.drop()
     return record
 

@@ -51,8 +51,13 @@ class Scene:
     label_values: tuple[int, ...] = field(init=False)
 
     def __post_init__(self):
-        cube, mask = _without_data(self.cube, self.mask, self.no_data, self.name)
-        cube = _checked_cube(cube, mask, self.name)
+        cube, mask = clean(self.cube, self.mask, self.no_data, self.name)
+        if mask is not None and mask.all():
+            advice = "drop such bands, or check the no-data value"
+            raise SceneError(f"{self.name}: every pixel is without data in a band or more; {advice}")
+        seen = cube if mask is None else cube[~mask]
+        if seen.size and seen.min() == seen.max():
+            raise SceneError(f"{self.name}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
         if self.labels is None:
             labels, given = np.zeros(cube.shape[:2], dtype=np.int64), np.zeros(cube.shape[:2], dtype=bool)
         else:
@@ -194,6 +199,15 @@ def _own_truth(path: Path, key: str | None) -> np.ndarray | None:
     return labels if key or labels.ndim == 2 else None  # an only variable is the cube
 
 
+def clean(
+    cube, mask, no_data: float | None, where: str, first: tuple[int, int] = (0, 0)
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The cube of a `Scene`, or a part of it that begins at the pixel ``first``, as float32, 0 where a pixel has no data; and
+    which (height, width) have none, None where all have. `SceneError` for anything that is no such cube."""
+    cube, mask = _without_data(cube, mask, no_data, where)
+    return _checked_cube(cube, mask, where, first), mask
+
+
 def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The cube, and which of its pixels (height, width) have no data; None where all have."""
     hidden = np.ma.getmask(cube)
@@ -209,8 +223,6 @@ def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.nda
         masked |= np.isnan(cube).all(axis=2)
     if no_data is not None:
         masked |= (np.isnan(cube) if np.isnan(no_data) else np.isclose(cube, no_data, rtol=1e-6, atol=0)).any(axis=2)
-    if masked.all():
-        raise SceneError(f"{where}: every pixel is without data in a band or more; drop such bands, or check the no-data value")
     masked.setflags(write=False)
     return cube, masked if masked.any() else None
 
@@ -238,7 +250,7 @@ def _suspicions(scene: Scene) -> str:
     return f"{scene.name}: {'; '.join(said)}" if said else ""
 
 
-def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.ndarray:
+def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str, first: tuple[int, int]) -> np.ndarray:
     if cube.ndim != 3:
         advice = "; of pixels x bands, reshape it to (height, width, bands)" if cube.ndim == 2 else ""
         raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands{advice}")
@@ -253,12 +265,9 @@ def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.n
         if np.isfinite(cube[row, column, band]):
             raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
         raise SceneError(
-            f"{where}: the cube has {finite.size - finite.sum()} NaN or infinite values, the first at row {row}, "
-            f"column {column}, band {band}; replace them or drop those bands"
+            f"{where}: the cube has {finite.size - finite.sum()} NaN or infinite values, the first at row "
+            f"{first[0] + row}, column {first[1] + column}, band {band}; replace them or drop those bands"
         )
-    seen = single if mask is None else single[~mask]
-    if seen.size and seen.min() == seen.max():
-        raise SceneError(f"{where}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
     return single
 
 
