@@ -169,7 +169,7 @@ def stopping_figure(
     if shown:
         left.plot(shown.cycles.cycle, shown.cycles.OA / 100, ":", color="#000000", lw=2, label="OA on the hold-out, of 1")
     left.axhline(STABLE, color="#000000", lw=1, ls="--", label="threshold of agreement")
-    left.set(xlabel="cycle", ylabel=f"kappa of successive maps, mean of {WINDOW}", title="Agreement, one loop")
+    left.set(xlabel="cycle", ylabel=f"kappa, mean of {WINDOW} rounds", title="Agreement of maps, one loop")
     titles = {each: METHODS[each.study.method].title for each in records}
     styles = line_styles(dict.fromkeys(titles.values()))
     for each, title in titles.items():
@@ -181,6 +181,6 @@ def stopping_figure(
         dots = {"s": 90 if rule.startswith("agreement") else 18, "color": colours[rule], "marker": marker}
         right.scatter(each.saved, each.lost, alpha=0.8, label=f"stopped by {rule}", **dots)
     right.axhline(0, color="#000000", lw=1)
-    right.set(xlabel="labels saved (%)", ylabel="OA lost against the end (points)", title="What stopping there costs")
+    right.set(xlabel="labels saved (%)", ylabel="OA lost (points)", title="What stopping there costs")
     one_legend(figure, (left, middle, right), 3)
     return figure
