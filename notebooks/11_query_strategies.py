@@ -266,6 +266,53 @@ if runs:
     )
 
 # %% [markdown]
+# ## When to stop
+#
+# The paper stops after a fixed number of cycles. Two rules look at the models instead, and need no test pixels. **Agreement of
+# successive predictions** {cite}`bloodgood2009` says stop when Cohen's kappa between the classes that successive models give the
+# same pixels, the stop set, stays high for a few rounds. **Overall uncertainty** {cite}`zhu2010` says stop when the mean entropy
+# of the class probabilities of what is left of the pool is small. `cpdgal.queries.stopping` puts both into one sentence.
+#
+# What each rule would have cost here is read from every record of the scene in which a network asked for labels in more cycles than
+# agreement looks back, whatever its settings. "Lost" is overall accuracy on the pixels that a record is tested on, against the end of
+# the same loop. Two limits:
+#
+# - *Entropies* are on record as histograms, so their mean is an estimate, off by at most half a bin. It ends at half a bin, when
+#   every pixel left is in the lowest one; the mean itself may be far smaller by then. A threshold below that, as the default of
+#   `cpdgal.queries.certain` is, cannot be read from records.
+# - *Predictions of every cycle* were kept for one loop alone, that of [the view of the loop](01_quickstart). For all other
+#   records the agreement was not computed.
+
+# %%
+records = cpdgal.Store(store).records()
+asking = page.loops(records, scene_name)
+name, maps = page.loop_maps()
+shown_loop = next((r for r in asking if r.study.name == name), None)
+agreed = {}
+if shown_loop:
+    whole = shown_loop.study.load_scene()
+    agreed = page.agreements(maps, shown_loop, whole)
+stopped = page.stops(asking, shown_loop, agreed)
+
+# %% mystnb={"figure": {"caption": "Left, agreement of successive maps on three stop sets in the one loop whose maps were kept, where it is on record, with the accuracy on the hold-out. Middle, the overall uncertainty in every loop on record, and the thresholds. Right, what each rule saves and loses: a mark for every loop that it stops."}, "image": {"alt": "Three panels: kappa of successive maps over cycles, overall uncertainty over cycles with a line for each loop, and points of overall accuracy lost over percent of labels saved."}} tags=["nbval-ignore-output"]
+if asking:
+    costs = page.stopping_figure(asking, shown_loop, agreed, stopped)
+else:
+    not_yet("no loop of more than three cycles")
+
+# %% tags=["remove-input"]
+Markdown(page.stops_sentence(stopped) if asking else "")
+
+# %%
+page.stops_table(stopped) if asking else None
+
+# %% [markdown]
+# Two things may make the uncertainty a poor witness: the strategy takes the uncertain pixels out of the pool that the rule looks
+# at, so what is left is easier than the map, and a network may be sure long before it is right. Agreement depends on its stop set in the
+# same way: the network is trained on ever more pixels of the pool, so they may settle before the map does. The rule is meant for a
+# set that stands for the map.
+
+# %% [markdown]
 # ## What differs, and why it may
 #
 # - **The protocol** is shorter than the paper's: fewer cycles that ask for more at once, and shorter trainings. A strategy that

@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import SVG
+from small import SMALL
 
 import cpdgal
 from cpdgal import Scene, plots
@@ -630,6 +631,85 @@ def test_the_balance_of_labels_over_classes():
     assert lopsided["evenness"] == pytest.approx(-(share * log(share) + (1 - share) * log(1 - share)) / log(4))
     assert (lopsided["seen"], lopsided["rarest"]) == (2, pytest.approx(25))
     assert query_strategies.class_balance([3, 0], [1, 2]) == {"evenness": 0, "seen": 1, "rarest": 100}
+
+
+def loop_of(*accuracies, labels=(10, 20, 30, 40), entropies=None, **values):
+    """A record of a loop, with so much accuracy and so many labels after each cycle."""
+    cycles = pd.DataFrame({"cycle": range(len(accuracies)), "labels": labels[: len(accuracies)], "OA": accuracies})
+    return cpdgal.Record(SMALL.but(cycles=len(accuracies) - 1, **values), cycles, *[None] * 3, entropies, *[None] * 2)
+
+
+def test_stopping_is_charged_with_what_the_rest_of_the_loop_brought():
+    record = loop_of(50.0, np.nan, 70.0, 80.0)
+    ways = [[False, False, True, False], [False, True, True, False], [False, False, False, True], [False] * 4]
+    found = [query_strategies.stop(record, np.array(met)) for met in ways]
+    assert found[0] == {"cycle": 2, "saved": pytest.approx(25), "lost": pytest.approx(10)}
+    assert found[1] == {"cycle": 1, "saved": pytest.approx(50), "lost": pytest.approx(30)}  # as of the last look
+    assert found[2] == {"cycle": 3, "saved": 0, "lost": 0}
+    assert all(np.isnan(value) for value in found[3].values())
+
+
+def test_loops_are_of_networks_that_ask_again_and_again_on_the_scene():
+    kept = loop_of(1.0, 2.0, 3.0, 4.0)
+    others = [loop_of(1.0, 2.0, 3.0), loop_of(1.0, 2.0, 3.0, 4.0, acquired=0.0), loop_of(1.0, 2.0, 3.0, 4.0, scene="salinas_a")]
+    floor = replace(kept, study=Study(scene="synthetic", method="coordinates", query="random", profile="smoke", cycles=3))
+    assert query_strategies.loops([*others, kept, floor], "synthetic") == [kept]
+
+
+def test_the_estimate_of_the_uncertainty_ends_at_half_a_bin_whatever_is_left():
+    all_lowest = np.eye(1, 10, dtype=int) * np.arange(1, 2000)[:, None]
+    estimated = query_strategies.uncertainties(loop_of(1.0, entropies=all_lowest))
+    assert (estimated == query_strategies.THRESHOLDS[-1]).all()  # so that the strictest threshold is met there, and only there
+    assert query_strategies.uncertainties(loop_of(1.0, entropies=np.eye(10, dtype=int)[[1]] + all_lowest[-1:])) > 0.05
+
+
+def test_agreement_is_measured_on_the_pixels_of_each_stop_set():
+    record, scene = loop_of(1.0, 2.0, 3.0), SMALL.load_scene()
+    split = SMALL.make_split(scene)
+    rng = np.random.default_rng(0)
+    maps = np.repeat(rng.integers(1, 5, (1, *scene.labels.shape)), 4, axis=0)
+    for cycle, at in ((1, np.argwhere(scene.labels == 0)), (2, scene.pixels[split.holdout]), (3, scene.pixels[split.pool])):
+        row, column = at[0]
+        maps[cycle:, row, column] = maps[0, row, column] % 4 + 1
+    agreed = query_strategies.agreements(maps, record, scene)
+    changed = {name: (values < 1).tolist() for name, values in agreed.items()}
+    assert list(changed.values()) == [[False, False, False, True], [False, False, True, True], [False, True, True, True]]
+    assert all(np.isnan(values[0]) for values in agreed.values())
+
+
+def test_what_stopping_saved_and_cost_is_told_by_rule():
+    lowest, rest = np.eye(10, dtype=int)[0] * 9, np.full(10, 9)
+    fast = loop_of(50.0, 60.0, 70.0, 80.0, entropies=np.array([rest, lowest, lowest, lowest]))
+    slow = loop_of(50.0, 60.0, 81.0, 80.0, entropies=np.array([rest, rest, lowest, lowest]))
+    never = loop_of(50.0, 60.0, 70.0, 80.0, entropies=np.array([rest] * 4))
+    agreed = {"the pool": np.array([np.nan, 1.0, 1.0, 1.0]), "every pixel": np.array([np.nan, 0.9, 1.0, 1.0])}
+    found = query_strategies.stops([fast, slow, never], fast, agreed)
+    said = query_strategies.stops_sentence(found)
+    assert "of 0.05, 2 of 3 loops stop, save 37.5 % of their labels and lose 9.50 points of OA on average" in said
+    assert "at worst lose 20.00 points." in said
+    assert "above 0.99 on the pool would stop the loop in cycle 3, save 0.0 % of the labels and lose 0.00 points." in said
+    assert said.endswith("Agreement on every pixel never stays above 0.99, and the loop runs to its end.")
+    table = query_strategies.stops_table(found)
+    assert table.loc["uncertainty 0.05"].tolist() == [3, 2, "1.5", "37.5", "9.50", "20.00"]
+    assert table.loc["agreement, every pixel"].tolist() == [1, 0, "-", "-", "-", "-"]
+    gained = query_strategies.stops_sentence(query_strategies.stops([slow], slow, {}))
+    assert "1 of 1 loops stop, save 25.0 % of their labels and gain 1.00 points" in gained
+    assert query_strategies.stops_sentence(query_strategies.stops([never], None, {})).startswith(
+        "At an overall uncertainty of 0.2, 0 of 1 loops stop. "
+    )
+
+
+def test_the_figure_of_stopping_draws_what_there_is():
+    left = np.array([np.full(10, 9)] + [np.eye(10, dtype=int)[0] * 9] * 3)
+    record = loop_of(50.0, 60.0, 70.0, 80.0, entropies=left)
+    agreed = {"the pool": np.array([np.nan, 1.0, 1.0, 1.0])}
+    for shown, agreements, marks in ((record, agreed, 4), (None, {}, 3)):
+        found = query_strategies.stops([record], shown, agreements)
+        figure = query_strategies.stopping_figure([record], shown, agreements, found)
+        assert len(figure.axes[2].collections) == marks
+        np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [0.5, 0.05, 0.05, 0.05])
+        x, y = figure.axes[2].collections[0].get_offsets().T
+        assert (x[0], y[0]) == (50, 20)
 
 
 KINDS = ("noise", "dead bands", "illumination", "missing pixels")
