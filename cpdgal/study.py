@@ -27,6 +27,7 @@ from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
 NAMES = ("scene", "method", "split", "query", "profile", "seed")
+READING = ("cube_key", "labels_key", "unlabelled", "no_data", "bands", "scale", "crs")
 # Values at the time of the first records: keys compare with these, so that a default that changes later is part of the keys of
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
 KEY_DEFAULTS = json.loads(files("cpdgal").joinpath("key_defaults.json").read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ class Study(Protocol):
 
     Args:
         scene, labels_path: as for `load_scene`.
-        cube_key, labels_key, unlabelled, no_data, bands, scale: how the files of a cube of one's own are read, as for
+        cube_key, labels_key, unlabelled, no_data, bands, scale, crs: how the files of a cube of one's own are read, as for
             `Scene.from_files` and `Scene`.
         method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
@@ -128,6 +129,7 @@ class Study(Protocol):
     no_data: float | None = None
     bands: str = ""
     scale: float = 1.0
+    crs: str = ""
     train_path: str = ""
     train_key: str = ""
     test_path: str = ""
@@ -167,7 +169,7 @@ class Study(Protocol):
         protocol, input and recipe follow."""
         named = {name: getattr(self, name) for name in NAMES} | self.changes
         other = Study(**{**named, **{name: value for name, value in changes.items() if name != "checksum"}})
-        same_data = (other.scene, other.labels_path) == (self.scene, self.labels_path)
+        same_data = all(getattr(other, name) == getattr(self, name) for name in ("scene", "labels_path", *READING))
         object.__setattr__(other, "checksum", changes.get("checksum", self.checksum if same_data else ""))
         return other
 
@@ -230,9 +232,8 @@ class Study(Protocol):
     @property
     def reading(self) -> dict:
         """How the scene's files are read, where it is said: options of `load_scene`."""
-        names = ("cube_key", "labels_key", "unlabelled", "no_data", "bands", "scale")
         plain = {each.name: each.default for each in fields(self)}
-        return {name: value for name in names if (value := getattr(self, name)) != plain[name]}
+        return {name: value for name in READING if (value := getattr(self, name)) != plain[name]}
 
     @property
     def _by_place(self) -> bool:

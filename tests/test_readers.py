@@ -116,7 +116,9 @@ def test_every_form_of_truth(forms):
         assert load_scene(forms / "cube.TIF", forms / name).checksum == expected, name
     degrees = points.to_crs("EPSG:4326").geometry
     np.savetxt(forms / "d.csv", np.column_stack([degrees.x, degrees.y, classes]), "%.9f", ",", header="x,y,class", comments="")
-    assert load_scene(forms / "cube.TIF", forms / "d.csv", crs="EPSG:4326").checksum == expected
+    study = cpdgal.Study(scene=str(forms / "cube.TIF"), labels_path=str(forms / "d.csv"), crs="EPSG:4326")
+    assert study.load_scene().checksum == expected
+    one_sentence_of(study.but(crs="EPSG:0").load_scene, "'EPSG:0' is no CRS; name one such as EPSG:4326")
     one_hot = np.stack([LABELS == 1, LABELS == 4], axis=2)
     np.testing.assert_array_equal(Scene(CUBE, one_hot).labels, Scene(CUBE, LABELS).labels)
 

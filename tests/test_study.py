@@ -87,6 +87,7 @@ OTHER = {
     "no_data": -9999.0,
     "bands": "1-20",
     "scale": 0.5,
+    "crs": "EPSG:4326",
     "train_path": "train.npy",
     "train_key": "train",
     "test_path": "test.npy",
@@ -153,6 +154,8 @@ def test_a_key_does_not_depend_on_how_a_study_is_written_down():
     assert Study.from_form(Study().form) == Study()
     assert Study.from_form(Study().form).key == Study().key
     assert Study().but(checksum="00ff").key == Study().key
+    assert Study(scene="x.npy").but(checksum="00").but(seed=1).checksum == "00"
+    assert Study(scene="x.npy").but(checksum="00").but(bands="1-3").checksum == ""  # read otherwise, other data
     assert Study(cycles=30).changes == {}  # written out, but the profile's own
     assert Study(cycles=31, seed=3, query="bald", gap=2).changes == {"cycles": 31, "gap": 2}
 
