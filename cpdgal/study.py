@@ -218,9 +218,7 @@ class Study(Protocol):
 
     def load_scene(self) -> Scene:
         """The scene; `SceneError` where its data are not those of `checksum`, or all labelled pixels are of one class."""
-        if self.reading and self.scene in ("synthetic", *SCENES):
-            raise SceneError(f"{self.scene} is read as it is; leave {', '.join(self.reading)} out")
-        scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None, **self.reading)
+        scene = load_truth(self.scene) if self._by_place else self.read_scene()
         if self.checksum and scene.checksum != self.checksum:
             raise SceneError(other_data(scene, self.checksum, "the study was made for data"))
         if not scene.classes:
@@ -228,6 +226,12 @@ class Study(Protocol):
         if scene.classes < 2:
             raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
         return scene
+
+    def read_scene(self) -> Scene:
+        """The scene as its files are read, which may have no ground truth; `SceneError` as for `cpdgal.load_scene`."""
+        if self.reading and self.scene in ("synthetic", *SCENES):
+            raise SceneError(f"{self.scene} is read as it is; leave {', '.join(self.reading)} out")
+        return load_scene(self.scene, self.labels_path or None, **self.reading)
 
     @property
     def reading(self) -> dict:
