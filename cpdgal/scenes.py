@@ -89,6 +89,7 @@ class Scene:
             cube_path: None gives a ground truth alone.
             labels_path: a raster of the same grid in one of these formats; a table of points (``.csv`` with the columns row,
                 column, class or x, y, class); or points or polygons with a field "class" (GeoPackage, GeoJSON, Shapefile).
+                Classes may be names there, which become 1..K in alphabetical order and the scene's class names.
                 Without it both come from a file with several variables, or the scene has no ground truth.
             cube_key, labels_key: names of variables; without them the only three- and the only two-dimensional one are taken.
             bands: the bands to keep, counted from 1 as in "1-103, 110-144", or by wavelength as in "400-900 nm"; by default
@@ -106,14 +107,16 @@ class Scene:
         if values.ndim == 3:
             raster = chosen_bands(raster, bands, where)
         cube = raster.values if scale == 1 else np.ma.multiply(raster.values, scale, dtype=float)
-        about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where} | options
-        if about["no_data"] is not None:
-            about["no_data"] *= scale
+        about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where}
         labels: np.ndarray | None = None
         if labels_path:
-            labels = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
+            labels, names = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
+            about["class_names"] = names
         elif cube_path.suffix.lower() in (".mat", ".npz", *HDF5):
             labels = _own_truth(cube_path, labels_key)
+        about |= options
+        if about["no_data"] is not None:
+            about["no_data"] = float(about["no_data"]) * scale
         scene = cls(cube, labels, georeference=raster.georeference, **about)  # type: ignore[arg-type]  # None is taken too
         if notes := _suspicions(scene):
             warnings.warn(notes, stacklevel=2)

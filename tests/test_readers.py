@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.transform import from_origin
@@ -123,6 +124,25 @@ def test_every_form_of_truth(forms):
     np.testing.assert_array_equal(Scene(CUBE, one_hot).labels, Scene(CUBE, LABELS).labels)
 
 
+def test_classes_may_be_names(forms):
+    rows, columns = np.nonzero(LABELS)
+    named = {1: "winter wheat", 4: "grass, mown"}
+    classes = [named[value] for value in LABELS[rows, columns]]
+    x, y = 500_000 + 20 * (columns + 0.5), 4_400_000 - 20 * (rows + 0.5)
+    pd.DataFrame({"row": rows, "column": columns, "class": classes}).to_csv(forms / "named.csv", index=False)
+    points = geopandas.GeoDataFrame({"class": classes}, geometry=geopandas.points_from_xy(x, y), crs="EPSG:32616")
+    points.to_file(forms / "named.gpkg")
+    points.assign(geometry=points.buffer(9, cap_style="square")).to_file(forms / "fields.geojson")
+    for name in ("named.csv", "named.gpkg", "fields.geojson"):
+        scene = load_scene(forms / "cube.TIF", forms / name)
+        assert scene.class_names == ("grass, mown", "winter wheat")
+        np.testing.assert_array_equal(scene.labels, np.select([LABELS == 1, LABELS == 4], [2, 1]))
+    assert load_scene(forms / "cube.TIF", forms / "named.csv", class_names=["a", "b"]).class_names == ("a", "b")
+    points["class"] = [*classes[:-1], "3"]
+    points.to_file(forms / "mixed.gpkg")
+    one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / "mixed.gpkg"), "'winter wheat' beside numbers as 3")
+
+
 def test_the_value_of_no_label():
     assert Scene(CUBE, np.where(LABELS == 0, 255, LABELS), unlabelled=255).checksum == Scene(CUBE, LABELS).checksum
     zero_based = np.where(LABELS == 0, -1, np.where(LABELS == 4, 3, 0))
@@ -177,8 +197,10 @@ def test_extremes_and_backgrounds_are_told_once(tmp_path):
     ("name", "content", "said"),
     [
         ("t.csv", "row,column\n1,2\n", "has the columns row, column; it needs row, column and class, or x, y and class"),
-        ("t.csv", "row,column,class\n1,2,wheat\n", "line 2 has no number in one of row, column, class"),
-        ("t.csv", "row,column,class\n1,2,\n", "line 2 has no number"),
+        ("t.csv", "row,column,class\n1,two,3\n", "line 2 has nothing usable in one of row, column, class"),
+        ("t.csv", "row,column,class\n1,2,\n", "line 2 has nothing usable"),
+        ("t.csv", "row,column,class\n1,2,wheat\n3,2,\n", "line 3 has nothing usable"),
+        ("t.csv", "row,column,class\n1,2,7\n3,2,wheat\n", "'wheat' beside numbers as 7; give every class a name"),
         ("t.csv", "row,column,class\n99,2,1\n", "1 of 1 points lie outside the 12 x 9 pixels, the first at row 99"),
         ("t.csv", "row,column,class\n-1,2,1\n", "points lie outside"),
         ("t.csv", "row,column,class\n1.5,2,1\n", "rows and columns are whole numbers"),
