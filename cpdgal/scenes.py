@@ -4,13 +4,13 @@ import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .readers import HDF5, Georeference, SceneError, chosen_bands, read_array, read_raster
+from .readers import HDF5, Georeference, SceneError, band_ranges, chosen_bands, read_array, read_raster
 from .truths import rasterised
 
 
@@ -31,9 +31,10 @@ class Scene:
         mask: (height, width) true where a pixel has no data. Pixels that are NaN in every band, masked in a masked array, or
             `no_data` in any band are added. Such a pixel is 0 in the cube, unlabelled, and no part of the projection; None
             where every pixel has data.
-        no_data: the value of bands without data.
+        no_data: the value of bands without data; NaN stands for all that are not finite.
         unlabelled: the value of pixels without a label; where it is not 0, then 0 is a class.
         georeference: where the pixels lie, where known.
+        band_numbers: (bands,) what the bands are called in their file, counted from 1; for messages.
 
     Raises `SceneError` for anything that is not such data.
     """
@@ -48,11 +49,12 @@ class Scene:
     no_data: float | None = None
     unlabelled: int = 0
     georeference: Georeference | None = None
+    band_numbers: InitVar[np.ndarray | None] = None
     label_values: tuple[int, ...] = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self, band_numbers):
         cube, mask = _without_data(self.cube, self.mask, self.no_data, self.name)
-        cube = _checked_cube(cube, mask, self.name)
+        cube = _checked_cube(cube, mask, band_numbers, self.name)
         if self.labels is None:
             labels, given = np.zeros(cube.shape[:2], dtype=np.int64), np.zeros(cube.shape[:2], dtype=bool)
         else:
@@ -117,7 +119,8 @@ class Scene:
         about |= options
         if about["no_data"] is not None:
             about["no_data"] = float(about["no_data"]) * scale
-        scene = cls(cube, labels, georeference=raster.georeference, **about)  # type: ignore[arg-type]  # None is taken too
+        placed = {"georeference": raster.georeference, "band_numbers": raster.band_numbers}
+        scene = cls(cube, labels, **placed, **about)  # type: ignore[arg-type]  # None is taken too
         if notes := _suspicions(scene):
             warnings.warn(notes, stacklevel=2)
         return scene
@@ -211,7 +214,8 @@ def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.nda
     if cube.dtype.kind == "f":
         masked |= np.isnan(cube).all(axis=2)
     if no_data is not None:
-        masked |= (np.isnan(cube) if np.isnan(no_data) else np.isclose(cube, no_data, rtol=1e-6, atol=0)).any(axis=2)
+        value = float(no_data)
+        masked |= (~np.isfinite(cube) if np.isnan(value) else np.isclose(cube, value, rtol=1e-6, atol=0)).any(axis=2)
     if masked.all():
         raise SceneError(f"{where}: every pixel is without data in a band or more; drop such bands, or check the no-data value")
     masked.setflags(write=False)
@@ -241,7 +245,7 @@ def _suspicions(scene: Scene) -> str:
     return f"{scene.name}: {'; '.join(said)}" if said else ""
 
 
-def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.ndarray:
+def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, numbers: np.ndarray | None, where: str) -> np.ndarray:
     if cube.ndim != 3:
         advice = "; of pixels x bands, reshape it to (height, width, bands)" if cube.ndim == 2 else ""
         raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands{advice}")
@@ -255,14 +259,26 @@ def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.n
         row, column, band = np.argwhere(~finite)[0]
         if np.isfinite(cube[row, column, band]):
             raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
-        raise SceneError(
-            f"{where}: the cube has {finite.size - finite.sum()} NaN or infinite values, the first at row {row}, "
-            f"column {column}, band {band}; replace them or drop those bands"
-        )
+        raise SceneError(f"{where}: {_gaps(finite, mask, numbers)}")
     seen = single if mask is None else single[~mask]
     if seen.size and seen.min() == seen.max():
         raise SceneError(f"{where}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
     return single
+
+
+def _gaps(finite: np.ndarray, mask: np.ndarray | None, numbers: np.ndarray | None) -> str:
+    """What to say of values (height, width, bands) that are not all finite; `numbers` are those of the bands in their file."""
+    pixels, bands = ~finite.all(axis=2), ~finite.all(axis=(0, 1))
+    called = np.arange(1, finite.shape[2] + 1) if numbers is None else numbers
+    bad, rest, ways = called[bands], band_ranges(called[~bands]), []
+    if 2 * bad.size <= called.size and len(rest) < 60:
+        ways += ["those bands out" if numbers is None else f'those bands out with bands="{rest}"']
+    if not (pixels if mask is None else pixels | mask).all():
+        ways += ["those pixels out with no_data=nan"]
+    listed = ", ".join(map(str, bad[:5])) + (", ..." if bad.size > 5 else "")
+    advice = f"leave {', or '.join(ways)}" if ways else "replace those values"
+    found = f"{pixels.sum()} of {pixels.size} pixels and {bad.size} of {called.size} bands (counted from 1: {listed})"
+    return f"the cube is NaN or infinite in {found}; {advice}"
 
 
 def _checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[np.ndarray, np.ndarray]:

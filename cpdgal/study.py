@@ -126,7 +126,7 @@ class Study(Protocol):
     cube_key: str = ""
     labels_key: str = ""
     unlabelled: int | None = None
-    no_data: float | None = None
+    no_data: float | str | None = None  # or "nan", which unlike the number is equal to itself, and JSON
     bands: str = ""
     scale: float = 1.0
     crs: str = ""
@@ -345,6 +345,8 @@ def _checked(declared: Field, value):
     kind, *others = get_args(declared.type) if isinstance(declared.type, UnionType) else (declared.type,)
     if value is None and others:
         return None
+    if name == "no_data" and str(value).lower() == "nan":
+        return "nan"
     pair = get_origin(kind) is tuple
     accepted = (int, float) if pair or kind is float else kind
     parts = [value] if not pair else value if isinstance(value, (list, tuple)) and len(value) == 2 else [None]

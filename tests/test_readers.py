@@ -180,6 +180,38 @@ def test_a_pixel_without_data_counts_nowhere(tmp_path, form):
         np.testing.assert_allclose(here[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_a_cube_with_holes_says_which_bands_and_its_advice_reads_it(tmp_path, hole):
+    cube = np.repeat(CUBE, 4, axis=2).astype(np.float32)  # of 20 bands
+    cube[:3, :, 3] = cube[1:3, :, 10] = hole
+    cube[11] = np.nan  # in all bands: no hole
+    np.save(tmp_path / "c.npy", cube)
+    np.save(tmp_path / "t.npy", LABELS)
+    study = cpdgal.Study(scene=str(tmp_path / "c.npy"), labels_path=str(tmp_path / "t.npy"))
+    said = r"^c: .* NaN or infinite in 27 of 108 pixels and 2 of 20 bands \(counted from 1: 4, 11\); leave those bands out "
+    one_sentence_of(study.load_scene, said + 'with bands="1-3, 5-10, 12-20", or those pixels out with no_data=nan$')
+    whole = study.but(bands="1-3, 5-10, 12-20").load_scene()
+    np.testing.assert_array_equal(whole.cube[:11], np.delete(cube, [3, 10], axis=2)[:11])
+    assert np.flatnonzero(whole.mask.any(axis=1)).tolist() == [11]
+    for no_data in ("nan", np.nan):
+        scene = study.but(no_data=no_data).load_scene()
+        assert np.flatnonzero(scene.mask.all(axis=1)).tolist() == [0, 1, 2, 11]
+        np.testing.assert_array_equal(scene.cube[3:11], cube[3:11])
+    one_sentence_of(study.but(bands="2-4, 6").load_scene, 'counted from 1: 4.*bands="2-3, 6", or')  # as the file counts them
+
+
+def test_advice_on_holes_is_what_can_be_followed():
+    cube = np.repeat(CUBE, 4, axis=2).astype(np.float32)
+    cube[0, :, 3] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), "; leave those bands out, or those pixels out with no_data=nan$")
+    cube[:, :, 3] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), "; leave those bands out$")
+    cube[0, :, ::2] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), r"11 of 20 .*: 1, 3, 4, 5, 7, \.\.\.\); replace those values$")
+    cube[:, :, 3] = 0
+    one_sentence_of(lambda: Scene(cube[..., :3], LABELS), r"1, 3\); leave those pixels out with no_data=nan$")
+
+
 def test_extremes_and_backgrounds_are_told_once(tmp_path):
     cube = CUBE.copy()
     cube[:2] = -9999

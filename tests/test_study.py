@@ -151,6 +151,8 @@ def test_a_key_does_not_depend_on_how_a_study_is_written_down():
     assert Study(alpha_range=[0.9, 0.5]) == Study(alpha_range=(0.9, 0.5))
     assert Study(alpha_range=[1, 0]).key == Study(alpha_range=(1.0, 0.0)).key
     assert hash(Study(alpha_range=[1, 0])) == hash(Study(alpha_range=(1, 0)))
+    assert Study(no_data=float("nan")) == Study(no_data="NaN") == Study.from_form(Study(no_data="nan").form)
+    assert json.dumps(Study(no_data=float("nan")).form, allow_nan=False)
     assert Study.from_form(Study().form) == Study()
     assert Study.from_form(Study().form).key == Study().key
     assert Study().but(checksum="00ff").key == Study().key
