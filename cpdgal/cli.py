@@ -7,6 +7,8 @@ import shutil
 import sys
 import warnings
 from contextlib import nullcontext
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated
@@ -22,7 +24,7 @@ from .methods import METHODS, size
 from .records import Record, RecordError, Store
 from .records import migrate as migrated
 from .runner import check_device, run, versions
-from .sources import SCENES, load_scene
+from .sources import SCENES
 from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
 
@@ -57,23 +59,36 @@ class Sentences(TyperGroup):
 
 app = typer.Typer(cls=Sentences, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
-CubeKey = Annotated[str, typer.Option(help="the variable of the cube")]
-LabelsKey = Annotated[str, typer.Option(help="the variable or field of the ground truth")]
-Unlabelled = Annotated[int | None, typer.Option(help="the value of pixels without a label")]
-NoData = Annotated[float | None, typer.Option(help="the value of bands without data")]
-Bands = Annotated[str, typer.Option(help='bands to keep, as "1-103, 110" or "400-900 nm"')]
-Scale = Annotated[float, typer.Option(help="the cube is multiplied by it")]
 
 
-def _reading(cube_key: str, labels_key: str, unlabelled: int | None, no_data: float | None, bands: str, scale: float) -> dict:
-    """How the files of a scene are read, where it is said."""
-    given = {"cube_key": cube_key, "labels_key": labels_key, "unlabelled": unlabelled, "no_data": no_data}
-    plain = {"bands": bands} if bands else {}
-    return (
-        {name: value for name, value in given.items() if value not in ("", None)}
-        | plain
-        | ({} if scale == 1 else {"scale": scale})
-    )
+def _read(text: str):
+    return typer.Option(help=text, rich_help_panel="How the files of a scene of your own are read")
+
+
+def _reading(
+    cube_key: Annotated[str, _read("the variable of the cube")] = "",
+    labels_key: Annotated[str, _read("the variable, column or field of the ground truth")] = "",
+    unlabelled: Annotated[int | None, _read("the value of pixels without a label")] = None,
+    no_data: Annotated[float | None, _read("the value of bands without data")] = None,
+    bands: Annotated[str, _read('bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
+    scale: Annotated[float, _read("the cube is multiplied by it")] = 1.0,
+    crs: Annotated[str, _read("the CRS of the x and y in a table of points, where it is not the cube's")] = "",
+) -> None:
+    """The options that `with_reading` adds, as `Study` has them."""
+
+
+def with_reading(command):
+    """The command with the options of how the files of a scene are read; it gets them together, as `reading`."""
+    own, options = (signature(each).parameters for each in (command, _reading))
+
+    @wraps(command)
+    def called(**given):
+        return command(reading={name: given.pop(name) for name in options}, **given)
+
+    taken = [each for each in own.values() if each.name != "reading"] + list(options.values())
+    called.__signature__ = Signature([each.replace(kind=Parameter.KEYWORD_ONLY) for each in taken])  # type: ignore[attr-defined]
+    called.__annotations__ = command.__annotations__ | _reading.__annotations__
+    return called
 
 
 scenes_app = typer.Typer(help="List the scenes that are known by name, or describe the files of one of your own.")
@@ -94,24 +109,19 @@ def scenes(context: typer.Context) -> None:
 
 
 @scenes_app.command()
+@with_reading
 def describe(
     file: Annotated[str, typer.Argument(help="a cube, or the name of a known scene")],
     labels: Annotated[str, typer.Option(help="its ground truth: a raster, a CSV of points, or a GeoPackage")] = "",
-    cube_key: CubeKey = "",
-    labels_key: LabelsKey = "",
-    unlabelled: Unlabelled = None,
-    no_data: NoData = None,
-    bands: Bands = "",
-    scale: Scale = 1.0,
     window: Annotated[int, typer.Option(min=1, max=999, help="side of a window, for the overlap of a random split")] = 7,
+    *,
+    reading: dict,
 ) -> None:
     """Say what was read from the files of a scene, what looks wrong, and the next command."""
-    given = {"cube_key": cube_key, "labels_key": labels_key, "unlabelled": unlabelled, "no_data": no_data}
-    given |= {"bands": bands, "scale": scale}
-    study = Study(scene=file, labels_path=labels, **given)
+    study = Study(scene=file, labels_path=labels, **reading)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        loaded = load_scene(file, labels or None, **study.reading)
+        loaded = study.read_scene()
     centers, place = loaded.band_centers_nm, loaded.georeference
     height, width, count = loaded.cube.shape
     typer.echo(f"{loaded.name}: {height} x {width} pixels, {count} bands, checksum {loaded.checksum}")
@@ -128,12 +138,13 @@ def describe(
     split = random_split(loaded, rng=np.random.default_rng(0))
     shared = touched(loaded, split.pool, split.holdout, window)
     typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
-    changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
-    truth = f" --labels {shlex.quote(labels)}" if labels else ""
-    typer.echo(f"next: cpdgal run --scene {shlex.quote(file)}{truth}{changes} --split block --profile quick")
+    given = {"scene": file} | ({"labels": labels} if labels else {}) | study.reading
+    options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
+    typer.echo(f"next: cpdgal run {options} --split block --profile quick")
 
 
 @app.command()
+@with_reading
 def splits(
     out: Annotated[Path, typer.Argument(help="the folder that is made")],
     scene: Annotated[str, typer.Option(help="a known scene, or a cube")] = "indian_pines",
@@ -142,12 +153,14 @@ def splits(
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="so many splits, of the seeds 0, 1, ...")] = 10,
     tiff: Annotated[bool, typer.Option("--tiff", help="GeoTIFF rather than .npy")] = False,
     changes: Annotated[list[str] | None, typer.Option("--set", help="a value of a Study: --set gap=14 --set pool=0.1")] = None,
+    *,
+    reading: dict,
 ) -> None:
     """Write masks of training (1) and test pixels (2) for others to use, with checksums and a README."""
     if out.exists():
         raise ValueError(f"{out} exists; name a new folder")
     values = dict(_parsed(each) for each in changes or ())
-    study = Study(scene=scene, labels_path=labels, split=split, **values)
+    study = Study(scene=scene, labels_path=labels, split=split, **reading | values)
     loaded = study.load_scene()
     masks = {seed: raster(loaded, study.but(seed=seed).make_split(loaded)) for seed in range(seeds)}
     made = Path(mkdtemp(prefix=".splits-", dir=out.parent if out.parent.is_dir() else "."))
@@ -158,7 +171,7 @@ def splits(
             write_mask(path, mask, loaded.georeference)
             sizes = np.bincount(mask.ravel(), minlength=3)
             lines.append(f"{path.name}  {sizes[1]} training, {sizes[2]} test  {digest(mask)}")
-        said = {"split": split, "pool": study.pool, **values}
+        said = {"split": split, "pool": study.pool} | study.reading | values
         text = f"Splits of {loaded.name} ({loaded.cube.shape[0]} x {loaded.cube.shape[1]} pixels), made by cpdgal: {said}.\n"
         text += f"1 marks training pixels, 2 test pixels, 0 neither. Checksum of the scene: {loaded.checksum}.\n"
         text += "The last column is the SHA-256 of the mask's values, as uint8, row by row.\n\n"
@@ -200,15 +213,19 @@ def methods(
 
 
 @app.command()
-def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "") -> None:
+@with_reading
+def fetch(
+    scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "", *, reading: dict
+) -> None:
     """Get a scene, verify it, and say what it holds."""
-    loaded = load_scene(scene, labels or None)
+    loaded = Study(scene=scene, labels_path=labels, **reading).read_scene()
     typer.echo(f"{loaded}\nchecksum {loaded.checksum}")
     for name, count in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{count:7}  {name}")
 
 
 @app.command("run")
+@with_reading
 def run_(
     scene: Annotated[str, typer.Option(help="a known scene, or a cube: .mat, .npy, ENVI, GeoTIFF")] = "indian_pines",
     labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
@@ -224,6 +241,8 @@ def run_(
     weights: Annotated[bool, typer.Option("--weights", help="keep the trained weights")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     again: Annotated[bool, typer.Option("--again", help="run it although there is a record, and compare the two")] = False,
+    *,
+    reading: dict,
 ) -> None:
     """Run a study, or go on with one that was cut off; show its record when there is one already.
 
@@ -231,9 +250,8 @@ def run_(
     to the bit, or else which versions differ.
     """
     values = dict(_parsed(each) for each in changes or ())
-    study = Study(
-        scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
-    )
+    named = {"scene": scene, "labels_path": labels, "method": method, "split": split, "query": query}
+    study = Study(**named, profile=profile, seed=seed, **reading | values)
     found = Store(store).get(study)
     if again:
         if found is None:
@@ -250,6 +268,7 @@ def run_(
 
 
 @app.command("map")
+@with_reading
 def map_(
     model: Annotated[Path, typer.Argument(help="the file of a record with weights")],
     scene: Annotated[str, typer.Argument(help="another scene of the same bands; the one it was trained on by default")] = "",
@@ -263,25 +282,21 @@ def map_(
     share: Annotated[str, typer.Option(help="2/4 predicts the second of four shares, side by side with others")] = "",
     jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="cores; all by default")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
-    cube_key: CubeKey = "",
-    labels_key: LabelsKey = "",
-    unlabelled: Unlabelled = None,
-    no_data: NoData = None,
-    bands: Bands = "",
-    scale: Scale = 1.0,
+    *,
+    reading: dict,
 ) -> None:
     """Classify every pixel of a scene, tile by tile; stopped, the same command goes on.
 
     Classes have the values of the ground truth that the network learnt from, and 0 is no data. Probabilities, entropy and
     confidence go to files beside the map.
     """
-    reading = _reading(cube_key, labels_key, unlabelled, no_data, bands, scale)
-    if not scene and (labels or reading):
+    said = Study(**reading).reading
+    if not scene and (labels or said):
         raise ValueError("--labels and how files are read belong to another scene; give that as well, or leave them out")
     wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
     check_device(device)
     trained = Record.read(model)
-    with opened(scene, labels, **reading) if scene else nullcontext() as source:
+    with opened(scene, labels, **said) if scene else nullcontext() as source:
         written = write_map(
             trained,
             out,

@@ -76,18 +76,19 @@ def opened(scene: str, labels: str = "", **reading) -> Iterator[Source]:
 def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_key=None, unlabelled=0, crs=None, **_) -> Source:
     kept, about = kept_bands(file.about, bands, path.stem), file.about
     no_data = about.no_data if no_data is None else no_data
-    no_data = None if no_data is None else no_data * scale
+    no_data = None if no_data is None else float(no_data) * scale
 
     def read(rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray | None]:
         values = file.read(rows, columns)[..., kept]
         values = values if scale == 1 else np.multiply(values, scale, dtype=float)
-        return clean(values, None, no_data, path.stem, first=(rows.start, columns.start))
+        where = f"{path.stem}, rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
+        return clean(values, None, no_data, where, np.flatnonzero(kept) + 1)
 
     stamps = [(str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns) for each in file.paths]
     height, width, _count = file.shape
     labelled = None
     if labels:
-        truth = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)
+        truth, _ = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)
         labelled = np.asarray(truth) != unlabelled
     centers = about.band_centers_nm
     return Source(

@@ -29,13 +29,15 @@ class Georeference:
 
 @dataclass(frozen=True)
 class Raster:
-    """An array as its file has it, and what the file says beside it; ``good`` are the bands not listed as bad."""
+    """An array as its file has it, and what the file says beside it; ``good`` are the bands not listed as bad, and
+    ``band_numbers`` those that are there, counted from 1, once they are chosen."""
 
     values: np.ndarray
     band_centers_nm: np.ndarray | None = None
     good: np.ndarray | None = None
     no_data: float | None = None
     georeference: Georeference | None = None
+    band_numbers: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -240,9 +242,10 @@ def chosen_bands(raster: Raster, bands: str, where: str) -> Raster:
     """The raster without its bad bands, or with the `bands` alone: counted from 1 as in "1-103, 110", or by wavelength as
     in "400-900 nm"."""
     kept, centers = kept_bands(raster, bands, where), raster.band_centers_nm
+    numbered = replace(raster, band_numbers=np.flatnonzero(kept) + 1)
     if kept.all():
-        return raster
-    return replace(raster, values=raster.values[..., kept], band_centers_nm=None if centers is None else centers[kept])
+        return numbered
+    return replace(numbered, values=raster.values[..., kept], band_centers_nm=None if centers is None else centers[kept])
 
 
 def kept_bands(raster: Raster, bands: str, where: str) -> np.ndarray:
@@ -254,6 +257,12 @@ def kept_bands(raster: Raster, bands: str, where: str) -> np.ndarray:
     if not kept.any():
         raise SceneError(f"{where}: no band is left of {count}; choose others with bands")
     return kept
+
+
+def band_ranges(numbers: np.ndarray) -> str:
+    """Band numbers in ascending order as `chosen_bands` takes them: "1-103, 110"."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else ()
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _parsed_bands(text: str, count: int, centers: np.ndarray | None, where: str) -> np.ndarray:

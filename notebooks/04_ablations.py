@@ -41,8 +41,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
 seeds: int = 3  # how many, counted from 0; at smoke one
 components: int = 15  # principal components, at most the cube's bands
@@ -60,6 +61,7 @@ from cpdgal.book.ablations import TABLES
 from cpdgal.book.common import answer, scores_by_cost, seeds_by_row, t_intervals
 from cpdgal.book.verdicts import best, better, combined, final_scores, on_record
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% [markdown]
 # ## The runs
@@ -78,6 +80,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 studies = page.studies(range(1 if smoke else seeds), **shared)
 if smoke:

@@ -43,7 +43,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene; the paper's other one is botswana
+scene_name: str = "indian_pines"  # a known scene (paper: botswana), or a cube
+labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 other_scene: str = "salinas_a"  # looked at with seed 0; not run where missing
 profile: str = "paper"  # paper; smoke takes two seeds, a coarse grid, few windows
 seeds: int = 3  # how many, counted from 0
@@ -67,6 +69,7 @@ from cpdgal.book import loss_landscape as page
 from cpdgal.book.common import answer, glue, not_yet
 from cpdgal.book.verdicts import on_record
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 smoke = profile == "smoke"
 if smoke:
@@ -95,7 +98,8 @@ def loaded(records):
 
 # %%
 shared = {"profile": profile, "components": components}
-studies = page.studies(range(seeds), scene=scene_name, **shared)
+own = {"scene": scene_name, "labels_path": labels_path, **named_values(reading)}
+studies = page.studies(range(seeds), **shared, **own)
 records, said = trained(studies, rerun)
 Markdown("With weights, " + said)
 

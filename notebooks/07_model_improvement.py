@@ -44,8 +44,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, ablation, quick, or smoke (one seed, two cycles)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -64,6 +65,7 @@ from cpdgal.book.common import BUDGETS, answer, not_yet, over_seeds, studies_of
 from cpdgal.book.model_improvement import FIRST_EMI
 from cpdgal.book.verdicts import final_scores, on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 
 def verdict(key, found):
@@ -86,6 +88,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 shared |= {"score_every": 2} if smoke else {}
 studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)

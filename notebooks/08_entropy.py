@@ -42,8 +42,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, ablation, quick, or smoke (one seed, two cycles)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -60,6 +61,7 @@ from cpdgal.book import entropy as page
 from cpdgal.book.common import BUDGETS, answer, curves_by_panel, not_yet, studies_of
 from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 from cpdgal.training import predict
 
 
@@ -83,6 +85,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)
 wanted = {n: each for n, each in studies.items() if not smoke or n != "1 %"}

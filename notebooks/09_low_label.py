@@ -42,8 +42,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, or smoke (one seed and a few runs)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -71,6 +72,7 @@ from cpdgal.book.common import (
 from cpdgal.book.low_label import EXTREME, FEW_LABELS, FLOORS, NETWORKS
 from cpdgal.book.verdicts import above, better, final_scores, on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% tags=["hide-input"]
 records = cpdgal.Store(store)
@@ -81,6 +83,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 counted = range(1 if smoke else seeds)
 
@@ -271,7 +274,7 @@ trained = gather(wanted, records, train=train, weights=True)
 Markdown("With their weights, " + on_record(wanted, trained))
 
 # %% tags=["hide-input"]
-scene = cpdgal.load_scene(scene_name, labels_path or None)
+scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
 windows = cpdgal.Windows(scene, components=components)
 
 

@@ -41,8 +41,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
 seeds: int = 3  # how many, counted from 0; at smoke one
 components: int = 15  # principal components, at most the cube's bands
@@ -65,6 +66,7 @@ from cpdgal.book.common import (
 )
 from cpdgal.book.verdicts import best, better, on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% [markdown]
 # ## The strategies
@@ -95,6 +97,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 counted = range(1 if smoke else seeds)
 studies = page.studies(counted, asked, **shared)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import numpy as np
 import papermill
 import pytest
 import yaml
@@ -31,6 +32,7 @@ FIXED = (
     "12_open_decisions",
 )  # of these scenes, and they train only where they are told to
 TRAINING = [script for script in SCRIPTS if script.stem not in FIXED]
+READING = [script for script in TRAINING if script.stem not in ("run", "13_feasibility")]
 SLOW = set(execute.FROM_RECORDS) - {"run", "01_quickstart", "02_method"}  # whose studies are many
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
@@ -163,6 +165,32 @@ def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
         *small,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def four_bands(tmp_path_factory):
+    """The file of a scene of four bands that is read right only where a variable and the value of no data are named."""
+    scene, path = cpdgal.load_scene("synthetic", bands=4), tmp_path_factory.mktemp("own") / "four.npz"
+    cube = scene.cube.copy()
+    cube[:3] = -9999
+    np.savez(path, image=cube, dark=cube[::-1], truth=scene.labels)
+    with pytest.raises(cpdgal.SceneError, match="name the one to read with cube_key"):
+        cpdgal.load_scene(path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.notebook
+@pytest.mark.parametrize("script", READING, ids=lambda each: each.stem)
+def test_it_runs_on_a_cube_of_few_bands_that_is_read_with_options(script, four_bands, tmp_path):
+    notebook, reading = tmp_path / f"{script.stem}.ipynb", {"cube_key": "image", "no_data": -9999}
+    jupytext.write(jupytext.read(script), notebook)
+    given = {"scene_name": str(four_bands), "reading": reading, "components": 4, "profile": "smoke", "store": "store"}
+    done = run_papermill(tmp_path, notebook, "x.ipynb", "-y", json.dumps(given))
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = cpdgal.Store(tmp_path / "store", packaged=False).records()
+    assert records or script.stem == "02_method"  # which trains without a record
+    assert all(record.study.reading == reading for record in records if record.study.scene == str(four_bands))
 
 
 # Writes what stands in every figure of a cell, before the display closes it.
