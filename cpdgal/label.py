@@ -42,6 +42,7 @@ UNTRAINED = ("core-set", "farthest-first", "random", "typiclust")  # strategies 
 FOREIGN = "split pool initial per_class acquired cycles stratified score_every judged stratified_pool pca block gap folds fold"
 FOREIGN += " train_path train_key test_path test_key checksum"
 SKIPPED = ("skip", "?", "0")  # answers for a pixel that a person cannot tell; class 0 in labels.csv
+EMPTY = -1  # for a pixel without an answer
 
 
 def suggest(
@@ -105,7 +106,7 @@ def _suggestion(
     if among is not None:
         if among.shape != (height, width):
             raise ValueError(
-                f"{scene.name} is {height} x {width} pixels and the mask of candidates {among.shape}; give its own"
+                f"{scene.name} is {height} x {width} pixels and the candidates {among.shape}; give a mask of its pixels"
             )
         allowed &= among.ravel() != 0
     allowed[at[given == 0]] = False
@@ -204,7 +205,9 @@ def _table(labelled, scene: Scene) -> pd.DataFrame:
     if not isinstance(labelled, pd.DataFrame):
         classes = np.asarray(labelled)
         if classes.shape != shape:
-            raise ValueError(f"{scene.name} is {shape[0]} x {shape[1]} pixels and the labels {classes.shape}; give its own")
+            raise ValueError(
+                f"{scene.name} is {shape[0]} x {shape[1]} pixels and the labels {classes.shape}; give those of its pixels"
+            )
         rows, columns = np.nonzero(classes)
         labelled = pd.DataFrame({"row": rows, "column": columns, "class": classes[rows, columns]})
     if missing := {"row", "column", "class"} - {*labelled}:
@@ -290,8 +293,8 @@ class Session:
         return points.assign(**{"class": self._numbers(points["class"], self._labels)})
 
     def _numbers(self, answers: pd.Series, where: Path) -> list[int]:
-        """The classes of answers by number or name; 0 for a skipped pixel."""
-        numbers = {name.lower(): value for value, name in self.names.items()} | dict.fromkeys(SKIPPED, 0)
+        """The classes of answers by number or name; 0 for a skipped pixel, `EMPTY` for one without an answer."""
+        numbers = {name.lower(): value for value, name in self.names.items()} | dict.fromkeys(SKIPPED, 0) | {"": EMPTY}
         answers = answers.str.lower()
         for number, answer in enumerate(answers, 1):
             if answer in numbers:
@@ -351,26 +354,28 @@ class Session:
         """Move what the person filled in to labels.csv; whether the next round can begin. `ValueError` for what cannot be."""
         if not self.round:
             return True
-        answers = pd.Series("", index=pd.MultiIndex.from_frame(self.asked[["row", "column"]]))
+        answers = pd.Series(EMPTY, pd.MultiIndex.from_frame(self.asked[["row", "column"]]))
         for kind, path in self.files.items():
             if kind == "png" or not path.exists():
                 continue
-            filled = read_points(path, self.grid, complete=False).set_index(["row", "column"])["class"]
+            table = read_points(path, self.grid, complete=False)
+            filled = pd.Series(self._numbers(table["class"], path), pd.MultiIndex.from_frame(table[["row", "column"]]))
             missing, new = len(answers.index.difference(filled.index)), len(filled.index.difference(answers.index))
             if missing or new:
                 raise ValueError(
-                    f"{path}: {missing} of the pixels that were asked for are missing and {new} were not asked for; "
-                    "bring the rows back, or delete the file to have it written again"
+                    f"{path} lacks {missing} of the pixels that were asked for and has {new} that were not; bring its rows "
+                    "back, or delete the file to have it written again"
                 )
             filled = filled[answers.index]
-            if (unlike := (answers != "") & (filled != "") & (answers != filled)).any():
+            if (unlike := (answers != EMPTY) & (filled != EMPTY) & (answers != filled)).any():
                 row, column = unlike.idxmax()
                 raise ValueError(f"{path}: row {row}, column {column} has another class than in the other file; correct one")
-            answers = answers.where(answers != "", filled)
-        empty = (answers == "").to_numpy()
-        unlabelled = ~answers.index.isin(pd.MultiIndex.from_frame(self.points[["row", "column"]]))
-        if not unlabelled.any():  # stopped after they were taken
+            answers = answers.where(answers != EMPTY, filled)
+        taken = answers.rename("class").reset_index()
+        taken = taken[~answers.index.isin(pd.MultiIndex.from_frame(self.points[["row", "column"]]))]
+        if not len(taken):  # it was stopped after they were taken
             return True
+        empty = (answers == EMPTY).to_numpy()
         if empty.all():
             self._write_round()  # what is missing of it
             return False
@@ -379,9 +384,7 @@ class Session:
                 f"{self.files['csv']}: {empty.sum()} of the {len(answers)} pixels have no class yet, the first is number "
                 f"{np.argmax(empty) + 1}; fill them in, or write skip where you cannot tell"
             )
-        classes = self._numbers(answers, self.files["csv"])
-        taken = answers.index.to_frame(index=False).assign(**{"class": classes})
-        self._add(taken[unlabelled].reset_index(drop=True), self.round)
+        self._add(taken, self.round)
         return True
 
     def ask(self, progress: bool = True) -> Suggestion:
@@ -397,15 +400,18 @@ class Session:
 
     def _write_round(self) -> None:
         """Write what is missing of the files that ask for pixels."""
-        from .plots import asked_pixels  # slow to import
+        import matplotlib.pyplot as plt  # slow to import
+
+        from .plots import asked_pixels
 
         asked = self.asked.assign(**{"class": ""})
         for kind, path in self.files.items():
             if path.exists():
                 continue
             if kind == "png":
-                content = BytesIO()
-                asked_pixels(self.scene, asked).savefig(content)
+                content, figure = BytesIO(), asked_pixels(self.scene, asked)
+                figure.savefig(content)
+                plt.close(figure)
                 write(path, content.getvalue(), "")
             else:
                 write_points(asked, path, self.grid)
@@ -413,9 +419,9 @@ class Session:
     # State
 
     def _save(self) -> None:
-        text = json.dumps({**self.about, "round": self.round})
-        content = save(self.state, {"about": text, "digest": _digest(self.state, text)})
-        write(self._state, content, "; the labels are kept")
+        about = {**self.about, "round": self.round}
+        text = json.dumps({"about": about, "digest": _digest(self.state, about)})
+        write(self._state, save(self.state, {"session": text}), "; the labels are kept")
 
     @property
     def _state(self) -> Path:
@@ -426,13 +432,14 @@ class Session:
             return {}, {}
         try:
             tensors, metadata = opened(self._state)
-            if metadata["digest"] != _digest(tensors, metadata["about"]):
+            session = json.loads(metadata["session"])
+            if session["digest"] != _digest(tensors, session["about"]):
                 raise ValueError("its contents were changed")
-            return tensors, json.loads(metadata["about"])
+            return tensors, session["about"]
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             reason, advice = " ".join(str(error).split())[:90], f"begin anew with --labels {self._labels} and another --folder"
             raise ValueError(f"{self._state} is damaged ({reason}); the labels are kept: {advice}") from error
 
 
-def _digest(tensors: State, about: str) -> str:
-    return hashlib.sha256(save(tensors, {"about": about})).hexdigest()
+def _digest(tensors: State, about: dict) -> str:
+    return hashlib.sha256(save(tensors, {"about": json.dumps(about)})).hexdigest()

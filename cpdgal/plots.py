@@ -205,11 +205,12 @@ def asked_pixels(scene: Scene, points: pd.DataFrame) -> Figure:
     image, bands = false_colour(scene)
     height, width = image.shape[:2]
     figure, (axis,) = maps({f"Pixels to label, on {bands}": image}, 9, min(1 + 8 * height / width, 16))
-    axis.scatter(points["column"], points["row"], s=14, facecolor="none", edgecolor="#FFFF00", linewidths=1)
-    outlined = [withStroke(linewidth=2, foreground="#000000")]
+    outlined = [withStroke(linewidth=3, foreground="#000000")]
+    ring: dict = {"s": 40, "facecolor": "none", "edgecolor": "#FFFF00", "linewidths": 1.2}
+    axis.scatter(points["column"], points["row"], **ring, path_effects=outlined)
     for number, row, column in zip(points["number"], points["row"], points["column"], strict=True):
-        text = axis.annotate(str(number), (column, row), (3, 3), textcoords="offset points", fontsize=8, color="#FFFF00")
-        text.set_path_effects(outlined)
+        place: dict = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 9, "color": "#FFFF00"}
+        axis.annotate(str(number), (column, row), **place, path_effects=outlined)
     return figure
 
 
