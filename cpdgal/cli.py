@@ -107,15 +107,16 @@ def describe(
     typer.echo(f"no data      {0 if loaded.mask is None else int(loaded.mask.sum())} pixels")
     for warning in told:
         typer.echo(f"look at this: {warning.message}")
+    changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
     if not loaded.classes:
-        typer.echo(f"no ground truth: to be mapped with a trained network, or labelled: cpdgal label {shlex.quote(file)}")
+        typer.echo("no ground truth: a scene to be mapped with a trained network, or to be labelled")
+        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}")
         return
     for name, size_ in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{size_:7}  {name}")
     split = random_split(loaded, rng=np.random.default_rng(0))
     shared = touched(loaded, split.pool, split.holdout, window)
     typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
-    changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
     truth = f" --labels {shlex.quote(labels)}" if labels else ""
     typer.echo(f"next: cpdgal run --scene {shlex.quote(file)}{truth}{changes} --split block --profile quick")
 

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +25,7 @@ from tqdm.auto import tqdm
 
 from .active import Loop
 from .assess import ClassMap, read_points, whole_number, write_points
+from .methods import METHODS
 from .queries import BALANCED, Candidates, select
 from .readers import SceneError, read_array
 from .records import opened, write
@@ -78,8 +78,8 @@ class Suggestion:
     pixels: np.ndarray  # (n, 2) rows and columns, the most wanted first
     losses: list[float]  # of the training, by epoch; empty where nothing was trained
     note: str  # where the pixels are chosen from less than all candidates, or without a network
-    before: np.ndarray | None  # (m, k) class probabilities of the last round, where it had the same classes
-    now: np.ndarray | None  # and of this one, for the same m candidates
+    before: np.ndarray | None  # (m, k) class probabilities of the round before, where it had the same classes
+    now: np.ndarray | None  # and of this one, for the same candidates
     state: State  # what the next round depends on
 
 
@@ -104,6 +104,7 @@ def _suggestion(
         row, column = divmod(int(labelled[blank][0]), width)
         raise ValueError(f"{scene.name}: the pixel at row {row}, column {column} is labelled and has no data; remove its label")
     if among is not None:
+        among = np.asarray(among)
         if among.shape != (height, width):
             raise ValueError(
                 f"{scene.name} is {height} x {width} pixels and the candidates {among.shape}; give a mask of its pixels"
@@ -116,42 +117,44 @@ def _suggestion(
     if count < 1 or distance < 0:
         raise ValueError(f"a round asks for 1 pixel at least, at a distance from 0 up, not for {count} at {distance}")
     with _one_core():
-        windows: Any = study.make_windows(scene, None)  # type: ignore[arg-type]  # no projection is fitted on a pool here
+        windows = study.make_windows(scene, None)  # type: ignore[arg-type]  # no projection is fitted on a pool here
         if len(seen) < 2:
             return _untrained(scene, study, windows, pool, at, labelled, count, distance)
         values = seen if classes is None else np.array(sorted(classes))
         targets = np.full(height * width, -1)
         targets[labelled] = np.searchsorted(values, given[given > 0])
-        pixels = np.indices((height, width)).reshape(2, -1).T
-        windows.scene = SimpleNamespace(pixels=pixels, targets=targets, classes=len(values))  # as the loop sees it here
-        network = study.network(windows.channels, len(values))
-        first: Any = SimpleNamespace(pool=pool)
-        loop = Loop(network, windows, first, study.protocol, study.query, study.seed, study.draws, labelled)
-        round_, before = 0, np.empty((0, len(values)))
-        if "values" in state:
-            if np.array_equal(state["values"].numpy(), values):
-                before = state["candidates"].numpy()
-            else:  # other outputs: the weights start anew, and chance goes on
-                state = {name: each for name, each in state.items() if not name.startswith(("model.", "optimizer."))}
-                state |= loop.learner.state()
-            round_ = loop.restore(state)
-            loop.label(labelled)
-        with tqdm(total=study.epochs, desc="training", unit="epoch", leave=False, disable=not progress) as bar:
-            losses = loop.learner.fit(labelled, loop.generator, bar, {}, None)
-        loop.look_at_the_rest(progress)
-        left, now = loop.left, loop.candidates
-        note = ""
-        if study.query.removeprefix(BALANCED) in SAMPLED and len(left) > SAMPLE:
-            some = np.sort(loop.query_rng.choice(len(left), SAMPLE, replace=False))
-            loop.left, loop.candidates = left[some], now[some]
-            note = _sampled(len(left))
-        chosen = loop.ask(count, distance)
-        after = {**loop.state(round_), "candidates": torch.from_numpy(now), "left": torch.from_numpy(left)}
-        after["values"] = torch.from_numpy(values)
-    if not len(before):
-        return Suggestion(pixels[chosen], losses, note, None, None, after)
-    _, then, here = np.intersect1d(state["left"].numpy(), left, return_indices=True)
-    return Suggestion(pixels[chosen], losses, note, before[then], now[here], after)
+        return _trained(scene, study, windows, pool, labelled, targets, values, count, distance, state, progress)
+
+
+def _trained(
+    scene, study, windows, pool, labelled, targets, values, count, distance, state: State, progress: bool
+) -> Suggestion:
+    """A round of the loop, which sees every pixel of the scene as a labelled one of these targets."""
+    pixels = np.indices(scene.labels.shape).reshape(2, -1).T
+    windows.scene = SimpleNamespace(pixels=pixels, targets=targets, classes=len(values))
+    network, split = study.network(windows.channels, len(values)), SimpleNamespace(pool=pool)
+    loop = Loop(network, windows, split, study.protocol, study.query, study.seed, study.draws, labelled)  # type: ignore[arg-type]
+    round_, comparable = 0, "values" in state and np.array_equal(state["values"].numpy(), values)
+    if "values" in state:
+        if not comparable:  # other outputs: the weights start anew, and chance goes on
+            own = {name: each for name, each in state.items() if not name.startswith(("model.", "optimizer."))}
+            state = {**own, **loop.learner.state()}
+        round_ = loop.restore(state)
+        loop.label(labelled)
+    with tqdm(total=study.epochs, desc="training", unit="epoch", leave=False, disable=not progress) as bar:
+        losses = loop.learner.fit(labelled, loop.generator, bar, {}, None)
+    loop.look_at_the_rest(progress)
+    left, now, note, before = loop.left, loop.candidates, "", None
+    if study.query.removeprefix(BALANCED) in SAMPLED and len(left) > SAMPLE:
+        some = np.sort(loop.query_rng.choice(len(left), SAMPLE, replace=False))
+        loop.left, loop.candidates, note = left[some], now[some], _sampled(len(left))
+    chosen = pixels[loop.ask(count, distance)]
+    kept = {"candidates": now, "left": left, "values": values}
+    after = {**loop.state(round_), **{name: torch.from_numpy(each) for name, each in kept.items()}}
+    if comparable:
+        _, then, here = np.intersect1d(state["left"].numpy(), left, return_indices=True)
+        before, now = state["candidates"].numpy()[then], now[here]
+    return Suggestion(chosen, losses, note, before, now, after)
 
 
 def _untrained(scene, study, windows, pool, at, labelled, count, distance) -> Suggestion:
@@ -194,7 +197,10 @@ def _one_core() -> Iterator[None]:
 def _study(values: Mapping) -> Study:
     if foreign := sorted({*values} & {*FOREIGN.split()}):
         raise ValueError(f"a labelling has no pool and no test pixels, so it takes no {', '.join(foreign)}; leave that out")
-    return Study(**{"profile": "quick", **values})
+    study = Study(**{"profile": "quick", **values})
+    if METHODS[study.method].kind == "floor":
+        raise ValueError(f"{study.method} is never unsure, so it has nothing to ask; name a network, such as cpdgal")
+    return study
 
 
 def _table(labelled, scene: Scene) -> pd.DataFrame:
@@ -214,10 +220,10 @@ def _table(labelled, scene: Scene) -> pd.DataFrame:
         raise ValueError(f"the labels have no {min(missing)}; give a table of row, column and class")
     points = labelled[["row", "column", "class"]]
     numbers = points.to_numpy()
-    good = numbers.dtype.kind in "iu" and (numbers >= 0).all() and (points[["row", "column"]].to_numpy() < shape).all()
-    if not good or points.duplicated(["row", "column"]).any():
+    whole = not len(points) or numbers.dtype.kind in "iu"
+    if not whole or (numbers < 0).any() or (numbers[:, :2] >= shape).any() or points.duplicated(["row", "column"]).any():
         raise ValueError(f"labels are whole numbers: rows and columns of {scene.name}, each pixel once, and classes from 1")
-    return points
+    return points.astype(int)
 
 
 @contextmanager
@@ -319,7 +325,9 @@ class Session:
             values = np.asarray(rasterised(path, key, self.grid.shape, self.scene.georeference, None))
             if values.shape != self.grid.shape:
                 raise ValueError(f"{path} is {values.shape} and {self.scene.name} {self.grid.shape}; give labels of its pixels")
-            rows, columns = np.nonzero(values != (self.study.unlabelled or 0))
+            rows, columns = np.nonzero(values != (unlabelled := self.study.unlabelled or 0))
+            if unlabelled and (values == 0).any():
+                raise ValueError(f"{path} has a class 0, and a labelling counts classes from 1; give it other numbers")
             first = pd.DataFrame({"row": rows, "column": columns, "class": values[rows, columns].astype(str)})
         first["class"] = self._numbers(first["class"], path)
         if not (self.state or self._labels.exists()):

@@ -160,6 +160,21 @@ def test_answers_are_taken_a_new_class_is_told_and_a_skipped_pixel_is_not_asked_
     assert len(truth.pixels) == 8
 
 
+def test_first_labels_may_be_a_raster(files, tmp_path):
+    scene, _, command = files
+    raster = np.where((scene.labels > 0) & (np.arange(20) < 4), scene.labels, 255)
+    np.save(tmp_path / "first.npy", raster)
+    begin = [*command, "--set", "unlabelled=255", "--labels", tmp_path / "first.npy", "--folder", tmp_path / "session"]
+    called(*begin)
+    labels = pd.read_csv(tmp_path / "session" / "labels.csv")
+    assert labels[["row", "column"]].to_numpy().tolist() == np.argwhere(raster < 255).tolist()
+    np.testing.assert_array_equal(labels["class"], scene.labels[labels.row, labels.column])
+    np.save(tmp_path / "first.npy", raster % 3)
+    done = call(*begin)
+    assert done.exit_code == 1
+    assert "first.npy has a class 0, and a labelling counts classes from 1" in done.output
+
+
 def test_labels_may_be_corrected_and_added_by_hand(files, session):
     labels = pd.read_csv(session / "labels.csv")
     labels.loc[0, "class"] = 3
@@ -535,6 +550,7 @@ def test_a_large_scene_is_looked_at_in_part_where_features_are_compared(files, m
         (None, {"count": 0}, "a round asks for 1 pixel at least"),
         (None, {"distance": -1}, "at a distance from 0 up"),
         (None, {"among": np.zeros((20, 20))}, "there is nothing to ask for"),
+        (None, {"method": "coordinates"}, "coordinates is never unsure, so it has nothing to ask"),
         (None, {"split": "block"}, "a labelling has no pool and no test pixels, so it takes no split"),
     ],
 )
