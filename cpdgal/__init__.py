@@ -1,6 +1,7 @@
 """cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
 
 from .active import Cycle, Protocol, active_learning, protocol
+from .label import suggest
 from .methods import build, coordinates_floor, spectra_floor
 from .metrics import class_accuracies, scores
 from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, cw_mse
@@ -17,6 +18,6 @@ from .windows import Windows
 __all__ = ["Scene", "SceneError", "Split", "Windows", "block_split", "load_scene", "random_split"]
 __all__ += ["CPDGAL", "DGFR", "ContextualMasking", "EncoderBlock", "Output", "PatchEmbedding", "cw_mse"]
 __all__ += ["Training", "build", "class_accuracies", "coordinates_floor", "fit", "predict", "scores", "spectra_floor"]
-__all__ += ["Cycle", "Protocol", "active_learning", "margin", "protocol"]
+__all__ += ["Cycle", "Protocol", "active_learning", "margin", "protocol", "suggest"]
 __all__ += ["Record", "RecordError", "Store", "Study", "run", "side_by_side"]
 __version__ = "0.1.0"

@@ -121,7 +121,7 @@ def active_learning(
         checkpoint: called after each epoch with a function that gives the state to `resume` from within the cycle.
     """
     strategy(query)  # a wrong name is refused before anything is trained
-    loop = _Loop(model, windows, split, protocol, query, seed, draws)
+    loop = Loop(model, windows, split, protocol, query, seed, draws)
     begun = part(resume or {}, "training")  # of a cycle, when it was left in the middle
     state = {name: value for name, value in (resume or {}).items() if not name.startswith("training.")}
     first = loop.restore(state) if state else 0
@@ -137,7 +137,7 @@ def active_learning(
         for cycle in range(first, protocol.cycles + 1):
             start = perf_counter() - float(begun.pop("seconds", 0.0))
             if cycle:
-                loop.acquire()
+                loop.label(np.concatenate([loop.labelled, loop.ask(protocol.asked(len(loop.left)))]))
             losses = loop.learner.fit(loop.labelled, loop.generator, bar, begun, within if checkpoint else None)
             begun = {}
             measured, probabilities = loop.score() if (protocol.cycles - cycle) % protocol.score_every == 0 else ({}, None)
@@ -147,39 +147,48 @@ def active_learning(
             yield Cycle(cycle, loop.labelled, losses, measured, probabilities, loop.candidates, diagnostics, seconds, state)
 
 
-class _Loop:
-    """What goes from cycle to cycle: the labels, what is left of the pool, the learner and all random states."""
+class Loop:
+    """What goes from cycle to cycle: the labels, what is left of the pool, the learner and all random states.
 
-    def __init__(self, model, windows: Windows, split: Split, protocol: Protocol, query: str, seed: int, draws: int):
+    The first labels are drawn from the pool, or are those `labelled` (positions).
+    """
+
+    def __init__(
+        self, model, windows: Windows, split: Split, protocol: Protocol, query: str, seed: int, draws: int, labelled=None
+    ):
         self.windows, self.split, self.protocol = windows, split, protocol
         self.query, self.seed, self.draws = query, seed, draws
         initial_rng, self.query_rng, *others = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
         self.generator, self.scoring = (torch.Generator(windows.device).manual_seed(int(rng.integers(2**63))) for rng in others)
         network = isinstance(model, nn.Module)
         self.learner = _Network(model, windows, protocol) if network else _FloorLearner(model, windows.scene)
-        self.labelled = initial_rng.permutation(_first_labels(protocol, split.pool, windows.scene.targets, initial_rng))
-        self.left, self.candidates = np.setdiff1d(split.pool, self.labelled), np.empty(0)
+        if labelled is None:
+            labelled = initial_rng.permutation(_first_labels(protocol, split.pool, windows.scene.targets, initial_rng))
+        self.label(labelled)
+        self.candidates = np.empty(0)
 
-    def acquire(self) -> None:
-        """Label the pixels that the query strategy wants next."""
+    def label(self, positions: np.ndarray) -> None:
+        """Take these as the labelled pixels, in the order they were asked for."""
+        self.labelled, self.left = positions, np.setdiff1d(self.split.pool, positions)
+
+    def ask(self, count: int, distance: int = 0) -> np.ndarray:
+        """Positions of the pixels that the query strategy wants labelled next; `distance` as for `select`."""
         pixels, learner = self.windows.scene.pixels, self.learner
         known = Candidates(
             *(self.candidates, pixels[self.left], pixels[self.labelled]),
             features=lambda: (learner.features(self.left), learner.features(self.labelled)),
             draws=lambda: learner.draws(self.left, self.draws, self.generator),
         )
-        chosen = select(self.query, known, self.protocol.asked(len(self.left)), self.query_rng)
-        self.labelled = np.concatenate([self.labelled, self.left[chosen]])
-        self.left = np.setdiff1d(self.split.pool, self.labelled)
+        return self.left[select(self.query, known, count, self.query_rng, distance)]
 
     def score(self) -> tuple[dict[str, float], np.ndarray]:
         """OA, AA and kappa on the hold-out, and the probabilities (n, k) they come from."""
         probabilities = self.learner.predict(self.split.holdout, self.scoring)
         return scores(self.windows.scene.targets[self.split.holdout], probabilities.argmax(1)), probabilities
 
-    def look_at_the_rest(self) -> None:
+    def look_at_the_rest(self, progress: bool = False) -> None:
         """Predict what is left of the pool."""
-        self.candidates = self.learner.predict(self.left, self.generator)
+        self.candidates = self.learner.predict(self.left, self.generator, progress)
 
     def diagnose(self, cycle: int) -> dict[str, float]:
         """What the network's modules do on what is left of the pool. With draws of their own: a run is the same without it."""
@@ -201,8 +210,8 @@ class _Loop:
 
     def restore(self, state: State) -> int:
         """Go on from such a state; the number of the next cycle."""
-        self.labelled, self.candidates = state["labelled"].numpy(), state["candidates"].numpy()
-        self.left = np.setdiff1d(self.split.pool, self.labelled)
+        self.label(state["labelled"].numpy())
+        self.candidates = state["candidates"].numpy()
         self.generator.set_state(state["generator"])
         self.scoring.set_state(state["scoring"])
         self.query_rng.bit_generator.state = from_tensor(state["query"])
@@ -248,10 +257,12 @@ class _Network:
         classes = torch.from_numpy(self.windows.scene.targets[positions])
         return self.windows[positions], classes.to(self.windows.device)
 
-    def predict(self, positions, generator) -> np.ndarray:
+    def predict(self, positions, generator, progress=False) -> np.ndarray:
         if not len(positions):
             return np.empty((0, self.windows.scene.classes), dtype=np.float32)
-        return training.predict(self.model, self.windows.batches(positions, BATCH), generator).numpy()
+        batches = self.windows.batches(positions, BATCH)
+        shown = tqdm(batches, "predicting", -(-len(positions) // BATCH), leave=False, delay=2, disable=not progress)
+        return training.predict(self.model, shown, generator).numpy()
 
     def features(self, positions) -> np.ndarray:
         return training.features(self.model, self.windows.batches(positions, BATCH)).numpy()
@@ -282,7 +293,7 @@ class _FloorLearner:
         self.labelled = labelled
         return []
 
-    def predict(self, positions, generator) -> np.ndarray:
+    def predict(self, positions, generator, progress=False) -> np.ndarray:
         classes = self.floor(self.scene, self.labelled, positions) if len(positions) else np.empty(0)
         return np.eye(self.scene.classes, dtype=np.float32)[classes.astype(int)]
 

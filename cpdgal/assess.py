@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .scenes import SceneError
+from .scenes import Scene, SceneError
 
 STRIP = 2**22  # pixels of a map that are read at a time
 NORMAL = 1.96  # of 95 % intervals, as Olofsson et al. print them
@@ -133,6 +133,17 @@ class ClassMap:
             names = {int(value): text for value, text in tags.items() if value.isdigit()}
             return cls(path, raster.shape, names, raster.transform, raster.crs, raster.nodata)
 
+    @classmethod
+    def grid(cls, scene: Scene) -> "ClassMap":
+        """The pixels of a scene, for points on them: without classes, and in their place where rasterio is there."""
+        transform = crs = None
+        with suppress(ImportError):
+            from rasterio import Affine
+
+            if scene.georeference:
+                transform, crs = Affine(*scene.georeference.transform), scene.georeference.crs
+        return cls(Path(scene.name), scene.labels.shape, {}, transform, crs)
+
     @property
     def pixel_area(self) -> float | None:
         """Square metres of a pixel; None where the map has no CRS in linear units."""
@@ -194,14 +205,20 @@ class ClassMap:
                 rows, columns = np.divmod(places[here], self.shape[1])
                 found.append(np.stack([rows + top, columns], axis=1))
         points = pd.DataFrame(rng.permutation(np.concatenate(found)), columns=["row", "column"])
-        if self.crs:
-            points["x"], points["y"] = _moved(self.transform, points.column + 0.5, points.row + 0.5)
-        return points.assign(**{"class": ""})
+        return self.placed(points).assign(**{"class": ""})
+
+    def placed(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Points (row, column) with the x and y of their pixels' centres, where the map is georeferenced."""
+        if not self.crs:
+            return points
+        x, y = _moved(self.transform, points.column + 0.5, points.row + 0.5)
+        return points.assign(x=x, y=y)
 
 
-def read_points(path: Path, to: ClassMap) -> pd.DataFrame:
+def read_points(path: Path, to: ClassMap, *, complete: bool = True) -> pd.DataFrame:
     """Reference points with row, column and class of a CSV (row, column, class; or x, y, class in the map's CRS), or of a file
-    that geopandas reads, in its own CRS. `SceneError` where they are no such points or do not lie on the map."""
+    that geopandas reads, in its own CRS. `SceneError` where they are no such points or do not lie on the map, and, where they
+    are to be ``complete``, for a class that is empty."""
     try:
         if Path(path).suffix.lower() == ".csv":
             points = pd.read_csv(path, dtype={"class": str}, encoding="utf-8-sig")
@@ -223,12 +240,13 @@ def read_points(path: Path, to: ClassMap) -> pd.DataFrame:
         raise SceneError(
             f"{path}, point {int(np.argmin(good)) + 1}: it does not lie on the map of {to.shape[0]} x {to.shape[1]}"
         )
-    if (empty := points["class"].isna() | (points["class"].astype(str).str.strip() == "")).any():
+    named = points["class"].astype(object).where(points["class"].notna(), "").astype(str).str.strip()
+    if complete and (empty := named == "").any():
         raise SceneError(f"{path}, point {int(np.argmax(empty)) + 1}: the class is empty; fill it in, or remove the row")
     places = places.astype(int)
     if (twice := places.duplicated()).any():
         raise SceneError(f"{path}, point {int(np.argmax(twice)) + 1}: this pixel was named before; leave one of the two")
-    return places.assign(**{"class": points["class"].astype(str).str.strip()})
+    return places.assign(**{"class": named})
 
 
 def write_points(points: pd.DataFrame, path: Path, of: ClassMap) -> None:
@@ -263,7 +281,7 @@ def assess(classes: ClassMap, points: pd.DataFrame, strata: ClassMap | None = No
         place = points.iloc[int(np.argmax(outside))]
         raise SceneError(f"the point at row {place.row}, column {place.column} has no class on the map; remove it")
     sizes, by_name = classes.sizes(), {name: value for value, name in classes.names.items()}
-    true = [by_name.get(each, _whole(each)) for each in points["class"]]
+    true = [by_name.get(each, whole_number(each)) for each in points["class"]]
     known = {*sizes.index, *classes.names}
     if unknown := [each for each, value in zip(points["class"], true, strict=True) if value is None or value < 1]:
         listed = ", ".join(classes.name(each) for each in sorted(known))[:120]
@@ -282,7 +300,8 @@ def _moved(affine, u, v):
     return affine.a * u + affine.b * v + affine.c, affine.d * u + affine.e * v + affine.f
 
 
-def _whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
+    """The whole number that a text is, as 3 or 3.0; None for any other."""
     try:
         return int(float(text)) if float(text) % 1 == 0 else None
     except (ValueError, OverflowError):

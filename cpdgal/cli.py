@@ -11,6 +11,7 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import mkdtemp
+from time import perf_counter
 from typing import Annotated
 
 import numpy as np
@@ -19,6 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import assess as accuracy
+from .label import Session, claimed
 from .mapping import opened, write_map
 from .methods import METHODS, size
 from .records import Record, RecordError, Store
@@ -130,8 +132,10 @@ def describe(
     typer.echo(f"no data      {0 if loaded.mask is None else int(loaded.mask.sum())} pixels")
     for warning in told:
         typer.echo(f"look at this: {warning.message}")
+    changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
     if not loaded.classes:
         typer.echo("no ground truth: a scene to be mapped with a trained network, or to be labelled")
+        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}")
         return
     for name, size_ in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{size_:7}  {name}")
@@ -265,6 +269,74 @@ def run_(
     else:
         typer.echo(f"written: {record.path}")
     _show(record)
+
+
+@app.command()
+@with_reading
+def label(
+    scene: Annotated[str, typer.Argument(help="a cube: .mat, .npy, ENVI, GeoTIFF; or a known scene")],
+    labels: Annotated[
+        Path | None, typer.Option(help="the first labels: CSV (row, column, class; or x, y, class), or a raster of classes")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="the session's; by default the cube's name and -labels")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="pixels of a round; 20 by default")] = None,
+    query: Annotated[str | None, typer.Option(help="a query strategy; margin by default")] = None,
+    distance: Annotated[int | None, typer.Option(min=0, help="pixels that those of a round lie apart at least")] = None,
+    among: Annotated[Path | None, typer.Option(help="a raster, not 0 where a pixel may be asked for")] = None,
+    classes: Annotated[str | None, typer.Option(help='the classes there are, as "1=corn, 2=grass"; else any number')] = None,
+    method: Annotated[str | None, typer.Option(help="a network of `cpdgal methods`; cpdgal by default")] = None,
+    profile: Annotated[str | None, typer.Option(help="how it is trained: quick by default, or smoke, tuned, paper")] = None,
+    seed: Annotated[int | None, typer.Option(help="decides weights, noise and random choices; 0 by default")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="any other value of a Study: --set epochs=50 --set window=9")
+    ] = None,
+    *,
+    reading: dict,
+) -> None:
+    """Ask for the pixels of a scene that are most worth a label, train on the answers, and ask again.
+
+    Each call writes the next pixels as a table (ask-1.csv), for QGIS (ask-1.gpkg), and as a picture (ask-1.png). Write a class
+    into the column "class" of either table, a number from 1 or a name of --classes, or "skip" where you cannot tell. Then make
+    the same call again: the answers go to labels.csv, the network is trained on all labels so far, and the next round is asked
+    for. Without any label the first pixels are typical ones of all kinds of spectra.
+
+    Nothing is lost when a call is stopped; make it again. Correct a class, or add pixels of your own, in labels.csv. Options
+    are remembered, so that `cpdgal label SCENE` is enough to go on.
+    """
+    place = folder or Path(f"{Path(scene).stem}-labels")
+    named = {"query": query, "method": method, "profile": profile, "seed": seed}
+    given = dict(_parsed(each) for each in changes or ()) | Study(**reading).reading
+    given |= {name: value for name, value in named.items() if value is not None}
+    options = {
+        "count": count,
+        "distance": distance,
+        "among": None if among is None else str(among.expanduser().resolve()),
+        "classes": None if classes is None else _named_classes(classes),
+    }
+    with claimed(place):
+        session = Session(scene, place, given, **options)
+        if labels:
+            session.begin(labels)
+        known = {*session.points["class"]}
+        answered = session.take_answers()
+        for value, number in session.points["class"].value_counts().sort_index().items():
+            typer.echo(f"{number:7}  {session.name(value)}{', new' if known and value not in known else ''}")
+        if not answered:
+            typer.echo(f"round {session.round} has no answers yet, so nothing is changed")
+        else:
+            start = perf_counter()
+            found = session.ask()
+            if found.losses:
+                typer.echo(f"trained {len(found.losses)} epochs and chose: {perf_counter() - start:.0f} seconds")
+            if found.before is not None and found.now is not None:
+                same = (found.before.argmax(1) == found.now.argmax(1)).mean()
+                typer.echo(f"{same:.1%} of the candidates have the class that they had in the round before")
+            if found.note:
+                typer.echo(found.note)
+    picture, *tables = session.files.values()
+    typer.echo(f"round {session.round}: {len(session.asked)} pixels, shown in {picture}")
+    typer.echo(f"next: fill in their class in {' or '.join(map(str, tables))}, then")
+    typer.echo(f"cpdgal label {shlex.quote(scene)}" + (f" --folder {shlex.quote(str(folder))}" if folder else ""))
 
 
 @app.command("map")
@@ -413,6 +485,15 @@ def _parsed(change: str) -> tuple[str, object]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
+
+
+def _named_classes(text: str) -> dict[str, str]:
+    """Names by number from "1=corn, 2=grass"."""
+    pairs = [[part.strip() for part in each.partition("=")[::2]] for each in text.split(",")]
+    named = dict(pairs)
+    if not all(value.isdecimal() and int(value) and name for value, name in pairs) or len({*named.values()}) < len(pairs):
+        raise ValueError(f'--classes takes numbers from 1 with a name each, as "1=corn, 2=grass", not {text[:80]!r}')
+    return named
 
 
 def _show(record: Record) -> None:

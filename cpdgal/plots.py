@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from .records import Record
@@ -197,6 +198,20 @@ def queried_pixels(scene: Scene, queried: dict[str, pd.DataFrame]) -> Figure:
     ticks = np.unique(np.linspace(0, cycles - 1, min(cycles, 8)).astype(int))
     bar = figure.colorbar(dots, ax=figure.axes, ticks=ticks, label="cycle of the query (0: the random start)", shrink=0.8)
     bar.ax.tick_params(length=0)
+    return figure
+
+
+def asked_pixels(scene: Scene, points: pd.DataFrame) -> Figure:
+    """Pixels that a person is asked for, numbered on a false-colour image; a table of number, row and column."""
+    image, bands = false_colour(scene)
+    height, width = image.shape[:2]
+    figure, (axis,) = maps({f"Pixels to label, on {bands}": image}, 9, min(1 + 8 * height / width, 16))
+    outlined = [withStroke(linewidth=3, foreground="#000000")]
+    ring: dict = {"s": 40, "facecolor": "none", "edgecolor": "#FFFF00", "linewidths": 1.2}
+    axis.scatter(points["column"], points["row"], **ring, path_effects=outlined)
+    for number, row, column in zip(points["number"], points["row"], points["column"], strict=True):
+        place: dict = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 9, "color": "#FFFF00"}
+        axis.annotate(str(number), (column, row), **place, path_effects=outlined)
     return figure
 
 

@@ -6,7 +6,8 @@ The paper stops after a fixed number of cycles; the rules at the foot look at th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,16 @@ class Candidates:
     labelled_pixels: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))  # (m, 2)
     features: Callable[[], tuple[np.ndarray, np.ndarray]] = _not_given  # (n, d) and (m, d), computed when asked for
     draws: Callable[[], np.ndarray] = _not_given  # (draws, n, k) by repeated draws of DGFR, computed when asked for
+
+    def after(self, chosen: list[int], left: np.ndarray) -> "Candidates":
+        """The candidates that are `left` where the `chosen` count as labelled; both are positions among these."""
+
+        def features():
+            new, labelled = self.features()
+            return new[left], np.concatenate([labelled, new[chosen]])
+
+        labelled = np.concatenate([self.labelled_pixels, self.pixels[chosen]])
+        return Candidates(self.probabilities[left], self.pixels[left], labelled, features, lambda: self.draws()[:, left])
 
 
 def margin(probabilities: np.ndarray, k: int = 3) -> np.ndarray:
@@ -116,15 +127,32 @@ def strategy(name: str):
     return STRATEGIES[name]
 
 
-def select(name: str, candidates, count: int, rng: np.random.Generator) -> np.ndarray:
+def select(name: str, candidates, count: int, rng: np.random.Generator, distance: int = 0) -> np.ndarray:
     """Positions (count,) of the pixels to label next by a strategy, the most wanted first; all when fewer are left.
 
-    ``candidates`` are `Candidates`, or just class probabilities (n, k) where the strategy needs no more.
+    ``candidates`` are `Candidates`, or just class probabilities (n, k) where the strategy needs no more. With a ``distance``
+    no two of the pixels lie closer, in rows and in columns alike; there may be fewer then.
     """
     if not isinstance(candidates, Candidates):
         candidates = Candidates(np.asarray(candidates))
+    if distance > 1:
+        return _apart(name, candidates, count, rng, distance)
     count = min(count, len(candidates.probabilities))
     return np.asarray(strategy(name)(candidates, count, rng)) if count else np.empty(0, dtype=int)
+
+
+def _apart(name: str, candidates: Candidates, count: int, rng: np.random.Generator, distance: int) -> np.ndarray:
+    """The strategy's order without what lies too close to a pixel before it; it is asked again for what that leaves out."""
+    candidates = replace(candidates, features=cache(candidates.features), draws=cache(candidates.draws))
+    chosen: list[int] = []
+    far = np.ones(len(candidates.pixels), dtype=bool)
+    while len(chosen) < count and far.any():
+        left = np.flatnonzero(far)
+        for position in left[select(name, candidates.after(chosen, left), count - len(chosen), rng)]:
+            if far[position]:
+                chosen.append(int(position))
+                far &= abs(candidates.pixels - candidates.pixels[position]).max(1) >= distance
+    return np.array(chosen, dtype=int)
 
 
 def _balanced(base):
