@@ -23,7 +23,7 @@ from . import assess as accuracy
 from .label import Session, claimed
 from .mapping import opened, write_map
 from .methods import METHODS, size
-from .records import Record, RecordError, Store
+from .records import Record, RecordError, Store, Trained
 from .records import migrate as migrated
 from .runner import check_device, run, versions
 from .sources import SCENES
@@ -320,7 +320,7 @@ def label(
         known = {*session.points["class"]}
         answered = session.take_answers()
         for value, number in session.points["class"].value_counts().sort_index().items():
-            typer.echo(f"{number:7}  {session.name(value)}{', new' if known and value not in known else ''}")
+            typer.echo(f"{number:7}  {session.name(value)}{', new' if value and known and value not in known else ''}")
         if not answered:
             typer.echo(f"round {session.round} has no answers yet, so nothing is changed")
         else:
@@ -328,11 +328,12 @@ def label(
             found = session.ask()
             if found.losses:
                 typer.echo(f"trained {len(found.losses)} epochs and chose: {perf_counter() - start:.0f} seconds")
-            if found.before is not None and found.now is not None:
-                same = (found.before.argmax(1) == found.now.argmax(1)).mean()
-                typer.echo(f"{same:.1%} of the candidates have the class that they had in the round before")
+            if session.advice:
+                typer.echo(session.advice)
             if found.note:
                 typer.echo(found.note)
+    if session.model.exists():
+        typer.echo(f"map: cpdgal map {shlex.quote(str(session.model))} {shlex.quote(scene)} -o map.tif")
     picture, *tables = session.files.values()
     typer.echo(f"round {session.round}: {len(session.asked)} pixels, shown in {picture}")
     typer.echo(f"next: fill in their class in {' or '.join(map(str, tables))}, then")
@@ -342,7 +343,7 @@ def label(
 @app.command("map")
 @with_reading
 def map_(
-    model: Annotated[Path, typer.Argument(help="the file of a record with weights")],
+    model: Annotated[Path, typer.Argument(help="a record with weights (.json), or the model.safetensors of cpdgal label")],
     scene: Annotated[str, typer.Argument(help="another scene of the same bands; the one it was trained on by default")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="where the map goes: .tif, .npy or .png")] = Path("map.tif"),
     labels: Annotated[str, typer.Option(help="the ground truth of that scene")] = "",
@@ -367,7 +368,7 @@ def map_(
         raise ValueError("--labels and how files are read belong to another scene; give that as well, or leave them out")
     wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
     check_device(device)
-    trained = Record.read(model)
+    trained = Trained.read(model) if model.suffix.lower() == ".safetensors" else Record.read(model)
     with opened(scene, labels, **said) if scene else nullcontext() as source:
         written = write_map(
             trained,

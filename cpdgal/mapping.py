@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from .metrics import entropy
 from .plots import map_with_legend
 from .readers import ENVI, TIFF, Georeference, SceneError, kept_bands, raster_file
-from .records import Record, RecordError, write
+from .records import Record, RecordError, Trained, write
 from .scenes import Scene, clean
 from .sources import SCENES, load_scene
 from .training import predict
@@ -88,7 +88,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
     height, width, _count = file.shape
     labelled = None
     if labels:
-        truth, _ = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)
+        truth = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)[0]
         labelled = np.asarray(truth) != unlabelled
     centers = about.band_centers_nm
     return Source(
@@ -103,7 +103,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
 
 
 def write_map(
-    record: Record,
+    record: Record | Trained,
     out: Path | str,
     source: Source | Scene | None = None,
     *,
@@ -122,7 +122,7 @@ def write_map(
     are the same byte for byte, whatever the number of cores.
 
     Args:
-        record: with its weights.
+        record: with its weights; or a trained network by itself, as `cpdgal label` keeps one.
         out: .tif (georeferenced, colours and names of classes; the extra ``geo``), .npy or .png.
         source: the scene to be mapped; None for the one it was trained on. Another one goes through the training scene's
             projection, and needs its bands.
@@ -141,7 +141,7 @@ def write_map(
     _check_legend(legend)
     network, projection = record.trained()
     if source is None:
-        source = record.study.load_scene()
+        source = record.study.read_scene()
         record.check(source)
     source = Source.of(source) if isinstance(source, Scene) else source
     about = record.training_scene()
@@ -226,9 +226,11 @@ def _fill(tiles: _Tiles, map_tile, own: int, of: int, jobs: int | None, desc: st
         torch.set_num_threads(threads)
 
 
-def _mapper(record: Record, network, projection: Projection, source: Source, names, labelled: np.ndarray | None, device: str):
+def _mapper(
+    record: Record | Trained, network, projection: Projection, source: Source, names, labelled: np.ndarray | None, device: str
+):
     """What maps a tile: the planes of the tile of a number, rows and columns."""
-    window, classes = record.study.window, len(record.classes)
+    window, classes = record.study.window, len(record.training_scene()["classes"])
     reach, shape = (window // 2, (window - 1) // 2), source.shape[:2]
 
     def map_tile(number: int, rows: slice, columns: slice, pool: ThreadPoolExecutor, bar) -> dict[str, np.ndarray]:
@@ -300,7 +302,7 @@ def _check_legend(path: Path | None) -> None:
         raise RecordError(f"{path.parent} is no folder; make it first")
 
 
-def _check_fit(source: Source, projection: Projection, trained_on, record: Record) -> None:
+def _check_fit(source: Source, projection: Projection, trained_on, record: Record | Trained) -> None:
     if source.shape[2] != projection.bands:
         raise SceneError(
             f"{source.name} has {source.shape[2]} bands, and {record.study.name} was trained on {projection.bands}; "

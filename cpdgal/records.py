@@ -160,20 +160,13 @@ class Record:
             content = self.weights.read_bytes()
         except OSError as error:
             raise RecordError(f"{self.weights} cannot be read ({error.strerror})") from error
-        study = self.study
-        projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
         try:
             if hashlib.sha256(content).hexdigest() != self.digest:
                 raise ValueError("the digest is another")
-            tensors, _ = opened(self.weights)
-            projection.restore(part(tensors, "projection"))
-            scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
-            network = study.network(scores.shape[1], len(self.classes))
-            network.load_state_dict(part(tensors, "network"))
+            return _restored(self.study, opened(self.weights)[0], len(self.classes))
         except Exception as error:  # foreign tensors make torch and scikit-learn raise almost anything
             advice = "move both away to run the study again"
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
-        return network.eval(), projection
 
     def training_scene(self) -> dict:
         """What is known of the scene it was trained on: names of the ``classes``, ``label_values``, ``palette`` and
@@ -323,7 +316,7 @@ class Store:
         path = self.folder / f"{record.study.name}.json"
         content = None
         if network is not None and windows is not None:
-            content = trained_file(record.study, windows, network)
+            content = trained_file(record.study, windows.scene, windows.projection, network)
             record = replace(record, digest=hashlib.sha256(content).hexdigest())
         text = record.to_json().encode()  # first, lest weights be left of a record that cannot be written
         if content:
@@ -332,20 +325,68 @@ class Store:
         return replace(record, path=path)
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network by itself, of a `trained_file`: what a map takes of a record, without one."""
+
+    study: Study
+    scene: dict = field(repr=False)  # as for `Record.training_scene`
+    digest: str
+    path: Path
+
+    @classmethod
+    def read(cls, path: Path) -> "Trained":
+        """The network of a file; `RecordError` where it holds none."""
+        try:
+            about = json.loads(opened(path)[1]["about"])
+            study, digest = Study.from_form(about.pop("study")), hashlib.sha256(path.read_bytes()).hexdigest()
+            len(about["classes"]), about["label_values"], about["palette"], about["band_centers_nm"]
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:90]
+            raise RecordError(
+                f"{path} holds no trained network ({reason}); give a record, or what cpdgal label keeps"
+            ) from error
+        return cls(study, about, digest, path)
+
+    def trained(self) -> tuple[torch.nn.Module, Projection]:
+        """The network and the projection that goes with it; `RecordError` where the file does not hold them."""
+        try:
+            return _restored(self.study, opened(self.path)[0], len(self.scene["classes"]))
+        except Exception as error:  # as for a record
+            raise RecordError(f"{self.path} holds no trained network that can be used; train it again") from error
+
+    def training_scene(self) -> dict:
+        """As for a `Record`."""
+        return self.scene
+
+    def check(self, scene: Scene) -> None:
+        """Raise `SceneError` for a scene with other data than it was trained on, where that is known."""
+        if self.study.checksum and scene.checksum != self.study.checksum:
+            raise SceneError(other_data(scene, self.study.checksum, f"{self.path} was trained on data"))
+
+
+def _restored(study: Study, tensors: State, classes: int) -> tuple[torch.nn.Module, Projection]:
+    projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
+    projection.restore(part(tensors, "projection"))
+    scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
+    network = study.network(scores.shape[1], classes)
+    network.load_state_dict(part(tensors, "network"))
+    return network.eval(), projection
+
+
 def opened(path: Path) -> tuple[State, dict[str, str]]:
     """The tensors of a safetensors file, and its metadata."""
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 
 
-def trained_file(study: Study, windows: Windows, network: State) -> bytes:
+def trained_file(study: Study, scene: Scene, projection: Projection, network: State) -> bytes:
     """A trained network as one file that can be applied: weights, projection, the study they came from, and of its scene the
     classes and the wavelengths."""
-    scene = windows.scene
     centers = None if scene.band_centers_nm is None else scene.band_centers_nm.tolist()
     of_scene = {"classes": scene.class_names, "label_values": scene.label_values, "palette": scene.palette.tolist()}
     about = json.dumps({"study": study.form, **of_scene, "band_centers_nm": centers})  # one entry: several have no fixed order
-    return save({**under("network", network), **under("projection", windows.projection.state())}, {"about": about})
+    return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
 
 
 def write(path: Path, content: bytes, then: str = ", and run the study again: it goes on where it was saved last") -> None:
@@ -397,7 +438,7 @@ def _migrate(path: Path, content: dict) -> None:
     if weights.is_file():
         tensors, scene = opened(weights)[0], study.load_scene()
         windows = study.make_windows(scene, study.make_split(scene))
-        trained = trained_file(study, windows, part(tensors, "network") or tensors)
+        trained = trained_file(study, scene, windows.projection, part(tensors, "network") or tensors)
         content["weights"] = hashlib.sha256(trained).hexdigest()
     Record._of(path, content)  # it is one, or nothing is written
     if trained:

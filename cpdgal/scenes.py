@@ -75,7 +75,7 @@ class Scene:
         centers = None if centers is None else np.asarray(centers, dtype=float)
         if centers is not None and centers.shape != (bands,):
             raise SceneError(f"{self.name}: {centers.size} band centres for {bands} bands; give one for each band")
-        palette = _colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
+        palette = colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
         if palette.shape != (classes, 3) or not ((palette >= 0) & (palette <= 1)).all():
             raise SceneError(f"{self.name}: the palette is not {classes} x 3 RGB values in 0..1, a colour for each class")
         for array in (cube, labels):
@@ -176,7 +176,8 @@ PALETTE = (
 ).split()
 
 
-def _colours(classes: int) -> np.ndarray:
+def colours(classes: int) -> np.ndarray:
+    """(classes, 3) RGB in 0..1, the default palette of so many classes."""
     return rgb(PALETTE[:classes]) if classes <= len(PALETTE) else _rainbow(classes)
 
 

@@ -9,6 +9,7 @@ from collections import namedtuple
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import torch
@@ -235,6 +236,39 @@ def test_weights_that_do_not_know_their_scene_ask_it(trained, monkeypatch):
     np.testing.assert_allclose(asked["band_centers_nm"], CENTERS)
     away = Record(**{**vars(trained), "study": trained.study.but(scene="gone.npy")})
     assert list(away.training_scene()["label_values"]) == [1, 2, 3]
+
+
+def test_the_network_of_a_labelling_maps_without_a_record(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_tiff(tmp_path / "field.tif", made.cube)
+    small = {name: SMALL.form[name] for name in ("components", "window", "dim", "heads", "layers", "epochs")}
+    given = [part for name, value in small.items() for part in ("--set", f"{name}={value}")]
+    for _ in range(3):
+        done = call("label", "field.tif", *given, "--profile", "smoke", "--classes", "7=maize, 10=soy, 99=fen", "-n", 10)
+        assert done.exit_code == 0, done.output
+        asked = max(tmp_path.glob("field-labels/ask-*.csv"))
+        table = pd.read_csv(asked)
+        table["class"] = np.concatenate([[7], VALUES])[made.labels][table["row"], table["column"]]
+        table.to_csv(asked, index=False)
+    assert "keep labelling: agreement of successive maps a mean kappa of" in done.output
+    model = tmp_path / "field-labels/model.safetensors"
+    assert f"cpdgal map {model.relative_to(tmp_path)} field.tif -o map.tif" in done.output
+    assert call("map", model).exit_code == 0
+    with rasterio.open("map.tif") as file:
+        assert {name: text for name, text in file.tags(1).items() if "class_" in name} == {
+            "class_7": "maize",
+            "class_10": "soy",
+            "class_99": "fen",
+        }
+        assert file.transform == PLACE
+        found = file.read(1)
+    network, projection = cpdgal.records.Trained.read(model).trained()
+    of_all = windows.Windows(made, SMALL.window, projection=projection).scene_batches()
+    np.testing.assert_array_equal(found.ravel(), VALUES[cpdgal.predict(network, of_all).argmax(1)])
+    write_tiff(tmp_path / "field.tif", made.cube[::-1])
+    sentence(call("map", model).output, "model.safetensors was trained on data with checksum .*bring the data back")
+    state = tmp_path / "field-labels/state.safetensors"
+    sentence(call("map", state).output, "state.safetensors holds no trained network .'about'.; give a record, or what")
 
 
 # Killed, shared, and joined
