@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -23,6 +23,7 @@ from . import assess as accuracy
 from .label import Session, claimed
 from .mapping import opened, write_map
 from .methods import METHODS, size
+from .readers import SceneError
 from .records import Record, RecordError, Store, Trained
 from .records import migrate as migrated
 from .runner import check_device, run, versions
@@ -269,6 +270,7 @@ def run_(
     else:
         typer.echo(f"written: {record.path}")
     _show(record)
+    _say_split(record.study)
 
 
 @app.command()
@@ -503,6 +505,19 @@ def _show(record: Record) -> None:
         f"{record.study.name}: {final.labels:.0f} labels ({final.share:.2f} %)  OA {final.OA:.2f}  AA {final.AA:.2f}  "
         f"kappa {final.kappa:.2f}  in {sum(record.provenance['seconds']) / 60:.1f} minutes"
     )
+
+
+def _say_split(study: Study) -> None:
+    """What the accuracy is worth: how many test windows hold a training pixel, and what to hold it against."""
+    with suppress(SceneError):  # a record may be shown without its data
+        scene = study.load_scene()
+        split = study.make_split(scene)
+        shared = touched(scene, split.pool, split.holdout, study.window)
+        also = "--split folds keeps them apart" if shared else "--split random is what papers mostly report"
+        typer.echo(
+            f"tested on the {study.split} split, where {shared:.0%} of the test windows hold a training pixel ({also}); "
+            "--method coordinates and --method spectra say what place alone and single spectra reach there"
+        )
 
 
 def _compare(kept: Record, fresh: Record) -> None:

@@ -136,7 +136,7 @@ def write_map(
 
     Raises `RecordError` for weights or a target that cannot be used, `SceneError` for a scene that does not fit.
     """
-    out, (own, of) = Path(os.path.realpath(out)), share  # a link stays one
+    out, (own, of) = Path(out), share
     targets, legend = _targets(out, outputs), Path(legend) if legend else None
     _check_legend(legend)
     network, projection = record.trained()
@@ -345,6 +345,7 @@ def _check_room(folder: Path, shape, names, classes: int) -> None:
 
 def _join(tiles: _Tiles, name: str, path: Path, source: Source, about: dict) -> None:
     """Write the file of a plane from its tiles, whole or not at all."""
+    path = Path(os.path.realpath(path))  # a link stays one
     suffix, part = path.suffix.lower(), path.with_name(f".{path.stem}.part{path.suffix}")
     values = np.array(about["label_values"])
     values = values if 1 <= values.min() and values.max() < 2**16 else np.arange(1, len(values) + 1)
