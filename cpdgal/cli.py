@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from io import BytesIO
@@ -25,7 +26,7 @@ from .methods import METHODS, size
 from .plots import painted
 from .records import Record, RecordError, Store, write
 from .records import migrate as migrated
-from .runner import run, versions
+from .runner import bound, run, versions
 from .sources import SCENES, load_scene
 from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
@@ -253,12 +254,13 @@ def run_(
     """
     values = dict(_parsed(each) for each in changes or ())
     named = {"scene": scene, "labels_path": labels, "method": method, "split": split, "query": query}
-    study = Study(**named, profile=profile, seed=seed, **reading | values)
+    study = bound(Study(**named, profile=profile, seed=seed, **reading | values))
     found = Store(store).get(study)
     if again:
         if found is None:
             raise RecordError(f"there is no record of {study.name} to compare with; leave --again out")
-        _compare(found, run(study, Store(store / "again", packaged=False), device=device, weights=weights))
+        fresh = run(study, Store(store / "again", packaged=False), device=device, weights=weights)
+        _compare(found, replace(fresh, study=found.study))  # which may be of the same data in another file
         return
     record = run(study, Store(store), device=device, weights=weights)
     if found and found.provenance == record.provenance:

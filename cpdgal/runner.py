@@ -75,10 +75,7 @@ def run(
     if not isinstance(weights, bool):  # papermill gives text where it is asked to
         raise ValueError(f"weights takes true or false, not {weights!r}")
     _check_device(device)
-    actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
-    if study.checksum not in ("", actual):
-        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
-    study = study.but(checksum=actual)
+    study = bound(study)
     if record := store.get(study, weights):
         return record
     checkpoints = Checkpoints(store.folder, study)
@@ -86,6 +83,14 @@ def run(
         return store.get(study, weights) or _run(
             study, store, checkpoints, device, weights, progress, stop or Event(), on_cycle
         )
+
+
+def bound(study: Study) -> Study:
+    """The study with the checksum of its data, by which its record is found in whatever file they are; errors as for `run`."""
+    actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
+    if study.checksum not in ("", actual):
+        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
+    return study.but(checksum=actual)
 
 
 def side_by_side(

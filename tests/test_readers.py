@@ -333,6 +333,40 @@ def test_given_masks_of_every_form_are_one_split(forms):
         study.but(train_path=str(forms / "truth.npy")).make_split(scene)
 
 
+def test_a_scene_in_another_format_finds_the_record_of_the_first(tmp_path, monkeypatch):
+    scene = load_scene("synthetic", height=20, width=20, bands=5, classes=3)
+    cube = scene.cube.copy()
+    cube[:2] = -9999
+    np.save(tmp_path / "cube.npy", cube)
+    np.save(tmp_path / "truth.npy", scene.labels)
+    savemat(tmp_path / "v5.mat", {"image": cube, "dark": cube + 1, "truth": scene.labels})
+    write_v73(tmp_path / "v73.mat", image=cube, truth=scene.labels)
+    write_envi(tmp_path / "envi.hdr", cube, data_ignore_value=-9999)
+    write_tiff(tmp_path / "cube.tif", cube, nodata=-9999)
+    forms = {"cube.npy": {"no_data": -9999}, "v5.mat": {"cube_key": "image", "labels_key": "truth", "no_data": -9999}}
+    forms |= {"v73.mat": {"no_data": -9999}, "envi.hdr": {}, "cube.tif": {}}
+    truth = str(tmp_path / "truth.npy")
+    studies = {
+        name: SMALL.but(scene=str(tmp_path / name), labels_path=truth * (".mat" not in name), **reading)
+        for name, reading in forms.items()
+    }
+    assert len({study.key for study in studies.values()}) == len(studies)
+
+    def shell(study, *options):
+        settings = [f"{each}={json.dumps(value)}" for each, value in study.changes.items() if each != "labels_path"]
+        options += ("--profile", "smoke", "--labels", study.labels_path, "--store", str(tmp_path / "store"))
+        options += tuple(part for each in settings for part in ("--set", each))
+        return CliRunner().invoke(app, ["run", "--scene", study.scene, *options]).output
+
+    record = run(studies["cube.npy"], tmp_path / "store")
+    assert f"the same to the bit as {record.path}" in shell(studies["cube.tif"], "--again")
+    monkeypatch.setattr(cpdgal.runner, "active_learning", None)  # nothing is trained again
+    for name, study in studies.items():
+        assert run(study, tmp_path / "store").path == record.path, name
+        assert f"found: {record.path}, made with the same versions as here" in shell(study), name
+    assert [path.name for path in (tmp_path / "store").glob("*.json")] == [record.path.name]
+
+
 def test_a_record_is_bound_to_its_masks(tmp_path):
     scene, file = load_scene("synthetic"), tmp_path / "masks.npy"
     first, second = (splits.raster(scene, SMALL.but(seed=seed).make_split(scene)) for seed in (0, 1))
