@@ -170,7 +170,7 @@ class Record:
             scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
             network = study.network(scores.shape[1], len(self.classes))
             network.load_state_dict(part(tensors, "network"))
-        except Exception as error:  # foreign tensors make torch and scikit-learn raise almost anything
+        except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
             advice = "move both away to run the study again"
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
         return network.eval(), projection
