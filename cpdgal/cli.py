@@ -72,7 +72,7 @@ def _reading(
     cube_key: Annotated[str, _read("the variable of the cube")] = "",
     labels_key: Annotated[str, _read("the variable, column or field of the ground truth")] = "",
     unlabelled: Annotated[int | None, _read("the value of pixels without a label")] = None,
-    no_data: Annotated[float | None, _read("the value of bands without data")] = None,
+    no_data: Annotated[float | None, _read("the value of bands without data; nan for what is not finite")] = None,
     bands: Annotated[str, _read('bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
     scale: Annotated[float, _read("the cube is multiplied by it")] = 1.0,
     crs: Annotated[str, _read("the CRS of the x and y in a table of points, where it is not the cube's")] = "",

@@ -225,11 +225,14 @@ def _begin(study: Study, checkpoints: Checkpoints, device: str, network: torch.n
         made_with["masks"] = masks
     if loaded := checkpoints.load(network):
         state, log = loaded
-        if log["study"] == own and log["versions"] == made_with:
-            log["resumed"] += 1
+        same = False
+        with suppress(ValueError):  # of a value that is not known here; one that was not known there had its default
+            same = Study.from_form(log["study"]).form == own
+        if same and log["versions"] == made_with:
+            log |= {"study": own, "resumed": log["resumed"] + 1}
             return state, log
         changed = [name for name in made_with if made_with[name] != log["versions"].get(name)]
-        because = f"with another {', '.join(changed)}" if log["study"] == own else "by another study"
+        because = f"with another {', '.join(changed)}" if same else "by another study"
         warnings.warn(f"{study.name} was begun {because}; it starts anew", stacklevel=4)
     lists: dict = {name: [] for name in ("cycles", "entropy", "diagnostics", "seconds")}
     return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **lists}

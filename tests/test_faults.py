@@ -353,6 +353,15 @@ def test_a_whole_checkpoint_with_foreign_tensors_is_told_and_the_one_before_it_i
     assert resumed.provenance["resumed"] == 1
 
 
+def test_a_checkpoint_from_before_a_value_was_added_to_studies_is_gone_on_with(halfway, record):
+    state, log = Checkpoints(halfway[0], SMALL).load()
+    del log["study"]["crs"]
+    Checkpoints(halfway[0], SMALL).save(state, log)
+    resumed = run(SMALL, halfway[0])
+    assert resumed.differences(record) == []
+    assert resumed.provenance["resumed"] == 1
+
+
 def test_an_interrupted_run_goes_on_behind_its_last_cycle(halfway, record, monkeypatch):
     noted, original = [], runner._note
     monkeypatch.setattr(runner, "_note", lambda log, cycle, *rest: noted.append(cycle.cycle) or original(log, cycle, *rest))

@@ -197,6 +197,9 @@ def test_a_cube_with_holes_says_which_bands_and_its_advice_reads_it(tmp_path, ho
         scene = study.but(no_data=no_data).load_scene()
         assert np.flatnonzero(scene.mask.all(axis=1)).tolist() == [0, 1, 2, 11]
         np.testing.assert_array_equal(scene.cube[3:11], cube[3:11])
+    files = ["fetch", study.scene, "--labels", study.labels_path]
+    assert CliRunner().invoke(app, files).exit_code == 1
+    assert scene.checksum in CliRunner().invoke(app, [*files, "--no-data", "nan"]).output
     one_sentence_of(study.but(bands="2-4, 6").load_scene, 'counted from 1: 4.*bands="2-3, 6", or')  # as the file counts them
 
 
