@@ -7,6 +7,7 @@ import shutil
 import sys
 import warnings
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -26,7 +27,7 @@ from .methods import METHODS, size
 from .readers import SceneError
 from .records import Record, RecordError, Store, Trained
 from .records import migrate as migrated
-from .runner import check_device, run, versions
+from .runner import bound, check_device, run, versions
 from .sources import SCENES
 from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
@@ -72,7 +73,7 @@ def _reading(
     cube_key: Annotated[str, _read("the variable of the cube")] = "",
     labels_key: Annotated[str, _read("the variable, column or field of the ground truth")] = "",
     unlabelled: Annotated[int | None, _read("the value of pixels without a label")] = None,
-    no_data: Annotated[float | None, _read("the value of bands without data")] = None,
+    no_data: Annotated[float | None, _read("the value of bands without data; nan for what is not finite")] = None,
     bands: Annotated[str, _read('bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
     scale: Annotated[float, _read("the cube is multiplied by it")] = 1.0,
     crs: Annotated[str, _read("the CRS of the x and y in a table of points, where it is not the cube's")] = "",
@@ -256,12 +257,13 @@ def run_(
     """
     values = dict(_parsed(each) for each in changes or ())
     named = {"scene": scene, "labels_path": labels, "method": method, "split": split, "query": query}
-    study = Study(**named, profile=profile, seed=seed, **reading | values)
+    study = bound(Study(**named, profile=profile, seed=seed, **reading | values))
     found = Store(store).get(study)
     if again:
         if found is None:
             raise RecordError(f"there is no record of {study.name} to compare with; leave --again out")
-        _compare(found, run(study, Store(store / "again", packaged=False), device=device, weights=weights))
+        fresh = run(study, Store(store / "again", packaged=False), device=device, weights=weights)
+        _compare(found, replace(fresh, study=found.study))  # which may be of the same data in another file
         return
     record = run(study, Store(store), device=device, weights=weights)
     if found and found.provenance == record.provenance:

@@ -22,11 +22,13 @@ from safetensors.torch import save
 from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum
-from .study import Study, check_names, other_data
+from .study import READING, Study, check_names, other_data
 from .training import State, part, predict, under
 from .windows import Projection, Windows
 
 FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
+# What foreign tensors make safetensors, torch and scikit-learn raise.
+FOREIGN = (SafetensorError, OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
 TABLES = ("cycles", "classes", "queried", "calibration", "diagnostics")
 
 
@@ -164,7 +166,7 @@ class Record:
             if hashlib.sha256(content).hexdigest() != self.digest:
                 raise ValueError("the digest is another")
             return _restored(self.study, opened(self.weights)[0], len(self.classes))
-        except Exception as error:  # foreign tensors make torch and scikit-learn raise almost anything
+        except FOREIGN as error:
             advice = "move both away to run the study again"
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
 
@@ -235,8 +237,8 @@ class Store:
     def get(self, study: Study, weights: bool = False) -> Record | None:
         """The record of a study, or None; `RecordError` when it is damaged or was made from other data.
 
-        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data. With
-        ``weights`` a network's record without them does not count.
+        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data,
+        however that was read. With ``weights`` a network's record without them does not count.
         """
         record = self._get(study)
         return record if record and (record.can_answer or not weights) else None
@@ -258,20 +260,24 @@ class Store:
                 return record
         if not study.checksum or study.scene in ("synthetic", *SCENES):
             return None
-        moved = {"scene": study.scene, "labels_path": study.labels_path}
+        moved = {name: getattr(study, name) for name in ("scene", "labels_path", *READING)}
         masks = study.masks_checksum()
-        same_data = (record for record in self.records() if record.study.checksum == study.checksum)
+        same_data = (record for record in self.records(study.checksum) if record.study.checksum == study.checksum)
         alike = (record for record in same_data if record.study.but(**moved).key == study.key)
         return next((record for record in alike if record.provenance.get("masks", "") == masks), None)
 
-    def records(self) -> list[Record]:
-        """All records, by name; one in the folder comes before the package's of the same study.
+    def records(self, holding: str = "") -> list[Record]:
+        """All records by name, or those whose files hold a text; one in the folder comes before the package's of the same
+        study.
 
         A file that is no record is skipped with a warning.
         """
         paths = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
         found = []
         for _, path in sorted(paths.items()):
+            with suppress(OSError):  # which reading it tells
+                if holding and holding.encode() not in path.read_bytes():  # far quicker than to read its record
+                    continue
             try:
                 found.append(self._read(path))
             except RecordError as error:
@@ -352,7 +358,7 @@ class Trained:
         """The network and the projection that goes with it; `RecordError` where the file does not hold them."""
         try:
             return _restored(self.study, opened(self.path)[0], len(self.scene["classes"]))
-        except Exception as error:  # as for a record
+        except FOREIGN as error:
             raise RecordError(f"{self.path} holds no trained network that can be used; train it again") from error
 
     def training_scene(self) -> dict:

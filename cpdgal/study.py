@@ -350,6 +350,7 @@ def _checked(declared: Field, value):
     pair = get_origin(kind) is tuple
     accepted = (int, float) if pair or kind is float else kind
     parts = [value] if not pair else value if isinstance(value, (list, tuple)) and len(value) == 2 else [None]
+    parts = [part.item() if isinstance(part, np.generic) else part for part in parts]
     if not all(
         isinstance(part, accepted)
         and (kind is bool) == isinstance(part, bool)

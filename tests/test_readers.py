@@ -197,6 +197,9 @@ def test_a_cube_with_holes_says_which_bands_and_its_advice_reads_it(tmp_path, ho
         scene = study.but(no_data=no_data).load_scene()
         assert np.flatnonzero(scene.mask.all(axis=1)).tolist() == [0, 1, 2, 11]
         np.testing.assert_array_equal(scene.cube[3:11], cube[3:11])
+    files = ["fetch", study.scene, "--labels", study.labels_path]
+    assert CliRunner().invoke(app, files).exit_code == 1
+    assert scene.checksum in CliRunner().invoke(app, [*files, "--no-data", "nan"]).output
     one_sentence_of(study.but(bands="2-4, 6").load_scene, 'counted from 1: 4.*bands="2-3, 6", or')  # as the file counts them
 
 
@@ -331,6 +334,40 @@ def test_given_masks_of_every_form_are_one_split(forms):
         study.make_split(scene)
     with pytest.raises(ValueError, match="else give the test mask too"):
         study.but(train_path=str(forms / "truth.npy")).make_split(scene)
+
+
+def test_a_scene_in_another_format_finds_the_record_of_the_first(tmp_path, monkeypatch):
+    scene = load_scene("synthetic", height=20, width=20, bands=5, classes=3)
+    cube = scene.cube.copy()
+    cube[:2] = -9999
+    np.save(tmp_path / "cube.npy", cube)
+    np.save(tmp_path / "truth.npy", scene.labels)
+    savemat(tmp_path / "v5.mat", {"image": cube, "dark": cube + 1, "truth": scene.labels})
+    write_v73(tmp_path / "v73.mat", image=cube, truth=scene.labels)
+    write_envi(tmp_path / "envi.hdr", cube, data_ignore_value=-9999)
+    write_tiff(tmp_path / "cube.tif", cube, nodata=-9999)
+    forms = {"cube.npy": {"no_data": -9999}, "v5.mat": {"cube_key": "image", "labels_key": "truth", "no_data": -9999}}
+    forms |= {"v73.mat": {"no_data": -9999}, "envi.hdr": {}, "cube.tif": {}}
+    truth = str(tmp_path / "truth.npy")
+    studies = {
+        name: SMALL.but(scene=str(tmp_path / name), labels_path=truth * (".mat" not in name), **reading)
+        for name, reading in forms.items()
+    }
+    assert len({study.key for study in studies.values()}) == len(studies)
+
+    def shell(study, *options):
+        settings = [f"{each}={json.dumps(value)}" for each, value in study.changes.items() if each != "labels_path"]
+        options += ("--profile", "smoke", "--labels", study.labels_path, "--store", str(tmp_path / "store"))
+        options += tuple(part for each in settings for part in ("--set", each))
+        return CliRunner().invoke(app, ["run", "--scene", study.scene, *options]).output
+
+    record = run(studies["cube.npy"], tmp_path / "store")
+    assert f"the same to the bit as {record.path}" in shell(studies["cube.tif"], "--again")
+    monkeypatch.setattr(cpdgal.runner, "active_learning", None)  # nothing is trained again
+    for name, study in studies.items():
+        assert run(study, tmp_path / "store").path == record.path, name
+        assert f"found: {record.path}, made with the same versions as here" in shell(study), name
+    assert [path.name for path in (tmp_path / "store").glob("*.json")] == [record.path.name]
 
 
 def test_a_record_is_bound_to_its_masks(tmp_path):

@@ -1,5 +1,6 @@
 """What a user gets wrong ends in one sentence that says what, and a non-zero exit; nothing is written."""
 
+import hashlib
 import json
 import os
 import re
@@ -326,6 +327,31 @@ def test_weights_that_are_not_the_record_s(own, damage, tmp_path):
     sentence(call("map", path, "-o", tmp_path / "map.npy"), wanted)
     with pytest.raises(RecordError, match=wanted):
         Record.read(path).network(study.load_scene())
+
+
+FOREIGN = {
+    "none": lambda tensors: {},
+    "another network": lambda tensors: {n: t.flatten() if n.startswith("network") else t for n, t in tensors.items()},
+    "another projection": lambda tensors: {n: t.flatten()[:1] if n.startswith("projection") else t for n, t in tensors.items()},
+    "no projection": lambda tensors: {n: t for n, t in tensors.items() if n.startswith("network")},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_tensors_with_the_digest_of_the_record(own, kind, tmp_path):
+    _, path = own
+    weights = path.with_suffix(".safetensors")
+    save_file({name: tensor.clone() for name, tensor in FOREIGN[kind](load_file(weights)).items()}, weights)
+    rewritten(path, weights=hashlib.sha256(weights.read_bytes()).hexdigest())
+    sentence(call("map", path, tmp_path / "map.npy"), "does not hold the weights of its record")
+
+
+def test_weights_for_which_there_is_no_memory_are_not_told_to_be_foreign(own, tmp_path, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    monkeypatch.setattr(records, "opened", full)
+    sentence(call("map", own[1], tmp_path / "map.npy"), "there is not enough memory")
 
 
 def test_weights_in_the_place_of_a_record(own, tmp_path):

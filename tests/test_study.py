@@ -149,6 +149,7 @@ def test_a_key_does_not_depend_on_how_a_study_is_written_down():
     assert Study(cw_mse_weight=1).key == Study(cw_mse_weight=1.0).key
     assert Study(cw_mse_weight=1) == Study(cw_mse_weight=1.0)
     assert Study(alpha_range=[0.9, 0.5]) == Study(alpha_range=(0.9, 0.5))
+    assert Study(alpha_range=(np.float32(0.5), np.int64(0))) == Study(alpha_range=(0.5, 0))
     assert Study(alpha_range=[1, 0]).key == Study(alpha_range=(1.0, 0.0)).key
     assert hash(Study(alpha_range=[1, 0])) == hash(Study(alpha_range=(1, 0)))
     assert Study(no_data=float("nan")) == Study(no_data="NaN") == Study.from_form(Study(no_data="nan").form)
