@@ -243,6 +243,8 @@ OPTIONS = {
     "a pool": (("--set", "pool=0.2"), "a labelling has no pool and no test pixels, so it takes no pool"),
     "other first labels": (("--labels", "{scene}/truth.npy"), "has other labels than"),
     "no classes": (("--classes", "corn, grass"), "--classes takes numbers from 1 with a name each"),
+    "a name that is a number": (("--classes", "1=2, 2=3"), "--classes takes numbers from 1 with a name each"),
+    "a name that skips": (("--classes", "1=skip, 2=corn"), "--classes takes numbers from 1 with a name each"),
     "a name twice": (("--classes", "1=corn, 2=corn"), "--classes takes numbers from 1 with a name each"),
     "too few classes": (("--classes", "1=corn, 2=grass"), "labels.csv, point 5: '3' is no class; write 1 or corn, 2 or grass"),
 }
@@ -253,6 +255,14 @@ def test_a_session_goes_on_as_it_was_begun(files, session, fault):
     options, sentence = OPTIONS[fault]
     fill(session / "ask-1.csv", [1, 1, 2, 3])
     assert sentence in refused(files, session, *(str(each).format(scene=files[2][0].parent) for each in options))
+
+
+def test_a_scene_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call("nothing.mat")
+    assert done.exit_code == 1
+    assert "nothing.mat does not exist" in done.output
+    assert not [*tmp_path.iterdir()]
 
 
 def test_another_scene_is_refused(files, session, tmp_path):
