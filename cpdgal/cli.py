@@ -429,10 +429,8 @@ def _named_classes(text: str) -> dict[str, str]:
     """Names by number from "1=corn, 2=grass"."""
     pairs = [[part.strip() for part in each.partition("=")[::2]] for each in text.split(",")]
     named = dict(pairs)
-    good = all(
-        value.isdecimal() and int(value) and name and name not in SKIPPED and not name.isdecimal() for value, name in pairs
-    )
-    if not good or len({name.lower() for name in named.values()}) < len(pairs):
+    names = {name.lower() for name in named.values() if not name.isdecimal()} - {*SKIPPED, ""}
+    if len(names) < len(pairs) or not all(value.isdecimal() and int(value) for value in named):
         raise ValueError(f'--classes takes numbers from 1 with a name each, as "1=corn, 2=grass", not {text[:80]!r}')
     return named
 
