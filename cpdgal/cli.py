@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import assess as accuracy
-from .label import Session, claimed
+from .label import SKIPPED, Session, claimed
 from .mapping import opened, write_map
 from .methods import METHODS, size
 from .readers import SceneError
@@ -299,13 +299,14 @@ def label(
 ) -> None:
     """Ask for the pixels of a scene that are most worth a label, train on the answers, and ask again.
 
-    Each call writes the next pixels as a table (ask-1.csv), for QGIS (ask-1.gpkg), and as a picture (ask-1.png). Write a class
-    into the column "class" of either table, a number from 1 or a name of --classes, or "skip" where you cannot tell. Then make
-    the same call again: the answers go to labels.csv, the network is trained on all labels so far, and the next round is asked
-    for. Without any label the first pixels are typical ones of all kinds of spectra.
+    Each call writes the next pixels: a table (ask-1.csv), points for QGIS (ask-1.gpkg), and a picture (ask-1.png).
+    Write a class into the column "class" of either: a number from 1, a name of --classes, or skip where you cannot tell.
+    Make the same call again: it takes the answers into labels.csv, trains on all labels, and asks for the next pixels.
 
-    Nothing is lost when a call is stopped; make it again. Correct a class, or add pixels of your own, in labels.csv. Options
-    are remembered, so that `cpdgal label SCENE` is enough to go on.
+    Without labels of two classes the first pixels are typical ones of the kinds of spectra that there are.
+    To correct a class or to add pixels of your own, change labels.csv; it is a ground truth that cpdgal run takes.
+    A call that is stopped loses nothing: make it again. Options are remembered: `cpdgal label SCENE` goes on.
+    Every pixel is predicted in each round; on a large scene name fewer candidates with --among.
     """
     place = folder or Path(f"{Path(scene).stem}-labels")
     named = {"query": query, "method": method, "profile": profile, "seed": seed}
@@ -496,7 +497,8 @@ def _named_classes(text: str) -> dict[str, str]:
     """Names by number from "1=corn, 2=grass"."""
     pairs = [[part.strip() for part in each.partition("=")[::2]] for each in text.split(",")]
     named = dict(pairs)
-    if not all(value.isdecimal() and int(value) and name for value, name in pairs) or len({*named.values()}) < len(pairs):
+    names = {name.lower() for name in named.values() if not name.isdecimal()} - {*SKIPPED, ""}
+    if len(names) < len(pairs) or not all(value.isdecimal() and int(value) for value in named):
         raise ValueError(f'--classes takes numbers from 1 with a name each, as "1=corn, 2=grass", not {text[:80]!r}')
     return named
 

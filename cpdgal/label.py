@@ -6,6 +6,7 @@ labels of the ground truth gets the loop's queries, at the same seed, first labe
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -233,12 +234,16 @@ def _table(labelled, scene: Scene) -> pd.DataFrame:
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Hold a session's folder for this process; ``ValueError`` where another one does."""
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(lock := folder / ".lock", timeout=0):
             yield
     except Timeout:
         raise ValueError(f"{folder} is in use by another cpdgal label; wait until it has ended") from None
+    finally:
+        if new and [*folder.iterdir()] == [lock]:  # nothing came of it
+            shutil.rmtree(folder)
 
 
 class Session:

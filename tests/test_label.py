@@ -138,6 +138,10 @@ def test_a_call_without_answers_changes_nothing_and_writes_what_is_missing(files
         (session / name).unlink()
     called(cube, "--folder", session)
     assert contents(session) == before
+    pd.read_csv(session / "ask-1.csv").assign(note="by the road").to_csv(session / "ask-1.csv", index=False)
+    before = contents(session)
+    called(cube, "--folder", session)
+    assert contents(session) == before
 
 
 def test_answers_are_taken_a_new_class_is_told_and_a_skipped_pixel_is_not_asked_for_again(files, session):
@@ -158,6 +162,16 @@ def test_answers_are_taken_a_new_class_is_told_and_a_skipped_pixel_is_not_asked_
     truth = cpdgal.load_scene(cube, session / "labels.csv")  # it is a ground truth like any other
     assert truth.label_values == (1, 2, 3, 7)
     assert len(truth.pixels) == 8
+
+
+def test_answers_that_were_taken_are_not_asked_for_again(files, session):
+    """As when a call is stopped after it took them, and the table is moved away."""
+    table = pd.read_csv(session / "ask-1.csv")
+    labels = pd.read_csv(session / "labels.csv")
+    pd.concat([labels, table.assign(**{"class": 1, "round": 1})[list(labels)]]).to_csv(session / "labels.csv", index=False)
+    (session / "ask-1.csv").unlink()
+    assert "round 2: 4 pixels" in called(files[2][0], "--folder", session)
+    assert len(pd.read_csv(session / "labels.csv")) == 10
 
 
 def test_first_labels_may_be_a_raster(files, tmp_path):
@@ -243,6 +257,8 @@ OPTIONS = {
     "a pool": (("--set", "pool=0.2"), "a labelling has no pool and no test pixels, so it takes no pool"),
     "other first labels": (("--labels", "{scene}/truth.npy"), "has other labels than"),
     "no classes": (("--classes", "corn, grass"), "--classes takes numbers from 1 with a name each"),
+    "a name that is a number": (("--classes", "1=2, 2=3"), "--classes takes numbers from 1 with a name each"),
+    "a name that skips": (("--classes", "1=skip, 2=corn"), "--classes takes numbers from 1 with a name each"),
     "a name twice": (("--classes", "1=corn, 2=corn"), "--classes takes numbers from 1 with a name each"),
     "too few classes": (("--classes", "1=corn, 2=grass"), "labels.csv, point 5: '3' is no class; write 1 or corn, 2 or grass"),
 }
@@ -253,6 +269,14 @@ def test_a_session_goes_on_as_it_was_begun(files, session, fault):
     options, sentence = OPTIONS[fault]
     fill(session / "ask-1.csv", [1, 1, 2, 3])
     assert sentence in refused(files, session, *(str(each).format(scene=files[2][0].parent) for each in options))
+
+
+def test_a_scene_that_is_not_there_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call("nothing.mat")
+    assert done.exit_code == 1
+    assert "nothing.mat does not exist" in done.output
+    assert not [*tmp_path.iterdir()]
 
 
 def test_another_scene_is_refused(files, session, tmp_path):
