@@ -607,6 +607,16 @@ def test_purity_is_a_loop_over_neighbours():
     assert embeddings.neighbour_purity(points, classes, 4) == pytest.approx(100 * np.mean(same))
 
 
+def test_a_caption_tells_the_purity_of_what_is_drawn():
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1], 50)
+    apart, mixed = 100 * classes[:, None] + rng.normal(size=(100, 2)), rng.normal(size=(100, 2))
+    said = embeddings.neighbours_in_the_plane(classes, {"CPDGAL": {"p 5": apart, "p 30": mixed}})
+    mixed_purity = embeddings.neighbour_purity(mixed, classes)
+    assert said.endswith(f"is 100 % (CPDGAL, p 5); {mixed_purity:.0f} % (CPDGAL, p 30).")
+    assert 35 < mixed_purity < 65
+
+
 def test_what_is_far_apart_is_separated():
     """Two heaps a hundred times as far apart as they are wide; with the classes dealt across them nothing is left."""
     rng = np.random.default_rng(0)
