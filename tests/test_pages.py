@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import SVG
+from matplotlib.colors import to_rgb
 
 import cpdgal
 from cpdgal import Scene, plots
@@ -770,7 +771,10 @@ def test_a_band_is_the_mean_and_one_deviation_over_seeds(runs):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), both.mean(0))
     corners = axes.collections[0].get_paths()[0].vertices
     np.testing.assert_allclose(corners[:, 1].max(), (both.mean(0) + both.std(0, ddof=1)).max())
-    assert [line.get_label().split(":")[0] for line in axes.lines] == ["CPDGAL (2 seeds)", "spectrum only (SVM)"]
+    assert [line.get_label() for line in axes.lines] == ["CPDGAL", "spectrum only (SVM)"]
+    svm = runs["spectrum only (SVM)"][0].final.OA
+    named = {f"CPDGAL (2 seeds): {both.mean(0)[-1]:.1f} %", f"spectrum only (SVM): {svm:.1f} %"}
+    assert {text.get_text() for text in axes.texts} == named
 
 
 def test_methods_that_were_not_run_on_a_split_leave_a_gap():
@@ -800,7 +804,38 @@ def test_panels_show_means_bands_and_where_they_stand():
     assert corners.max() == pytest.approx(30 + np.sqrt(200))
     assert [label.get_text() for label in two.get_xticklabels()] == ["16", "140"]
     assert two.lines[0].get_linestyle() == one.lines[1].get_linestyle() != one.lines[0].get_linestyle()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CPDGAL", "ViT"]
+    assert not figure.legends
+    for axis, names in ((one, ["CPDGAL", "ViT"]), (two, ["ViT"])):
+        ends = {line.get_label(): line.get_ydata()[-1] for line in axis.lines}
+        assert {text.get_text(): text.xy[1] for text in axis.texts} == ends
+        hues = ({each.get_label(): np.argsort(to_rgb(each.get_color())).tolist() for each in axis.lines}, {})
+        hues[1].update({text.get_text(): np.argsort(text.get_color()).tolist() for text in axis.texts})
+        assert hues[0] == hues[1]
+        assert [*ends] == names
+
+
+def test_a_panel_names_what_was_not_run_in_a_legend():
+    runs = pd.DataFrame({0: [10.0, 20.0]}, index=[1, 2])
+    figure = common.curves_by_panel({"": {"CPDGAL": runs, "ViT": runs[[]]}}, "labels", "OA", columns=1)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["CPDGAL"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ViT: not run"]
+
+
+def test_a_caption_tells_the_highest_and_the_lowest_curve_of_each_panel():
+    runs = pd.DataFrame({0: [10.0, 20.0], 1: [30.0, 40.0]}, index=[16, 140])
+    drawn = {"one": {"A": runs, "B": runs + 1, "C": runs - 1}, "two": {"A": runs}, "three": {"A": runs[[]]}}
+    axes = common.curves_by_panel(drawn, "labels", "OA").axes[:3]
+    said = "One: at the end, B (31.0 %) is highest and C (29.0 %) lowest. Two: at the end, A (30.0 %). "
+    assert common.ends_of(axes) == said + "Three: no run is on record yet."
+    published = plots.learning_curves({"A": runs, "B": runs[[]]}, 99.0)
+    assert common.ends_of(published.axes, "last", "{:.0f}") == "Last, A (30)."
+
+
+def test_a_caption_tells_the_rows_with_the_highest_and_the_lowest_mean():
+    table = pd.DataFrame({0: {"a": 1.0, "b": 5.0, "c": 2.0, "d": np.nan}, 1: {"a": 2.0}})
+    assert common.extremes(table, "Area") == "Area is highest for b (5.00 %) and lowest for a (1.50 %)."
+    assert common.extremes(table.loc[["b", "d"]], "Area", "{:.0f}") == "Area: b (5)."
+    assert common.extremes(table.loc[["d"]], "Area") == "No run is on record yet."
 
 
 def test_reliability_joins_the_pixels_of_all_seeds(runs):
@@ -812,6 +847,9 @@ def test_reliability_joins_the_pixels_of_all_seeds(runs):
     assert pixels.sum() == pytest.approx(1)
     assert 100 * (pixels * accuracy).sum() == pytest.approx(np.mean([record.final.OA for record in runs["CPDGAL"]]))
     assert np.all(np.diff(confidence) > 0)
+    bins = pd.concat([record.calibration for record in runs["CPDGAL"]]).query("count > 0")
+    gap = (bins.confidence * bins["count"]).sum() / bins["count"].sum() - np.mean([r.final.OA for r in runs["CPDGAL"]]) / 100
+    assert low_label.overconfidence(runs).startswith(f"Mean confidence minus accuracy, in points: CPDGAL {100 * gap:+.0f}, ")
 
 
 def looped(seed, emi=(0.05, -0.01), counts=((3, 5, 2), (6, 2, 1), (8, 0, 0))):

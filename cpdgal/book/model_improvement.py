@@ -85,11 +85,10 @@ def improvement(groups: dict[str, list[Record]], first: dict[str, float], thresh
         for name, records in groups.items()
     }
     y = ["EMI: gain of OA (fraction)"] * len(groups) + ["EMI per label (fraction)"] * len(groups)
-    figure = curves_by_panel(panels, "cycle", y, columns=len(groups), share_y="row")
+    figure = curves_by_panel(panels, "cycle", y, columns=len(groups), share_y="row", named=False)
     for axis, name in zip(figure.axes, groups, strict=False):
         axis.plot(1, first[name], "s", ms=8, mfc="none", mew=1.8, color=PALETTE[3], label="the paper, first cycle")
         if name == threshold[0]:
             axis.axhline(threshold[1], color=PALETTE[3], lw=1.5, ls="--", label="the paper: a spike near cycle 7 above")
-    figure.legends[0].remove()
     one_legend(figure, figure.axes, 3)
     return figure
