@@ -644,6 +644,13 @@ def test_the_area_under_a_curve_is_its_mean_height():
     assert query_strategies.area_under_curve([0, 100], [np.nan, 70.0]) == 70
 
 
+def test_a_caption_tells_how_near_queried_pixels_are():
+    line = pd.DataFrame({"row": [0, 0, 0], "column": [0, 3, 13]})  # nearest at 3, 3 and 10
+    pair = pd.DataFrame({"row": [0, 6], "column": [0, 8]})
+    said = query_strategies.nearest_queried({"margin": line, "random": pair})
+    assert said.endswith("in pixels: random 10, margin 5.")
+
+
 def test_the_balance_of_labels_over_classes():
     even = query_strategies.class_balance(np.full(8, 5), np.arange(8))
     assert even == {"evenness": pytest.approx(1), "seen": 8, "rarest": pytest.approx(25)}
