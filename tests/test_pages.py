@@ -104,6 +104,13 @@ def test_readings_follow_the_rule_that_was_written_down():
     assert table.loc["default", "OA, last five evaluations, %"] == "83.00"
 
 
+def test_a_caption_tells_how_far_alternatives_change_the_accuracy():
+    changes = pd.DataFrame({101: {"1: a": 1.0, "2: b": -2.0, "3: c": 0.5}, 102: {"1: a": 2.0, "2: b": -3.0}})
+    said = open_decisions.largest_changes(changes)
+    assert said.startswith("2 of 3 alternatives have a higher mean than the default")
+    assert said.endswith("from -2.50 points (2: b) to +1.50 points (1: a).")
+
+
 def test_means_are_over_the_seeds_that_every_group_has():
     groups = [[looks("vit", 0, 40.0), looks("vit", 1, 50.0)], [looks("vit", 2, 1.0), looks("vit", 0, 60.0)]]
     assert low_label.mean_final_scores(groups) == {0: 50.0}
