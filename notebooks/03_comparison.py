@@ -20,10 +20,10 @@
 # **The paper says** (abstract, Section 3, Table 1): with about 4.7 % of the labels CPDGAL reaches an overall accuracy of 97.34 % on
 # Indian Pines, an average accuracy of 96.74 %, and a kappa of 97.21. Table 6 puts it above the supervised vision transformer (ViT) on Botswana.
 #
-# **Measured here**: the paper's full protocol, 30 cycles of 200 epochs, over the seeds on record, each of which decides split, initial
-# labels, weights and noise; the same for the ViT, which is the network without the paper's modules, and for random queries; and two
-# baselines below which an accuracy says little, one that knows a pixel's row and column only and one that knows its spectrum only. All numbers
-# on this page are read from [run records](../book/records), which come with the package. The page runs as it is,
+# **Measured here**: the paper's full protocol, 30 {term}`cycles <cycle>` of 200 epochs, with several {term}`seeds <seed>`, each of which
+# determines split, initial labels, weights and noise; the same for the ViT, which is the network without the paper's modules, and for random
+# {term}`queries <query>`; and two {term}`baselines <baseline>`, one that knows only a pixel's row and column and one that knows only its
+# spectrum. All numbers on this page are read from [run records](../book/records), which come with the package. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/03_comparison.ipynb).
 
 # %% tags=["hide-input"]
@@ -56,6 +56,8 @@ from cpdgal.book.common import (
     COMPARED,
     PLACE,
     answer,
+    ends_of,
+    extremes,
     glue,
     not_yet,
     over_seeds,
@@ -98,7 +100,7 @@ def curves_of(groups):
 # (table-1)=
 # ## Indian Pines, the paper's split
 #
-# A tenth of the labelled pixels, drawn at random, is the pool; the others are test pixels. The other methods of Table 1 follow
+# A tenth of the labelled pixels, drawn at random, is the {term}`pool`; the others are the test pixels, the {term}`hold-out`. The other methods of Table 1 follow
 # [below](#peers).
 
 # %%
@@ -106,7 +108,7 @@ pines = runs(scene="indian_pines")
 page.score_table(pines)
 
 # %% [markdown]
-# A published figure counts as reached when the mean of the last five evaluations on the test pixels lies less than half a point
+# A published figure counts as reached when the mean of the last five evaluations on the test pixels is less than half a point
 # below it, by {ref}`the rules shared by all pages <verdicts>` over seeds. A kappa that is arithmetically impossible beside its own
 # overall accuracy ([why](13_feasibility)) cannot be reached.
 
@@ -167,16 +169,17 @@ spent = to_level(*(pines[name] for name in ("CPDGAL", "CPDGAL, random queries"))
 fewer = better(*spent[::-1], ("Random queries", "the margin"), "labels", 0.0)
 lines = [
     against(pines, "ViT", "twin"),
-    f"- Labels needed: {answer('comparison-loop', fewer)}",
+    f"- Labels to the common accuracy, random queries against the margin: {answer('comparison-loop', fewer)}",
 ]
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation where there are several. The baselines that know coordinates or spectrum only have random labels or labels spread over the map."}, "image": {"alt": "Learning curves, one for each method on record, of those that the legend names, and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-curves-finding:s` Overall accuracy on the hold-out over the number of labels, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation where there are several. The baselines that know only coordinates or only the spectrum have random labels or labels spread over the map."}, "image": {"alt": "Learning curves, one for each method on record, with its name at its end, and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
 if any(pines.values()):
     curves = plots.learning_curves(
         curves_of(pines), PUBLISHED["indian_pines"]["OA"]
     )
     glue("comparison-curves", curves)
+    glue("comparison-curves-finding", ends_of(curves.axes))
 
 # %% tags=["remove-input"]
 place = final_scores(pines["coordinates, spread out"]).values()
@@ -211,7 +214,7 @@ page.score_table(tuned) if any(tuned.values()) else not_yet("no run")
 # **The paper says** (Fig. 4): ground truth and predictions show "strong visual alignment". So does the map of any classifier that is
 # correct on nine test pixels in ten of this split. For unlabelled pixels there is no ground truth to compare with.
 
-# %% mystnb={"figure": {"caption": "Ground truth, and the class that each network predicts for every pixel, for the first seed whose weights are kept."}, "image": {"alt": "Maps of Indian Pines: the ground truth with unlabelled pixels in white, and the full map of each network whose weights are kept."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-map-finding:s` {term}`Ground truth <ground truth>`, and the class that each network predicts for every pixel, for the first seed whose weights are kept."}, "image": {"alt": "Maps of Indian Pines: the ground truth with unlabelled pixels in white, and the full map of each network whose weights are kept."}} tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene("indian_pines")
 kept = {
     name: next(record for record in pines[name] if record.weights)
@@ -221,6 +224,7 @@ kept = {
 predicted = {name: record.map(scene) for name, record in kept.items()}
 if kept:
     drawn = plots.class_maps(scene, predicted)
+    glue("comparison-map-finding", page.equal_pixels(predicted))
 else:
     not_yet("no weights")
 
@@ -290,9 +294,10 @@ Markdown(
     f"{page.tested_classes(blocks)}\n\n{against(blocks, 'ViT', 'twin-blocks')}"
 )
 
-# %% mystnb={"figure": {"caption": "The same learning curves on the block split."}, "image": {"alt": "Learning curves on the block split, one for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-blocks-finding:s` Overall accuracy on the hold-out over the number of labels on the {term}`block split`: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Learning curves on the block split, one for each method on record, with its name at its end."}} tags=["nbval-ignore-output"]
 if any(blocks.values()):
     apart = plots.learning_curves(curves_of(blocks))
+    glue("comparison-blocks-finding", ends_of(apart.axes))
 
 # %% [markdown]
 # (peers)=
@@ -339,7 +344,7 @@ Markdown(
     f"points above the best of them: {answer('comparison-gscvit', margins['AA'])}"
 )
 
-# %% mystnb={"figure": {"caption": "Table 1 as a figure: overall accuracy of every method on Indian Pines, on the paper's split and on the block split. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow."}, "image": {"alt": "Two panels of dots with intervals, a row per method in the order of its accuracy on the paper's split, with the paper's figures as open squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-ranking-finding:s` Overall accuracy of every method of Table 1 on Indian Pines, on the paper's split and on the block split. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow."}, "image": {"alt": "Two panels of dots with intervals, a row per method in the order of its accuracy on the paper's split, with the paper's figures as open squares."}} tags=["nbval-ignore-output"]
 studies = page.contenders(
     range(seeds), capped=capped, scene="indian_pines", profile=profile, **BLOCKS
 )
@@ -350,18 +355,19 @@ apart = gather(studies, records, train=train)
 panels = {"the paper's split": everyone, "block split": apart}
 if any(everyone.values()):
     drawn = page.ranking(panels, page.published_scores(), cut)
+    glue("comparison-ranking-finding", page.highest_by_split(panels))
 
 # %% [markdown]
 # At a glance: CPDGAL, its nearest rivals and the baselines on both splits. CPDGAL and the ViT are trained in the loop on both; the block
 # split is that of [the section above](#indian-pines-block-split).
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on random pixels and on the block split: seeds, their mean and a 95 % interval; squares are the paper's figures. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow. What was not run on a split has no dot there."}, "image": {"alt": "Two panels of dots with intervals, a row per method on record, in the order of its accuracy at random pixels."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-glance-finding:s` Overall accuracy on random pixels and on the block split: seeds, their mean and a 95 % interval; squares are the paper's figures. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow. What was not run on a split has no dot there."}, "image": {"alt": "Two panels of dots with intervals, a row per method on record, in the order of its accuracy at random pixels."}} tags=["nbval-ignore-output"]
 rivals = {name: peers[name] for name in ("SSFTT", "SPRN")}
 near = {**pines, **rivals}
 if any(near.values()):
-    glance = page.ranking(
-        {"random pixels": near, "block split": blocks}, page.published_scores(), {}
-    )
+    panels = {"random pixels": near, "block split": blocks}
+    glance = page.ranking(panels, page.published_scores(), {})
+    glue("comparison-glance-finding", page.highest_by_split(panels))
     for axis in glance.axes:
         axis.set_xlim(0, 100)
     glue("comparison-glance", glance)
@@ -429,12 +435,13 @@ Markdown("Is a network better with the loop than without?\n\n" + "\n".join(lines
 # %% [markdown]
 # ### Class by class
 
-# %% mystnb={"figure": {"caption": "Accuracy of each class on the hold-out of the paper's split, mean over seeds; in brackets the number of labels of the class that the peers have."}, "image": {"alt": "Heat map of accuracies, a row per method and a column per class, dark where the accuracy is low."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-classes-finding:s` Accuracy of each class on the hold-out of the paper's split, mean over seeds; in brackets the number of labels of the class that the peers have."}, "image": {"alt": "Heat map of accuracies, a row per method and a column per class, dark where the accuracy is low."}} tags=["nbval-ignore-output"]
 shared = next((runs[0] for runs in peers.values() if runs), None)
 if shared:
-    drawn = page.class_heatmap(
-        page.accuracy_by_class(everyone).rename(index=cut), shared.classes.labels
-    )
+    by_class = page.accuracy_by_class(everyone).rename(index=cut)
+    drawn = page.class_heatmap(by_class, shared.classes.labels)
+    hardest = extremes(by_class.T, "Accuracy, mean over methods,", "{:.0f} %")
+    glue("comparison-classes-finding", hardest)
 
 # %% [markdown]
 # ### What they cost
@@ -453,12 +460,12 @@ shown.replace("nan", "").rename(columns=lambda name: name.replace(" a ", " per "
 # %% tags=["remove-input"]
 Markdown(page.published_sizes())
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-costs-finding:s` Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
 axes = {"parameters": "parameters", "minutes": "time of a run (minutes, one core)"}
 if any(everyone.values()):
-    drawn = scores_by_cost(
-        costs.dropna(subset="OA, %").rename(index=cut), "OA, %", axes
-    )
+    priced = costs.dropna(subset="OA, %").rename(index=cut)
+    drawn = scores_by_cost(priced, "OA, %", axes)
+    glue("comparison-costs-finding", page.cheaper_and_better(priced))
 
 # %% [markdown]
 # ## Salinas and Botswana

@@ -528,6 +528,21 @@ def test_measured_rows_stay_until_another_machine_measures(tmp_path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["inference.csv"]
 
 
+def test_captions_of_the_comparison_tell_the_best_the_equal_and_the_cheap():
+    near = {"CPDGAL": ended_peers(cpdgal=[95.0, 96.0])["CPDGAL"], "SSFTT": ended_peers(ssftt=[95.0])["SSFTT"], "ViT": []}
+    far = {"CPDGAL": ended_peers(cpdgal=[30.0])["CPDGAL"], "SSFTT": ended_peers(ssftt=[40.0])["SSFTT"]}
+    said = "Highest mean accuracy: random, CPDGAL (95.50 %); blocks, SSFTT (40.00 %)."
+    assert comparison.highest_by_split({"random": near, "blocks": far}) == said
+    assert comparison.highest_by_split({"random": {"CPDGAL": []}}) == "No run is on record yet."
+    maps = {"CPDGAL": np.array([[1, 2], [3, 4]]), "ViT": np.array([[1, 2], [3, 3]])}
+    assert comparison.equal_pixels(maps) == "CPDGAL and ViT predict the same class for 75 % of the pixels."
+    assert comparison.equal_pixels({"CPDGAL": maps["CPDGAL"]}) == ""
+    table = pd.DataFrame({"OA, %": [90.0, 95.0, 80.0], "parameters": [10.0, 20.0, 1.0], "minutes": [5.0, 1.0, 1.0]})
+    table.index = pd.Index(["CPDGAL", "SPRN", "SST"])
+    assert comparison.cheaper_and_better(table).endswith("with fewer parameters: none; in less time: SPRN.")
+    assert comparison.cheaper_and_better(table.drop("CPDGAL")).startswith("CPDGAL has no run")
+
+
 def test_accuracies_by_class_are_means_over_seeds():
     rows = [pd.DataFrame({"accuracy": values}, ["corn", "oats"]) for values in ([90.0, np.nan], [70.0, 50.0])]
     runs = [Run(Study(seed=seed), {}, row) for seed, row in enumerate(rows)]
