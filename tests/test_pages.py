@@ -176,6 +176,11 @@ def test_emi_over_some_cycles():
     runs = [cycled(0, [0.04, 0.02, 0.03]), cycled(1, [0.01, np.nan, 0.02]), cycled(2, [0.05])]
     assert model_improvement.emi(runs, 1, 3) == {0: pytest.approx(3)}  # seed 1 was not scored, seed 2 has too few cycles
     assert model_improvement.emi(runs, 1, 1) == {0: pytest.approx(4), 1: pytest.approx(1), 2: pytest.approx(5)}
+    assert model_improvement.mean_emi(runs, 1, 1) == "+0.0333"
+    assert model_improvement.mean_emi(runs[:1], 1, 30) == "not run"
+    long = [cycled(0, [0.04] * 20 + [-0.01] * 10)]
+    said = "Mean EMI of the first cycle and of cycles 21 to 30: 1 %: +0.0400 and -0.0100; 2 %: +0.0333 and not run."
+    assert model_improvement.first_and_last({"1 %": long, "2 %": runs}) == said
     assert model_improvement.emi(runs, 1, 3, np.std) == {0: pytest.approx((2 / 3) ** 0.5)}
 
 
@@ -620,6 +625,20 @@ def test_accuracy_by_entropy():
     np.testing.assert_allclose(table.accuracy, [200 / 3, np.nan, np.nan, 0])
 
 
+def test_captions_of_the_entropy_tell_the_lowest_bin():
+    runs = [cycled(seed, [0.0] * 2, [100 + 200 * seed, 0, 490], 0) for seed in range(2)]  # of 1000, 990 and 980 pixels
+    assert (
+        entropy.lowest_bin({"2 %": runs, "1 %": []})
+        == "The lowest bin's share of the remaining pool goes from 20 to 50 % at 2 %."
+    )
+    assert entropy.lowest_bin({"1 %": []}) == "No run is on record yet."
+    table = pd.DataFrame({"count": [40, 5], "accuracy": [90.0, 20.0]})
+    empty = pd.DataFrame({"count": [0, 5], "accuracy": [np.nan, 20.0]})
+    said = "Wrong in the lowest bin: 4 of 40 (pool)."
+    assert entropy.wrong_and_certain({"pool": table, "hold-out": empty}) == said
+    assert entropy.wrong_and_certain({"hold-out": empty}) == "No prediction lies in the lowest bin."
+
+
 def test_purity_is_a_loop_over_neighbours():
     rng = np.random.default_rng(0)
     points, classes = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
@@ -810,6 +829,18 @@ def test_methods_that_were_not_run_on_a_split_leave_a_gap():
     (axes,) = leakage_audit.accuracy_by_split(pd.DataFrame({"random": {"ViT": {}}, "blocks": {"ViT": {0: 30.0, 1: 40.0}}})).axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 35.0])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["random", "blocks"]
+
+
+def test_captions_of_the_audit_tell_what_is_lost():
+    table = pd.DataFrame(
+        {"random": {"CPDGAL": {0: 90.0, 1: 94.0}, "ViT": {0: 90.0}}, "blocks": {"CPDGAL": {0: 40.0}, "ViT": {}}}
+    )
+    assert leakage_audit.losses(table) == "Points lost from random to blocks: CPDGAL 52."
+    assert leakage_audit.losses(table.loc[["ViT"]]) == "No method has both splits."
+    far = pd.DataFrame({"distance": [1.0, 5.0, 9.0], "accuracy": [90.0, 70.0, 50.0]})
+    said = "Correct in the nearest and in the farthest bin: CPDGAL 90 and 50 %."
+    assert leakage_audit.from_near_to_far({"CPDGAL": far, "ViT": far[:0]}) == said
+    assert leakage_audit.from_near_to_far({}) == "No run is on record yet."
 
 
 def test_rows_are_in_the_order_of_their_means_or_as_they_are():

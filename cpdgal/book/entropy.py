@@ -19,7 +19,7 @@ LOWEST, UPPER_HALF = slice(0, 1), slice(5, 10)  # of the ten bins
 
 
 def accuracy_by_entropy(true: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
-    """How often pixels are right by how sure the network is: a row for each equal bin of predictive entropy over log k.
+    """The share of correct predictions by how certain they are: a row for each equal bin of predictive entropy over log k.
 
     Columns `count` and `accuracy` (percent, NaN where no pixel falls).
     """
@@ -120,16 +120,31 @@ def entropy_maps(groups: dict[str, list[Record]]) -> Figure:
     for axis, (name, counts) in zip(axes[:, 0], shown.items(), strict=True):
         extent = (-0.5, counts.shape[1] - 0.5, 1, 0)
         image = axis.imshow(counts, cmap="viridis", vmin=0, vmax=top, aspect="auto", extent=extent, interpolation="nearest")
-        axis.set_title(f"{name} a cycle ({seed_count(len(groups[name]))})", fontsize=10)
+        axis.set_title(f"{name} per cycle ({seed_count(len(groups[name]))})", fontsize=10)
         axis.set(xlabel="cycle", ylabel="entropy / log K")
         axis.label_outer()
-    figure.colorbar(image, ax=axes, label="pixels left in the pool")
+    figure.colorbar(image, ax=axes, label="pixels in the remaining pool")
     return figure
 
 
+def lowest_bin(groups: Mapping[str, Sequence[Record]]) -> str:
+    """The share of the remaining pool in the lowest bin at first and at the end, mean over seeds, for a caption."""
+    shares = {name: np.mean([in_bins(r, LOWEST)[[0, -1]] for r in records], 0) for name, records in groups.items() if records}
+    listed = ", ".join(f"from {start:.0f} to {end:.0f} % at {name}" for name, (start, end) in shares.items())
+    return f"The lowest bin's share of the remaining pool goes {listed}." if listed else "No run is on record yet."
+
+
+def wrong_and_certain(tables: Mapping[str, pd.DataFrame]) -> str:
+    """How many of the predictions in the lowest bin are wrong, from tables of `accuracy_by_entropy`, for a caption."""
+    lowest = {name: table.iloc[0] for name, table in tables.items() if table["count"].iloc[0]}
+    wrong = {name: round(row["count"] * (1 - row.accuracy / 100)) for name, row in lowest.items()}
+    listed = ", ".join(f"{wrong[name]} of {row['count']:.0f} ({name})" for name, row in lowest.items())
+    return f"Wrong in the lowest bin: {listed}." if listed else "No prediction lies in the lowest bin."
+
+
 def right_by_entropy(tables: dict[str, pd.DataFrame], fewest: int = 20) -> Figure:
-    """Right answers over predictive entropy, from tables of `accuracy_by_entropy`; bins with fewer pixels than `fewest` are
-    pale and hollow. Numbers beside the dots count pixels."""
+    """Correct predictions over predictive entropy, from tables of `accuracy_by_entropy`; bins with fewer pixels than `fewest`
+    are pale and hollow. Numbers beside the dots count pixels."""
     figure, axes = plt.subplots(figsize=(8, 4.4), layout="constrained")
     for number, (name, style) in enumerate(line_styles(tables).items()):
         table = tables[name]
@@ -141,7 +156,7 @@ def right_by_entropy(tables: dict[str, pd.DataFrame], fewest: int = 20) -> Figur
             if row.count:
                 offset = (0, 9 if number else -16)
                 axes.annotate(row.count, (at, row.accuracy), offset, textcoords="offset points", ha="center", fontsize=8)
-    axes.set(xlim=(0, 1), ylim=(-12, 112), xlabel="predictive entropy / log K", ylabel="right answers (%)")
+    axes.set(xlim=(0, 1), ylim=(-12, 112), xlabel="predictive entropy / log K", ylabel="correct predictions (%)")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     return figure
