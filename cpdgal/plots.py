@@ -58,19 +58,20 @@ def name_curves(figure: Figure, axes: Iterable[Axes], texts: Mapping[str, str] =
     figure.draw_without_rendering()  # which gives the panels their size
     without: dict[str, Line2D] = {}
     for axis in axes:
-        curves: list[tuple[float, Line2D, np.ndarray]] = []
+        curves: list[tuple[float, float, Line2D, np.ndarray]] = []
         for line in (line for line in axis.lines if not str(line.get_label()).startswith("_")):
             points = np.column_stack(line.get_data()).astype(float)
             if len(points := points[np.isfinite(points).all(1)]):
-                height = axis.transAxes.inverted().transform(line.get_transform().transform(points[-1]))[1]
-                curves.append((height, line, points[-1]))
+                x, height = axis.transAxes.inverted().transform(line.get_transform().transform(points[-1]))
+                curves.append((height, x, line, points[-1]))
             else:
                 without[str(line.get_label())] = line
         curves.sort(key=lambda curve: curve[0])
         heights = _spread([height for height, *_ in curves], 1.3 * NAME_SIZE * figure.dpi / 72 / axis.bbox.height)
-        for height, (_, line, end) in zip(heights, curves, strict=True):
+        for height, (_, x, line, end) in zip(heights, curves, strict=True):
             name, colour = str(line.get_label()), _legible(line.get_color())
-            leader = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
+            dots = "-" if x > 0.9 else (0, (1, 4))  # a long leader is not to be taken for the curve
+            leader = {"arrowstyle": "-", "color": colour, "lw": 0.6, "ls": dots, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
             place: dict = {"xycoords": line.get_transform(), "textcoords": "axes fraction", "va": "center", "size": NAME_SIZE}
             axis.annotate(texts.get(name, name), tuple(end), (1.03, height), color=colour, arrowprops=leader, **place)
     if without:
