@@ -259,7 +259,7 @@ def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | No
         tested, errors = tuple(scene.pixels[split.holdout].T), np.ones((*last.shape, 3))
         errors[tested] = np.where((last == scene.labels)[tested][:, None], RIGHT, WRONG)
         images["Errors on the hold-out"] = errors
-        colours |= {"right on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
+        colours |= {"correct on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
     figure, _ = maps(images, 3.7 * len(images), 5)
     name_colours(figure, colours)
     return figure

@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:
 
 # %% tags=["parameters"]
 scene_name: str = "indian_pines"  # a known scene; the paper's other one is botswana
-other_scene: str = "salinas_a"  # looked at with seed 0; not run where missing
+other_scene: str = "salinas_a"  # evaluated with seed 0; not run where missing
 profile: str = "paper"  # paper; smoke takes two seeds, a coarse grid, few windows
 seeds: int = 3  # how many, counted from 0
 train: bool = False  # run what the store lacks; always so for other runs
