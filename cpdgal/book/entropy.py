@@ -42,7 +42,7 @@ def entropy_start(records: Sequence[Record]) -> Verdict:
     """On "initially skewed towards higher-entropy bins": after the first training the upper five bins have more than half of
     the pool."""
     upper = by_seed(records, lambda record: in_bins(record, UPPER_HALF)[0])
-    return above(50.0, upper, "The upper five bins' share after the first training", "%")
+    return above(50.0, upper, "The share of the upper five bins after the first training", "%")
 
 
 def entropy_shifts(groups: Mapping[str, Sequence[Record]]) -> Verdict:
@@ -55,14 +55,19 @@ def entropy_shifts(groups: Mapping[str, Sequence[Record]]) -> Verdict:
         ]
         for name, r in groups.items()
     }
-    return combined({name: better(start, end, ("Start", "end"), "percent of log K") for name, (start, end) in ends.items()})
+    return combined(
+        {
+            name: better(start, end, ("Mean entropy at first", "at the end"), "percent of log K")
+            for name, (start, end) in ends.items()
+        }
+    )
 
 
 def gathers_in_lowest_bin(records: Sequence[Record], first: int, last: int, share: float) -> Verdict:
     """On pixels gathering in the lowest entropy bin over cycles first..last: it has more than `share` percent of the remaining
     pool at every one of them."""
     least = by_seed(_reaching(records, last), lambda record: in_bins(record, LOWEST)[first : last + 1].min())
-    return above(share, least, f"The lowest bin's least share over cycles {first} to {last}", "%")
+    return above(share, least, f"The smallest share of the lowest bin over cycles {first} to {last}", "%")
 
 
 def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
@@ -73,9 +78,8 @@ def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
         "pixels": lambda record: record.entropy[1:31, 0].mean(),
         "points": lambda record: in_bins(record, LOWEST)[1:31].mean(),
     }
-    return combined(
-        {unit: better(by_seed(small, of), by_seed(large, of), ("0.5 %", "2 %"), unit) for unit, of in measures.items()}
-    )
+    names = ("Lowest bin at 0.5 %", "at 2 %")
+    return combined({unit: better(by_seed(small, of), by_seed(large, of), names, unit) for unit, of in measures.items()})
 
 
 def entropy_middle(groups: Mapping[str, Sequence[Record]]) -> Verdict:
@@ -86,8 +90,8 @@ def entropy_middle(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     ends = [{record.study.seed: float(record.entropy[at, 0]) for record in middle} for at in (22, 30)]
     return combined(
         {
-            "intensity": better(mass[0], mass[1], ("0.5 %", "1 %"), "pixels"),
-            "after cycle 22": better(ends[0], ends[1], ("Cycle 22", "cycle 30"), "pixels"),
+            "intensity": better(mass[0], mass[1], ("Lowest bin at 0.5 %", "at 1 %"), "pixels"),
+            "after cycle 22": better(ends[0], ends[1], ("Lowest bin at cycle 22", "at cycle 30"), "pixels"),
         }
     )
 
@@ -96,7 +100,7 @@ def little_ambiguity(records: Sequence[Record]) -> Verdict:
     """On "late cycles show little residual ambiguity" at 2 %: over cycles 25 to 30 the upper five bins have less than one pixel
     in a hundred."""
     shares = by_seed(_reaching(records, 30), lambda record: in_bins(record, UPPER_HALF)[25:31].mean())
-    return better(dict.fromkeys(shares, 1.0), shares, ("One in a hundred", "the upper five bins' share"), margin=0.0)
+    return better(dict.fromkeys(shares, 1.0), shares, ("1 %", "the share of the upper five bins"), margin=0.0)
 
 
 def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:
@@ -104,7 +108,7 @@ def entropy_persists(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     a hundred, on average over cycles 21 to 30."""
     ran = {name: _reaching(records, 30) for name, records in groups.items()}
     shares = {name: by_seed(records, lambda record: in_bins(record, UPPER_HALF)[21:31].mean()) for name, records in ran.items()}
-    return combined({name: above(1.0, each, "The upper five bins' share", "%", 0.0) for name, each in shares.items()})
+    return combined({name: above(1.0, each, "The share of the upper five bins", "%", 0.0) for name, each in shares.items()})
 
 
 def _reaching(records: Sequence[Record], cycle: int) -> list[Record]:

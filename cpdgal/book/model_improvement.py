@@ -36,12 +36,14 @@ def first_and_last(groups: Mapping[str, Sequence[Record]]) -> str:
 
 def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On the EMI of the first cycle: at each budget, in points, it is `reached`."""
-    return combined({name: reached(100 * value, emi(groups[name], 1, 1), name) for name, value in FIRST_EMI.items()})
+    return combined(
+        {name: reached(100 * value, emi(groups[name], 1, 1), "EMI of the first cycle") for name, value in FIRST_EMI.items()}
+    )
 
 
 def emi_declines(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "EMI declines": at each budget the mean over cycles 1 to 5 is `better` than that over cycles 11 to 30."""
-    spans, unit = ("cycles 1 to 5", "cycles 11 to 30"), "points per cycle"
+    spans, unit = ("Mean EMI of cycles 1 to 5", "of cycles 11 to 30"), "points per cycle"
     return combined({name: better(emi(runs, 1, 5), emi(runs, 11, 30), spans, unit, 0.0) for name, runs in groups.items()})
 
 
@@ -68,9 +70,9 @@ def emi_small(records: Sequence[Record]) -> Verdict:
     tenth = {seed: value / 10 for seed, value in first.items()}
     return combined(
         {
-            "peak": better(first, emi(records, 2, 30, np.max), ("First cycle", "the highest of all later ones"), margin=0.0),
-            "spike": above(1.0, emi(records, 6, 8, np.max), "The highest of cycles 6 to 8", margin=0.0),
-            "threshold": better(tenth, rest, ("A tenth of the first cycle", "cycles 11 to 30"), margin=0.0),
+            "peak": better(first, emi(records, 2, 30, np.max), ("EMI of the first cycle", "the highest later one"), margin=0.0),
+            "spike": above(1.0, emi(records, 6, 8, np.max), "The highest EMI of cycles 6 to 8", margin=0.0),
+            "threshold": better(tenth, rest, ("A tenth of the first EMI", "the mean of cycles 11 to 30"), margin=0.0),
         }
     )
 
@@ -82,8 +84,10 @@ def emi_middle(records: Sequence[Record]) -> Verdict:
     around, after = (emi(records, *span, np.std) for span in ((5, 10), (11, 20)))
     return combined(
         {
-            "drop": better(half, emi(records, 2, 2), ("Half of the first cycle", "the second"), margin=0.0),
-            "fluctuation": better(around, after, ("Standard deviation over cycles 5 to 10", "over 11 to 20"), margin=0.0),
+            "drop": better(half, emi(records, 2, 2), ("Half of the first EMI", "the second"), margin=0.0),
+            "fluctuation": better(
+                around, after, ("Standard deviation over cycles 5 to 10", "over cycles 11 to 20"), margin=0.0
+            ),
         }
     )
 
