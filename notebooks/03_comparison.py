@@ -133,8 +133,8 @@ Markdown("\n".join(f"- {score}: {each}" for score, each in said.items()))
 # acting as in training changes {glue:text}`02_method.ipynb::headline-dgfr:s` % ([its schedule and masks](02_method)). Their effect on
 # training is the subject of [Table 6](04_ablations).
 #
-# The last evaluation alone, the mean of the last five, and the best one of each run, which is what reporting the best cycle would
-# give:
+# The table gives the last evaluation alone, the mean of the last five, and the best evaluation of each run, the value of a report of
+# the best cycle:
 
 # %% tags=["hide-input"]
 ends = {"last": 1, "last five, mean": 5}
@@ -187,7 +187,7 @@ floor = spread(place)
 glue("comparison-spread-out", floor)
 Markdown(
     f"A classifier that knows **nothing but row and column**, its labels spread evenly over the map, reaches "
-    f"{floor} % with as many labels: on this split, place alone predicts the class that well. What remains "
+    f"{floor} % with as many labels: on this split, place alone predicts the class that well. The accuracy that remains "
     "without this help is the subject of [the leakage audit](10_leakage_audit) and of [the block split](#indian-pines-block-split) below."
     if place
     else "The baselines are not on record."
@@ -211,8 +211,8 @@ page.score_table(tuned) if any(tuned.values()) else not_yet("no run")
 # (figure-4)=
 # ### The map (Fig. 4)
 #
-# **The paper says** (Fig. 4): ground truth and predictions show "strong visual alignment". So does the map of any classifier that is
-# correct on nine test pixels in ten of this split. For unlabelled pixels there is no ground truth to compare with.
+# **The paper says** (Fig. 4): ground truth and predictions show "strong visual alignment". Any classifier that is correct on nine in ten
+# test pixels of this split has such a map. For unlabelled pixels there is no ground truth to compare with.
 
 # %% mystnb={"figure": {"caption": "{glue:text}`comparison-map-finding:s` {term}`Ground truth <ground truth>`, and the class that each network predicts for every pixel, for the first seed whose weights are kept."}, "image": {"alt": "Maps of Indian Pines: the ground truth with unlabelled pixels in white, and the full map of each network whose weights are kept."}} tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene("indian_pines")
@@ -236,7 +236,7 @@ matches = above(
     "%",
 )
 Markdown(
-    f"Read as nine in ten of the test pixels with the correct class: {answer('comparison-map', matches)}"
+    f"Alignment is read as nine in ten test pixels with the correct class: {answer('comparison-map', matches)}"
 )
 
 # %% [markdown]
@@ -266,7 +266,7 @@ others = page.contenders(
 claim_table(page.headline(pines, gather(others, records, train=train)))
 
 # %% [markdown]
-# **Seeds**: their number decides which differences can be detected at all. How many does a paired t-test (two-sided, 5 % level) need to detect a
+# **Seeds**: their number determines which differences can be detected. How many does a paired t-test (two-sided, 5 % level) need to detect a
 # difference in four of five attempts (a power of 80 %)?
 
 # %% tags=["hide-input"]
@@ -447,10 +447,11 @@ if shared:
 # ### What they cost
 #
 # - *Used* parameters are those that the prediction depends on; *counted* ones are those of the layers that a forward pass calls, as
-#   common counters see them. Both, and multiply-adds per window, are for each network's own input, also where a run was cut.
+#   common counters count them. Both, and the multiply-adds per window, are for each network's own input, also for cut runs.
 # - *Minutes* are those of the runs on record, one thread each, often two runs at a time.
-# - *Pixels per second* and memory are measured by `benchmarks/inference.py`, one thread on an otherwise idle machine, windows cut when they
-#   are needed; "built first" has all windows of the scene in memory beforehand. Measured in two runs; each ratio is to CPDGAL in the same run.
+# - *Pixels per second* and memory are measured by `benchmarks/inference.py`, with one thread on an otherwise idle machine. Windows are cut
+#   when they are needed; for "built first" all windows of the scene are in memory beforehand. There were two runs; each ratio is to CPDGAL
+#   in the same run.
 
 # %% tags=["nbval-ignore-output"]
 costs = page.costs(everyone, page.measured_inference(records))
