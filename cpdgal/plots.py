@@ -60,7 +60,7 @@ def name_curves(figure: Figure, axes: Iterable[Axes], texts: Mapping[str, str] =
     for axis in axes:
         curves: list[tuple[float, float, Line2D, np.ndarray]] = []
         for line in (line for line in axis.lines if not str(line.get_label()).startswith("_")):
-            points = np.column_stack(line.get_data()).astype(float)
+            points = np.asarray(line.get_xydata())
             if len(points := points[np.isfinite(points).all(1)]):
                 x, height = axis.transAxes.inverted().transform(line.get_transform().transform(points[-1]))
                 curves.append((height, x, line, points[-1]))
