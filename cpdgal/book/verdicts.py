@@ -145,7 +145,7 @@ def combined(parts: Mapping[str, Verdict]) -> Verdict:
     word = "holds in part" if {"holds", "holds in part"} & set(words) else next(each for each in order if each in words)
     word = "holds" if set(words) == {"holds"} else word
     here = "; ".join(f"{name}: {each.here}" for name, each in parts.items())
-    said = " ".join(f"{name}: {each.word}. {each.sentence}" for name, each in parts.items())
+    said = " ".join(f"*{name}*: {each.word}. {each.sentence}" for name, each in parts.items())
     return Verdict(word, here, said, min(each.seeds for each in parts.values()), parts=parts)
 
 
