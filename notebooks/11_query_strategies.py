@@ -125,7 +125,7 @@ Markdown(on_record(studies, found))
 # rule), divided by the range of labels. It is the mean accuracy in percent from the first labels to the last, and so counts gains from
 # early labels as well as from late ones.
 
-# %% mystnb={"figure": {"caption": "{glue:text}`query-curves-finding:s` Learning curves on the hold-out, a panel for each strategy on record: the mean over seeds, and a band of one standard deviation where there are several. The curves of the margin and of random queries, where they are on record, are repeated in every panel."}, "image": {"alt": "Small panels of overall accuracy over labelled pixels, one for each strategy on record."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`query-curves-finding:s` Learning curves on the hold-out, a panel for each strategy on record: the mean over seeds, and a band of one standard deviation where there are several. The curves of *margin* and *random*, where they are on record, are repeated in every panel."}, "image": {"alt": "Small panels of overall accuracy over labelled pixels, one for each strategy on record."}} tags=["nbval-ignore-output"]
 if runs:
     curves = {name: over_seeds(each) for name, each in runs.items()}
     given = {name: curves[name] for name in ("margin", "random") if name in runs}
