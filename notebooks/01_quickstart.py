@@ -112,7 +112,7 @@ runs = dict(zip(page.QUERIES, found, strict=True))
 # by cycle: a classifier that knows **only row and column** and takes the class of the nearest labelled pixel (1-NN), and a
 # support vector machine that sees **only the spectrum** of the pixel itself (SVM).
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: the network with margin and with random queries, and the two baselines on the labels of the random run."}, "image": {"alt": "Learning curves of the network with margin and random queries and of the two baselines; the legend gives the last value of each."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: the network with margin and with random queries, and the two baselines on the labels of the random run."}, "image": {"alt": "Learning curves of the network with margin and random queries and of the two baselines; each curve ends in its name and its last value."}} tags=["nbval-ignore-output"]
 floors = {
     "coordinates only (1-NN)": cpdgal.coordinates_floor,
     "spectrum only (SVM)": cpdgal.spectra_floor,

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import KDTree
 from scipy.stats import entropy
 from sklearn.metrics import auc
 
@@ -37,10 +38,20 @@ STUDIES = sweep(studies(range(3)))
 def area_under_curve(labels, accuracies) -> float:
     """The area under a learning curve by the trapezoid rule, over its width in labels: the mean accuracy, in its own unit.
 
-    `labels` (n,) and `accuracies` (n,), NaN where the hold-out was not looked at; with one look, its accuracy.
+    `labels` (n,) and `accuracies` (n,), NaN where the hold-out was not evaluated; with one evaluation, its accuracy.
     """
     x, y = np.array([labels, accuracies], dtype=float)[:, ~np.isnan(accuracies)]
     return float(auc(x, y) / np.ptp(x)) if len(x) > 1 else float(y.mean())
+
+
+def nearest_queried(queried: Mapping[str, pd.DataFrame]) -> str:
+    """The mean distance of a queried pixel to the nearest other one, by strategy, for a caption; tables have row and column."""
+    means = {}
+    for name, table in queried.items():
+        tree = KDTree(table[["row", "column"]].to_numpy())
+        means[name] = tree.query(tree.data, k=2)[0][:, 1].mean()
+    listed = ", ".join(f"{name} {mean:.0f}" for name, mean in sorted(means.items(), key=lambda each: -each[1]))
+    return f"Mean distance of a labelled pixel to the nearest other one, in pixels: {listed}."
 
 
 def class_balance(labels, there) -> dict[str, float]:
