@@ -428,7 +428,10 @@ def assess_(
     unit, of = ("pixels", 1.0) if opened.pixel_area is None else ("ha", opened.pixel_area / 1e4)
     table = found.classes * ([100] * 4 + [mapped * of] * 2)
     table.columns = [name.replace("area", f"area ({unit})") for name in table.columns]
-    rounded = {name: "{:.0f}".format if "area" in name else "{:.1f}".format for name in table.columns}
+    areas = [name for name in table.columns if "area" in name]
+    widest = table[areas[1]].max()  # two digits of it say enough
+    digits = max(0, 1 - int(np.floor(np.log10(widest)))) if widest > 1e-6 else 0
+    rounded = {name: f"{{:,.{digits if name in areas else 1}f}}".format for name in table.columns}
     typer.echo(table.to_string(formatters=rounded, na_rep="-"))
     typer.echo(
         f"overall accuracy {100 * found.overall:.1f} ± {100 * found.overall_halfwidth:.1f} %, from {len(points)} points; "

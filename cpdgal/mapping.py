@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from PIL import Image
@@ -388,6 +389,7 @@ def _write_legend(tiles: _Tiles, path: Path, source: Source, about: dict) -> Pat
     )
     content = BytesIO()
     figure.savefig(content, format=path.suffix[1:].lower(), dpi=150)
+    plt.close(figure)
     write(path, content.getvalue(), GOES_ON)
     return path
 

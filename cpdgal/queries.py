@@ -246,8 +246,8 @@ def stopping(agreements, uncertainties) -> str:
     stable, sure = bool(settled(agreements)[-1:].any()), bool(certain(uncertainties)[-1])
     advice = ("keep labelling", "one of two rules says stop", "both rules say stop")[stable + sure]
     last = agreements[-WINDOW:]
-    agreed = f"a mean kappa of {np.mean(last):.3f} over {len(last)} of {WINDOW} rounds" if len(last) else "unknown yet"
+    agreed = f"{np.mean(last):.3f}, the mean of {len(last)} of {WINDOW} rounds" if len(last) else "not known yet"
     return (
-        f"{advice}: agreement of successive maps {agreed} (stop above {STABLE:g}), overall uncertainty of what is left "
+        f"{advice}: kappa between successive maps {agreed} (stop above {STABLE:g}); uncertainty of what is left "
         f"{uncertainties[-1]:.3f} of 1 (stop at {CERTAIN:g} or less)"
     )

@@ -250,7 +250,7 @@ def test_the_network_of_a_labelling_maps_without_a_record(made, tmp_path, monkey
         table = pd.read_csv(asked)
         table["class"] = np.concatenate([[7], VALUES])[made.labels][table["row"], table["column"]]
         table.to_csv(asked, index=False)
-    assert "keep labelling: agreement of successive maps a mean kappa of" in done.output
+    assert "keep labelling: kappa between successive maps " in done.output
     model = tmp_path / "field-labels/model.safetensors"
     assert f"cpdgal map {model.relative_to(tmp_path)} field.tif -o map.tif" in done.output
     assert call("map", model).exit_code == 0

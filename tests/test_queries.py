@@ -271,22 +271,10 @@ def test_the_overall_uncertainty_is_the_mean_entropy_of_a_blind_guess_s():
 @pytest.mark.parametrize(
     ("agreements", "uncertainties", "begins"),
     [
-        ([], [0.8], "keep labelling: successive maps agree with a mean kappa not known yet (stop above 0.99)"),
-        (
-            [1.0, 1.0],
-            [0.8, 0.5, 0.3],
-            "keep labelling: successive maps agree with a mean kappa 1.000 over the last 2 of 3 rounds",
-        ),
-        (
-            [0.2, 0.99, 1.0, 1.0],
-            [0.8, 0.5, 0.3, 0.2, 0.1],
-            "one of two rules says stop: successive maps agree with a mean kappa 0.997",
-        ),
-        (
-            [0.2, 0.9, 1.0, 1.0],
-            [0.8, 0.5, 0.3, 0.2, 0.009],
-            "one of two rules says stop: successive maps agree with a mean kappa 0.967",
-        ),
+        ([], [0.8], "keep labelling: kappa between successive maps not known yet (stop above 0.99)"),
+        ([1.0, 1.0], [0.8, 0.5, 0.3], "keep labelling: kappa between successive maps 1.000, the mean of 2 of 3 rounds"),
+        ([0.2, 0.99, 1.0, 1.0], [0.8, 0.5, 0.3, 0.2, 0.1], "one of two rules says stop: kappa between successive maps 0.997"),
+        ([0.2, 0.9, 1.0, 1.0], [0.8, 0.5, 0.3, 0.2, 0.009], "one of two rules says stop: kappa between successive maps 0.967"),
         ([1.0, 1.0, 1.0, 0.9], [0.8, 0.009, 0.3, 0.2, 0.1], "keep labelling: "),  # what was met before is not met now
         ([0.2, 0.99, 1.0, 1.0], [0.8, 0.5, 0.3, 0.2, 0.0], "both rules say stop: "),
     ],
