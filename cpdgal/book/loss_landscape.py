@@ -152,7 +152,7 @@ def verdict_flat(table: pd.DataFrame) -> Verdict:
     parts = {}
     for reading, names in READINGS.items():
         ours, theirs = (by_seed(table, name, "basin, %") for name in names)
-        parts[reading] = better(ours, theirs, ("Width of the basin, CPDGAL", "ViT"), "% of the weights' length", 0.0)
+        parts[reading] = better(ours, theirs, ("Width of the basin, CPDGAL", "ViT"), "% of the norm of the weights", 0.0)
     return combined(parts)
 
 
