@@ -1,6 +1,7 @@
 """An accuracy to defend: design-based accuracy and class areas of a map, and the sample of points they come from."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -347,7 +348,10 @@ def _raster(path: Path) -> Iterator:
     except ImportError:
         raise SceneError(f"{path} takes rasterio: pip install 'cpdgal[geo]', or give a .npy") from None
     try:
-        with rasterio.open(path) as raster:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            opened = rasterio.open(path)
+        with opened as raster:
             yield raster
     except rasterio.RasterioIOError as error:
         raise SceneError(f"{path} cannot be read as a map ({_reason(error)})") from error

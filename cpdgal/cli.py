@@ -1,19 +1,20 @@
 """`cpdgal`: scenes, methods, fetch, run, map and records from a shell."""
 
 import json
-import os
 import re
 import shlex
 import shutil
 import sys
 import warnings
-from io import BytesIO
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from tempfile import mkdtemp
 from time import perf_counter
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import typer
@@ -21,12 +22,13 @@ from typer.core import TyperGroup
 
 from . import assess as accuracy
 from .label import SKIPPED, Session, claimed
+from .mapping import opened, write_map
 from .methods import METHODS, size
-from .plots import painted
-from .records import Record, RecordError, Store, write
+from .readers import SceneError
+from .records import Record, RecordError, Store, Trained
 from .records import migrate as migrated
-from .runner import run, versions
-from .sources import SCENES, load_scene
+from .runner import bound, check_device, run, versions
+from .sources import SCENES
 from .splits import digest, random_split, raster, touched, write_mask
 from .study import NAMES, Study
 
@@ -63,6 +65,36 @@ app = typer.Typer(cls=Sentences, no_args_is_help=True, add_completion=False, pre
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
 
 
+def _read(text: str):
+    return typer.Option(help=text, rich_help_panel="How the files of a scene of your own are read")
+
+
+def _reading(
+    cube_key: Annotated[str, _read("the variable of the cube")] = "",
+    labels_key: Annotated[str, _read("the variable, column or field of the ground truth")] = "",
+    unlabelled: Annotated[int | None, _read("the value of pixels without a label")] = None,
+    no_data: Annotated[float | None, _read("the value of bands without data; nan for what is not finite")] = None,
+    bands: Annotated[str, _read('bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
+    scale: Annotated[float, _read("the cube is multiplied by it")] = 1.0,
+    crs: Annotated[str, _read("the CRS of the x and y in a table of points, where it is not the cube's")] = "",
+) -> None:
+    """The options that `with_reading` adds, as `Study` has them."""
+
+
+def with_reading(command):
+    """The command with the options of how the files of a scene are read; it gets them together, as `reading`."""
+    own, options = (signature(each).parameters for each in (command, _reading))
+
+    @wraps(command)
+    def called(**given):
+        return command(reading={name: given.pop(name) for name in options}, **given)
+
+    taken = [each for each in own.values() if each.name != "reading"] + list(options.values())
+    called.__signature__ = Signature([each.replace(kind=Parameter.KEYWORD_ONLY) for each in taken])  # type: ignore[attr-defined]
+    called.__annotations__ = command.__annotations__ | _reading.__annotations__
+    return called
+
+
 scenes_app = typer.Typer(help="List the scenes that are known by name, or describe the files of one of your own.")
 app.add_typer(scenes_app, name="scenes")
 
@@ -81,24 +113,19 @@ def scenes(context: typer.Context) -> None:
 
 
 @scenes_app.command()
+@with_reading
 def describe(
     file: Annotated[str, typer.Argument(help="a cube, or the name of a known scene")],
     labels: Annotated[str, typer.Option(help="its ground truth: a raster, a CSV of points, or a GeoPackage")] = "",
-    cube_key: Annotated[str, typer.Option(help="the variable of the cube")] = "",
-    labels_key: Annotated[str, typer.Option(help="the variable or field of the ground truth")] = "",
-    unlabelled: Annotated[int | None, typer.Option(help="the value of pixels without a label")] = None,
-    no_data: Annotated[float | None, typer.Option(help="the value of bands without data")] = None,
-    bands: Annotated[str, typer.Option(help='bands to keep, as "1-103, 110" or "400-900 nm"')] = "",
-    scale: Annotated[float, typer.Option(help="the cube is multiplied by it")] = 1.0,
     window: Annotated[int, typer.Option(min=1, max=999, help="side of a window, for the overlap of a random split")] = 7,
+    *,
+    reading: dict,
 ) -> None:
     """Say what was read from the files of a scene, what looks wrong, and the next command."""
-    given = {"cube_key": cube_key, "labels_key": labels_key, "unlabelled": unlabelled, "no_data": no_data}
-    given |= {"bands": bands, "scale": scale}
-    study = Study(scene=file, labels_path=labels, **given)
+    study = Study(scene=file, labels_path=labels, **reading)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        loaded = load_scene(file, labels or None, **study.reading)
+        loaded = study.read_scene()
     centers, place = loaded.band_centers_nm, loaded.georeference
     height, width, count = loaded.cube.shape
     typer.echo(f"{loaded.name}: {height} x {width} pixels, {count} bands, checksum {loaded.checksum}")
@@ -117,11 +144,13 @@ def describe(
     split = random_split(loaded, rng=np.random.default_rng(0))
     shared = touched(loaded, split.pool, split.holdout, window)
     typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
-    truth = f" --labels {shlex.quote(labels)}" if labels else ""
-    typer.echo(f"next: cpdgal run --scene {shlex.quote(file)}{truth}{changes} --split block --profile quick")
+    given = {"scene": file} | ({"labels": labels} if labels else {}) | study.reading
+    options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
+    typer.echo(f"next: cpdgal run {options} --split block --profile quick")
 
 
 @app.command()
+@with_reading
 def splits(
     out: Annotated[Path, typer.Argument(help="the folder that is made")],
     scene: Annotated[str, typer.Option(help="a known scene, or a cube")] = "indian_pines",
@@ -130,12 +159,14 @@ def splits(
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="so many splits, of the seeds 0, 1, ...")] = 10,
     tiff: Annotated[bool, typer.Option("--tiff", help="GeoTIFF rather than .npy")] = False,
     changes: Annotated[list[str] | None, typer.Option("--set", help="a value of a Study: --set gap=14 --set pool=0.1")] = None,
+    *,
+    reading: dict,
 ) -> None:
     """Write masks of training (1) and test pixels (2) for others to use, with checksums and a README."""
     if out.exists():
         raise ValueError(f"{out} exists; name a new folder")
     values = dict(_parsed(each) for each in changes or ())
-    study = Study(scene=scene, labels_path=labels, split=split, **values)
+    study = Study(scene=scene, labels_path=labels, split=split, **reading | values)
     loaded = study.load_scene()
     masks = {seed: raster(loaded, study.but(seed=seed).make_split(loaded)) for seed in range(seeds)}
     made = Path(mkdtemp(prefix=".splits-", dir=out.parent if out.parent.is_dir() else "."))
@@ -146,7 +177,7 @@ def splits(
             write_mask(path, mask, loaded.georeference)
             sizes = np.bincount(mask.ravel(), minlength=3)
             lines.append(f"{path.name}  {sizes[1]} training, {sizes[2]} test  {digest(mask)}")
-        said = {"split": split, "pool": study.pool, **values}
+        said = {"split": split, "pool": study.pool} | study.reading | values
         text = f"Splits of {loaded.name} ({loaded.cube.shape[0]} x {loaded.cube.shape[1]} pixels), made by cpdgal: {said}.\n"
         text += f"1 marks training pixels, 2 test pixels, 0 neither. Checksum of the scene: {loaded.checksum}.\n"
         text += "The last column is the SHA-256 of the mask's values, as uint8, row by row.\n\n"
@@ -188,15 +219,19 @@ def methods(
 
 
 @app.command()
-def fetch(scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "") -> None:
+@with_reading
+def fetch(
+    scene: str, labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "", *, reading: dict
+) -> None:
     """Get a scene, verify it, and say what it holds."""
-    loaded = load_scene(scene, labels or None)
+    loaded = Study(scene=scene, labels_path=labels, **reading).read_scene()
     typer.echo(f"{loaded}\nchecksum {loaded.checksum}")
     for name, count in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{count:7}  {name}")
 
 
 @app.command("run")
+@with_reading
 def run_(
     scene: Annotated[str, typer.Option(help="a known scene, or a cube: .mat, .npy, ENVI, GeoTIFF")] = "indian_pines",
     labels: Annotated[str, typer.Option(help="the ground truth of a cube of your own")] = "",
@@ -212,6 +247,8 @@ def run_(
     weights: Annotated[bool, typer.Option("--weights", help="keep the trained weights")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     again: Annotated[bool, typer.Option("--again", help="run it although there is a record, and compare the two")] = False,
+    *,
+    reading: dict,
 ) -> None:
     """Run a study, or go on with one that was cut off; show its record when there is one already.
 
@@ -219,14 +256,14 @@ def run_(
     to the bit, or else which versions differ.
     """
     values = dict(_parsed(each) for each in changes or ())
-    study = Study(
-        scene=scene, labels_path=labels, method=method, split=split, query=query, profile=profile, seed=seed, **values
-    )
+    named = {"scene": scene, "labels_path": labels, "method": method, "split": split, "query": query}
+    study = bound(Study(**named, profile=profile, seed=seed, **reading | values))
     found = Store(store).get(study)
     if again:
         if found is None:
             raise RecordError(f"there is no record of {study.name} to compare with; leave --again out")
-        _compare(found, run(study, Store(store / "again", packaged=False), device=device, weights=weights))
+        fresh = run(study, Store(store / "again", packaged=False), device=device, weights=weights)
+        _compare(found, replace(fresh, study=found.study))  # which may be of the same data in another file
         return
     record = run(study, Store(store), device=device, weights=weights)
     if found and found.provenance == record.provenance:
@@ -235,9 +272,11 @@ def run_(
     else:
         typer.echo(f"written: {record.path}")
     _show(record)
+    _say_split(record.study)
 
 
 @app.command()
+@with_reading
 def label(
     scene: Annotated[str, typer.Argument(help="a cube: .mat, .npy, ENVI, GeoTIFF; or a known scene")],
     labels: Annotated[
@@ -253,8 +292,10 @@ def label(
     profile: Annotated[str | None, typer.Option(help="how it is trained: quick by default, or smoke, tuned, paper")] = None,
     seed: Annotated[int | None, typer.Option(help="decides weights, noise and random choices; 0 by default")] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="any other value of a Study: --set epochs=50 --set cube_key=data")
+        list[str] | None, typer.Option("--set", help="any other value of a Study: --set epochs=50 --set window=9")
     ] = None,
+    *,
+    reading: dict,
 ) -> None:
     """Ask for the pixels of a scene that are most worth a label, train on the answers, and ask again.
 
@@ -269,7 +310,8 @@ def label(
     """
     place = folder or Path(f"{Path(scene).stem}-labels")
     named = {"query": query, "method": method, "profile": profile, "seed": seed}
-    given = dict(_parsed(each) for each in changes or ()) | {name: value for name, value in named.items() if value is not None}
+    given = dict(_parsed(each) for each in changes or ()) | Study(**reading).reading
+    given |= {name: value for name, value in named.items() if value is not None}
     options = {
         "count": count,
         "distance": distance,
@@ -283,7 +325,7 @@ def label(
         known = {*session.points["class"]}
         answered = session.take_answers()
         for value, number in session.points["class"].value_counts().sort_index().items():
-            typer.echo(f"{number:7}  {session.name(value)}{', new' if known and value not in known else ''}")
+            typer.echo(f"{number:7}  {session.name(value)}{', new' if value and known and value not in known else ''}")
         if not answered:
             typer.echo(f"round {session.round} has no answers yet, so nothing is changed")
         else:
@@ -291,11 +333,12 @@ def label(
             found = session.ask()
             if found.losses:
                 typer.echo(f"trained {len(found.losses)} epochs and chose: {perf_counter() - start:.0f} seconds")
-            if found.before is not None and found.now is not None:
-                same = (found.before.argmax(1) == found.now.argmax(1)).mean()
-                typer.echo(f"{same:.1%} of the candidates have the class that they had in the round before")
+            if session.advice:
+                typer.echo(session.advice)
             if found.note:
                 typer.echo(found.note)
+    if session.model.exists():
+        typer.echo(f"map: cpdgal map {shlex.quote(str(session.model))} {shlex.quote(scene)} -o map.tif")
     picture, *tables = session.files.values()
     typer.echo(f"round {session.round}: {len(session.asked)} pixels, shown in {picture}")
     typer.echo(f"next: fill in their class in {' or '.join(map(str, tables))}, then")
@@ -303,30 +346,55 @@ def label(
 
 
 @app.command("map")
+@with_reading
 def map_(
-    record: Annotated[Path, typer.Argument(help="the file of a record with weights")],
-    out: Annotated[Path, typer.Argument(help="where the map goes: .npy (class values as in the ground truth) or .png")],
-    scene: Annotated[
-        str, typer.Option(help="another scene of the same bands, on purpose: classes 1, 2, ... of the record")
-    ] = "",
+    model: Annotated[Path, typer.Argument(help="a record with weights (.json), or the model.safetensors of cpdgal label")],
+    scene: Annotated[str, typer.Argument(help="another scene of the same bands; the one it was trained on by default")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="where the map goes: .tif, .npy or .png")] = Path("map.tif"),
     labels: Annotated[str, typer.Option(help="the ground truth of that scene")] = "",
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="also those of all classes, a band each")] = False,
+    entropy: Annotated[bool, typer.Option("--entropy", help="also the entropy, from 0 (certain) to 1")] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="also the highest probability")] = False,
+    labelled: Annotated[bool, typer.Option("--labelled", help="only pixels that the ground truth has a class for")] = False,
+    legend: Annotated[Path | None, typer.Option(help="a figure of the map with its classes: .png, .svg or .pdf")] = None,
+    share: Annotated[str, typer.Option(help="2/4 predicts the second of four shares, side by side with others")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="cores; all by default")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    *,
+    reading: dict,
 ) -> None:
-    """Classify every pixel of a record's scene, or of another one."""
-    if out.suffix.lower() not in ((".npy",) if scene else (".npy", ".png")):
-        raise RecordError(f"a map is written to a .npy{'' if scene else ' or a .png'} file, not to {out}")
-    if not out.parent.is_dir():
-        raise RecordError(f"{out.parent} is no folder; make it first")
-    if labels and not scene:
-        raise ValueError("--labels is the ground truth of another scene; give that as --scene, or leave it out")
-    trained, content = Record.read(record), BytesIO()
-    mapped = load_scene(scene, labels or None) if scene else trained.study.load_scene()
-    predicted = trained.map(mapped, elsewhere=bool(scene))
-    if out.suffix.lower() == ".npy":
-        np.save(content, predicted if scene else np.array(mapped.label_values)[predicted - 1])
-    else:
-        plt.imsave(content, painted(mapped, predicted), format="png")
-    write(Path(os.path.realpath(out)), content.getvalue(), "")  # a link stays one
-    typer.echo(f"written: {out}")
+    """Classify every pixel of a scene, tile by tile; stopped, the same command goes on.
+
+    Classes have the values of the ground truth that the network learnt from, and 0 is no data. Probabilities, entropy and
+    confidence go to files beside the map.
+    """
+    said = Study(**reading).reading
+    if not scene and (labels or said):
+        raise ValueError("--labels and how files are read belong to another scene; give that as well, or leave them out")
+    wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
+    check_device(device)
+    trained = Trained.read(model) if model.suffix.lower() == ".safetensors" else Record.read(model)
+    with opened(scene, labels, **said) if scene else nullcontext() as source:
+        written = write_map(
+            trained,
+            out,
+            source,
+            outputs=[name for name, each in wanted.items() if each],
+            labelled=labelled,
+            legend=legend,
+            share=_share(share),
+            jobs=jobs,
+            device=device,
+        )
+    done = f"share {share} is done; the command without --share joins them" if share else ""
+    typer.echo(done or f"written: {', '.join(map(str, written))}")
+
+
+def _share(text: str) -> tuple[int, int]:
+    own, slash, of = (text or "1/1").partition("/")
+    if not (slash and own.isdecimal() and of.isdecimal() and 1 <= int(own) <= int(of)):
+        raise ValueError(f"--share takes one of so many, such as 2/4, not {text[:40]!r}")
+    return int(own), int(of)
 
 
 class Assessing(TyperGroup):
@@ -441,6 +509,19 @@ def _show(record: Record) -> None:
         f"{record.study.name}: {final.labels:.0f} labels ({final.share:.2f} %)  OA {final.OA:.2f}  AA {final.AA:.2f}  "
         f"kappa {final.kappa:.2f}  in {sum(record.provenance['seconds']) / 60:.1f} minutes"
     )
+
+
+def _say_split(study: Study) -> None:
+    """What the accuracy is worth: how many test windows hold a training pixel, and what to hold it against."""
+    with suppress(SceneError):  # a record may be shown without its data
+        scene = study.load_scene()
+        split = study.make_split(scene)
+        shared = touched(scene, split.pool, split.holdout, study.window)
+        also = "--split folds keeps them apart" if shared else "--split random is what papers mostly report"
+        typer.echo(
+            f"tested on the {study.split} split, where {shared:.0%} of the test windows hold a training pixel ({also}); "
+            "--method coordinates and --method spectra say what place alone and single spectra reach there"
+        )
 
 
 def _compare(kept: Record, fresh: Record) -> None:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,14 +28,15 @@ from tqdm.auto import tqdm
 from .active import Loop
 from .assess import ClassMap, read_points, whole_number, write_points
 from .methods import METHODS
-from .queries import BALANCED, Candidates, select
+from .queries import BALANCED, Candidates, agreement, overall_uncertainty, select, stopping
 from .readers import SceneError, read_array
-from .records import opened, write
-from .scenes import Scene
+from .records import opened, trained_file, write
+from .scenes import Scene, colours
 from .sources import SCENES, load_scene
 from .study import Study
 from .training import State
 from .truths import rasterised
+from .windows import Projection
 
 SAMPLE = 10_000  # candidates that a strategy looks at where its time or memory grows faster than their number
 SAMPLED = ("badge", "bald", "core-set", "farthest-first", "typiclust")
@@ -82,6 +84,8 @@ class Suggestion:
     before: np.ndarray | None  # (m, k) class probabilities of the round before, where it had the same classes
     now: np.ndarray | None  # and of this one, for the same candidates
     state: State  # what the next round depends on
+    network: State | None = None  # the trained weights, and what goes with them
+    projection: Projection | None = None
 
 
 def _suggestion(
@@ -155,7 +159,7 @@ def _trained(
     if comparable:
         _, then, here = np.intersect1d(state["left"].numpy(), left, return_indices=True)
         before, now = state["candidates"].numpy()[then], now[here]
-    return Suggestion(chosen, losses, note, before, now, after)
+    return Suggestion(chosen, losses, note, before, now, after, network.state_dict(), windows.projection)
 
 
 def _untrained(scene, study, windows, pool, at, labelled, count, distance) -> Suggestion:
@@ -247,9 +251,10 @@ class Session:
 
     ``labels.csv`` has all labels so far and is the person's: a class may be corrected there, and rows be added. The pixels of
     round n are asked for in ``ask-n.csv`` and, in a georeferenced scene, ``ask-n.gpkg``, to be filled in in either, and shown
-    in ``ask-n.png``. ``state.safetensors`` has what the next round depends on and how the session was begun. Every file is
-    written whole or not at all, answers before anything is trained on them, the state before the pixels are asked for: whenever
-    the session is stopped, the same call goes on.
+    in ``ask-n.png``. ``model.safetensors`` is the network that was trained last, for `cpdgal map`. ``state.safetensors`` has
+    what the next round depends on and how the session was begun. Every file is written whole or not at all, answers before
+    anything is trained on them, the state before the pixels are asked for: whenever the session is stopped, the same call goes
+    on.
 
     Args:
         file: the cube, or the name of a known scene.
@@ -264,7 +269,8 @@ class Session:
     def __init__(self, file: str, folder: Path, given: Mapping, **options):
         self.file, self.folder, self.given = file, folder, given
         self.state, about = self._load()
-        self.about = {"round": 0, "count": 20, "distance": 0, "among": "", "classes": {}, **about}
+        self.about: dict[str, Any] = {"round": 0, "count": 20, "distance": 0, "among": "", "classes": {}}
+        self.about |= {"agreements": [], "uncertainties": [], **about}
         self.about |= {name: value for name, value in options.items() if value is not None}
         self.round: int = self.about["round"]
         self.names = {int(value): name for value, name in self.about["classes"].items()}
@@ -327,7 +333,7 @@ class Session:
             first = read_points(path, self.grid)
         else:
             key = self.study.labels_key or None
-            values = np.asarray(rasterised(path, key, self.grid.shape, self.scene.georeference, None))
+            values = np.asarray(rasterised(path, key, self.grid.shape, self.scene.georeference, None)[0])
             if values.shape != self.grid.shape:
                 raise ValueError(f"{path} is {values.shape} and {self.scene.name} {self.grid.shape}; give labels of its pixels")
             rows, columns = np.nonzero(values != (unlabelled := self.study.unlabelled or 0))
@@ -406,7 +412,9 @@ class Session:
         own = (self.about["count"], self.about["distance"], among, self.state, progress)
         found = _suggestion(self.scene, self.study, self.points, list(self.names) or None, *own)
         self.round += 1
+        self._compare(found)
         self.state = {**found.state, "asked": torch.from_numpy(found.pixels)}
+        self._save_network(found)
         self._save()
         self._write_round()
         return found
@@ -430,6 +438,40 @@ class Session:
                 write_points(asked, path, self.grid)
 
     # State
+
+    def _compare(self, found: Suggestion) -> None:
+        """Keep what tells when to stop; with other classes than before it begins anew."""
+        agreements, uncertainties = self.about["agreements"], self.about["uncertainties"]
+        if found.before is None:
+            agreements, uncertainties = [], []
+        if found.now is not None:
+            if found.before is not None:
+                agreements = [*agreements, agreement(found.before.argmax(1), found.now.argmax(1))]
+            uncertainties = [*uncertainties, overall_uncertainty(found.now)]
+        self.about |= {"agreements": agreements, "uncertainties": uncertainties}
+
+    @property
+    def advice(self) -> str:
+        """Whether more labels still change the map, in one sentence; nothing before a network was trained."""
+        return stopping(self.about["agreements"], self.about["uncertainties"]) if self.about["uncertainties"] else ""
+
+    @property
+    def model(self) -> Path:
+        """The file of the network that the last round trained, to be mapped with; there is none where none was trained."""
+        return self.folder / "model.safetensors"
+
+    def _save_network(self, found: Suggestion) -> None:
+        if found.network is None or found.projection is None:
+            return
+        values = found.state["values"].tolist()
+        about: Any = SimpleNamespace(
+            class_names=[self.name(value) for value in values],
+            label_values=values,
+            palette=colours(len(values)),
+            band_centers_nm=self.scene.band_centers_nm,
+        )
+        study = self.study.but(checksum=self.scene.checksum)
+        write(self.model, trained_file(study, about, found.projection, found.network), "; the labels are kept")
 
     def _save(self) -> None:
         about = {**self.about, "round": self.round}

@@ -1,11 +1,12 @@
 """Figures of a scene and of a run: bands and classes, learning curves, queried pixels, maps.
 
-`panels` and `one_legend` decide how figures look, those of the book too. Their ground stays white, so that they read the same
-on a light and on a dark page.
+`panels`, `one_legend` and `name_curves` decide how figures look, those of the book too. Their ground stays white, so that
+they read the same on a light and on a dark page.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
+from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from .records import Record
 from .scenes import Scene
@@ -25,8 +28,9 @@ PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#f
 _NAMED = ("margin", "random", "spectrum only (SVM)", "coordinates only (1-NN)", "coordinates, spread out", "ViT")
 COLOURS = dict(zip(_NAMED, PALETTE, strict=False)) | {"CPDGAL, random queries": PALETTE[1]}
 COLOURS |= dict.fromkeys(("CPDGAL", "here", "after training"), PALETTE[0]) | {"before training": "#000000"}
-RIGHT, WRONG = to_rgb("#BBBBBB"), to_rgb("#D55E00")  # answers, on maps
+RIGHT, WRONG = to_rgb("#BBBBBB"), to_rgb("#D55E00")  # predictions, on maps
 COLOURS |= {"0.5 %": PALETTE[3], "1 %": PALETTE[2], "2 %": PALETTE[0]}  # of the pool a cycle
+NAME_SIZE = 9  # points, of the names of curves
 
 
 def panels(width: float, height: float, count: int = 1, columns: int = 0, *, grid=True, **options) -> tuple[Figure, list[Axes]]:
@@ -48,6 +52,49 @@ def one_legend(figure: Figure, axes: Iterable[Axes], columns: int, above: bool =
     entries = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     place = f"outside {'upper' if above else 'lower'} center"
     figure.legend([*entries.values()], [*entries], loc=place, ncols=columns, fontsize=9)  # type: ignore[call-overload]
+
+
+def name_curves(figure: Figure, axes: Iterable[Axes], texts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the label of each curve to the right of its panel, at the height of its end and in its colour, or the text that
+    `texts` has for the label; labels without a curve, such as those of `not_run`, stand in a legend below the panels."""
+    figure.draw_without_rendering()  # which gives the panels their size
+    without: dict[str, Line2D] = {}
+    for axis in axes:
+        curves: list[tuple[float, float, Line2D, np.ndarray]] = []
+        for line in (line for line in axis.lines if not str(line.get_label()).startswith("_")):
+            points = np.asarray(line.get_xydata())
+            if len(points := points[np.isfinite(points).all(1)]):
+                x, height = axis.transAxes.inverted().transform(line.get_transform().transform(points[-1]))
+                curves.append((height, x, line, points[-1]))
+            else:
+                without[str(line.get_label())] = line
+        curves.sort(key=lambda curve: curve[0])
+        heights = _spread([height for height, *_ in curves], 1.3 * NAME_SIZE * figure.dpi / 72 / axis.bbox.height)
+        for height, (_, x, line, end) in zip(heights, curves, strict=True):
+            name, colour = str(line.get_label()), _legible(line.get_color())
+            dots = "-" if x > 0.9 else (0, (1, 4))  # a long leader is not to be taken for the curve
+            leader = {"arrowstyle": "-", "color": colour, "lw": 0.6, "ls": dots, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+            place: dict = {"xycoords": line.get_transform(), "textcoords": "axes fraction", "va": "center", "size": NAME_SIZE}
+            axis.annotate(texts.get(name, name), tuple(end), (1.03, height), color=colour, arrowprops=leader, **place)
+    if without:
+        figure.legend([*without.values()], [*without], loc="outside lower center", ncols=4, fontsize=NAME_SIZE)  # type: ignore[call-overload]
+
+
+def _legible(colour) -> np.ndarray:
+    """RGB of a colour, darkened where it is too light for text on white: to a contrast of 3 (WCAG 2, with a gamma of 2.2)."""
+    rgb = np.array(to_rgb(colour))
+    luminance = float(rgb**2.2 @ np.array([0.2126, 0.7152, 0.0722]))
+    return rgb * min(1, 0.3 / max(luminance, 0.3)) ** (1 / 2.2)
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights in a panel, moved apart to at least the `gap`, and below the top of the panel where they all fit."""
+    apart = list(heights)
+    for i in range(1, len(apart)):
+        apart[i] = max(apart[i], apart[i - 1] + gap)
+    for i in reversed(range(len(apart))):
+        apart[i] = min(apart[i], apart[i + 1] - gap if i + 1 < len(apart) else 1.0)
+    return apart
 
 
 def maps(images: dict[str, np.ndarray], width: float, height: float, columns: int = 0) -> tuple[Figure, list[Axes]]:
@@ -143,23 +190,26 @@ def not_run(axes: Axes, name: str) -> None:
 
 
 def learning_curves(curves: dict[str, pd.DataFrame], published: float | None = None) -> Figure:
-    """Overall accuracy in percent over labels: mean over runs, a band of one deviation, and a line at the `published` one.
+    """Overall accuracy in percent over labels: mean over runs, a band of one standard deviation, and a line at the `published`
+    one; each has its name and its last value at its end.
 
-    A curve is a table with a row for each number of labels (its index) and a column for each run; the legend says which are
+    A curve is a table with a row for each number of labels (its index) and a column for each run; a legend says which are
     empty.
     """
     figure, (axis,) = panels(9, 5.4)
+    texts = {}
     for name, style in line_styles(curves).items():
         runs = curves[name].dropna(how="all")
         if runs.empty:
             not_run(axis, name)
             continue
         seeds = f" ({runs.shape[1]} seeds)" if runs.shape[1] > 1 else ""
-        draw_mean(axis, runs, label=f"{name}{seeds}: {runs.iloc[-1].mean():.1f} % at the end", ms=5, **style)
+        draw_mean(axis, runs, label=name, ms=5, **style)
+        texts[name] = f"{name}{seeds}: {runs.iloc[-1].mean():.1f} %"
     if published is not None:
-        axis.axhline(published, color="#000000", lw=1, ls=":", label=f"the paper: {published:.2f} % at the end")
+        axis.axhline(published, color="#000000", lw=1, ls=":", label=f"the paper: {published:.2f} %")
     axis.set(xlabel="labelled pixels", ylabel="overall accuracy on the hold-out (%)")
-    one_legend(figure, [axis], 2)
+    name_curves(figure, [axis], texts)
     return figure
 
 
@@ -174,7 +224,7 @@ def run_progress(record: Record) -> Figure:
     table, width = record.calibration, 1 / len(record.calibration)
     bins.bar((np.arange(len(table)) + 0.5) * width, table.accuracy, width, color=PALETTE[0], edgecolor="white")
     bins.plot([0, 1], [0, 1], "--", color="#000000", lw=1, label="calibrated confidence")
-    bins.set(xlabel="probability of the predicted class", ylabel="share that is right", title="Reliability at the end")
+    bins.set(xlabel="probability of the predicted class", ylabel="share of correct predictions", title="Reliability at the end")
     one_legend(figure, [curves, bins], 5)
     return figure
 
@@ -225,7 +275,40 @@ def class_maps(scene: Scene, predicted: dict[str, np.ndarray], split: Split | No
         tested, errors = tuple(scene.pixels[split.holdout].T), np.ones((*last.shape, 3))
         errors[tested] = np.where((last == scene.labels)[tested][:, None], RIGHT, WRONG)
         images["Errors on the hold-out"] = errors
-        colours |= {"right on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
+        colours |= {"correct on the hold-out": RIGHT, "wrong on the hold-out": WRONG}
     figure, _ = maps(images, 3.7 * len(images), 5)
     name_colours(figure, colours)
+    return figure
+
+
+def map_with_legend(
+    classes: np.ndarray,
+    counts: np.ndarray,
+    names: Iterable[str],
+    palette: np.ndarray,
+    step: int = 1,
+    metres: float | None = None,
+) -> Figure:
+    """A map of classes (height, width; 0 = none, 1..K) with a scale bar, and below it every class that it has with its share.
+
+    Args:
+        counts: (K,) pixels of each class on the whole map.
+        step: so many pixels of the map are one here.
+        metres: the width of a pixel of the map; None measures the bar in pixels.
+    """
+    height, width = classes.shape
+    figure, (axes,) = panels(7, max(3.5, 6.5 * min(height / width, 2)), grid=False)
+    axes.imshow(np.vstack([np.ones(3), palette])[classes], interpolation="nearest")
+    axes.set_axis_off()
+    unit = step * (metres or 1)
+    about = width * unit / 4
+    size = 10 ** np.floor(np.log10(about))
+    size *= max(each for each in (1, 2, 5) if each * size <= about)
+    named = f"{size:g} pixels" if metres is None else f"{size / 1000:g} km" if size >= 1000 else f"{size:g} m"
+    bar = AnchoredSizeBar(axes.transData, size / unit, named, "lower right", size_vertical=max(height / 200, 0.2), pad=0.4)
+    bar.patch.set_alpha(0.8)
+    axes.add_artist(bar)
+    shares = 100 * counts / max(counts.sum(), 1)
+    listed = zip(names, palette, shares, strict=True)
+    name_colours(figure, {f"{name} ({share:.1f} %)": colour for name, colour, share in listed if share})
     return figure

@@ -2,9 +2,11 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,17 +29,32 @@ class Georeference:
 
 @dataclass(frozen=True)
 class Raster:
-    """An array as its file has it, and what the file says beside it; ``good`` are the bands not listed as bad."""
+    """An array as its file has it, and what the file says beside it; ``good`` are the bands not listed as bad, and
+    ``band_numbers`` those that are there, counted from 1, once they are chosen."""
 
     values: np.ndarray
     band_centers_nm: np.ndarray | None = None
     good: np.ndarray | None = None
     no_data: float | None = None
     georeference: Georeference | None = None
+    band_numbers: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """A raster that stays on disk: ``about`` is its `Raster` without values, ``read`` gives the part of two slices (rows,
+    columns) as (rows, columns, bands)."""
+
+    shape: tuple[int, int, int]
+    about: Raster
+    read: Callable[[slice, slice], np.ndarray]
+    paths: tuple[Path, ...]
+    close: Callable[[], None] = lambda: None
 
 
 HDF5 = (".h5", ".hdf5", ".he5")
 TIFF = (".tif", ".tiff")
+CACHE = 256  # MB of blocks that GDAL keeps; its own default is a share of the machine
 ENVI = (".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", "")
 
 
@@ -54,19 +71,12 @@ def read_raster(path: Path, key: str | None, dimensions: int) -> Raster:
         raise SceneError(f"{path} is no format known here; give .mat, .npy, .npz, .h5, GeoTIFF (.tif) or ENVI (.hdr)")
     if not os.path.isfile(path):  # which takes any text, and also answers where nobody may look
         raise SceneError(f"{path} does not exist or is not a file; check the path")
-    try:
-        if suffix in TIFF:
-            return _geotiff(path)
-        if suffix in ENVI:
-            return _envi(path)
+    if suffix in (*TIFF, *ENVI):
+        with closing(raster_file(path)) as file:
+            return replace(file.about, values=file.read(slice(None), slice(None)))
+    with _readable(path):
         values = _array(path, suffix, key, dimensions)
         return Raster(values.toarray() if issparse(values) else values)
-    except SceneError:
-        raise
-    except Exception as error:  # a damaged file makes its reader raise almost anything
-        said = "it holds no plain array" if "pickle" in str(error) else getattr(error, "strerror", None) or str(error)
-        reason = " ".join(said.split())[:90]
-        raise SceneError(f"{path} cannot be read ({reason}); it may be damaged or cut off: fetch it again") from error
 
 
 def _array(path: Path, suffix: str, key: str | None, dimensions: int):
@@ -129,23 +139,53 @@ def _listed(shapes: Mapping) -> str:
     return listed if len(listed) < 90 else f"{listed[:90]}..."
 
 
-def _geotiff(path: Path) -> Raster:
+def raster_file(path: Path) -> RasterFile:
+    """A GeoTIFF or ENVI raster to be read in parts; `SceneError` for anything that cannot be read."""
+    with _readable(path):
+        file = _open_geotiff(path) if path.suffix.lower() in TIFF else _open_envi(path)
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        with _readable(path):
+            return file.read(rows, columns)
+
+    return replace(file, read=read)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SceneError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes its reader raise almost anything
+        said = "it holds no plain array" if "pickle" in str(error) else getattr(error, "strerror", None) or str(error)
+        reason = " ".join(said.split())[:90]
+        raise SceneError(f"{path} cannot be read ({reason}); it may be damaged or cut off: fetch it again") from error
+
+
+def _open_geotiff(path: Path) -> RasterFile:
     try:
         import rasterio
     except ImportError as error:
         raise SceneError(f"{path} needs rasterio to be read; install it with: pip install 'cpdgal[geo]'") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path) as file:
-            values = np.moveaxis(file.read(), 0, -1)
-            centers = _nanometres([file.tags(band).get("wavelength") for band in file.indexes], file.tags(1))
-            placed = None
-            if file.crs and not file.transform.is_identity:
-                placed = Georeference(file.crs.to_string(), tuple(file.transform)[:6])
-            return Raster(values, centers, None, file.nodata, placed)
+        file = rasterio.open(path)
+    centers = _nanometres([file.tags(band).get("wavelength") for band in file.indexes], file.tags(1))
+    placed = None
+    if file.crs and not file.transform.is_identity:
+        placed = Georeference(file.crs.to_string(), tuple(file.transform)[:6])
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        part = rasterio.windows.Window.from_slices(rows, columns, height=file.height, width=file.width)
+        with rasterio.Env(GDAL_CACHEMAX=CACHE):
+            return np.moveaxis(file.read(window=part), 0, -1)
+
+    about = Raster(np.empty((0, 0, file.count)), centers, None, file.nodata, placed)
+    return RasterFile((*file.shape, file.count), about, read, (path,), file.close)
 
 
-def _envi(path: Path) -> Raster:
+def _open_envi(path: Path) -> RasterFile:
     from spectral.io import envi
 
     header = path
@@ -157,16 +197,20 @@ def _envi(path: Path) -> Raster:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters in capitals
         said = envi.read_envi_header(str(header))
-        image = envi.open(str(header), None if header == path else str(path))
-    values = np.array(image.open_memmap(interleave="bip"))
-    if values.dtype.byteorder not in "=|":
-        values = values.astype(values.dtype.newbyteorder("="))
+        image: Any = envi.open(str(header), None if header == path else str(path))
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        values = np.array(image.open_memmap(interleave="bip")[rows, columns])  # mapped anew, so that read pages are let go
+        return values if values.dtype.byteorder in "=|" else values.astype(values.dtype.newbyteorder("="))
+
+    bands = image.nbands
     centers = _nanometres(said.get("wavelength"), {"wavelength_units": said.get("wavelength units", "")})
     good = np.array(said["bbl"], dtype=float) > 0 if "bbl" in said else None
-    if good is not None and len(good) != values.shape[2]:
-        raise SceneError(f"{header} lists {len(good)} good and bad bands (bbl) for {values.shape[2]} bands; correct the header")
+    if good is not None and len(good) != bands:
+        raise SceneError(f"{header} lists {len(good)} good and bad bands (bbl) for {bands} bands; correct the header")
     ignored = said.get("data ignore value")
-    return Raster(values, centers, good, None if ignored is None else float(ignored), _map_info(said))
+    about = Raster(np.empty((0, 0, bands)), centers, good, None if ignored is None else float(ignored), _map_info(said))
+    return RasterFile((image.nrows, image.ncols, bands), about, read, (header, Path(image.filename)))
 
 
 def _nanometres(centers, about: Mapping) -> np.ndarray | None:
@@ -197,16 +241,28 @@ def _map_info(header: Mapping) -> Georeference | None:
 def chosen_bands(raster: Raster, bands: str, where: str) -> Raster:
     """The raster without its bad bands, or with the `bands` alone: counted from 1 as in "1-103, 110", or by wavelength as
     in "400-900 nm"."""
+    kept, centers = kept_bands(raster, bands, where), raster.band_centers_nm
+    numbered = replace(raster, band_numbers=np.flatnonzero(kept) + 1)
+    if kept.all():
+        return numbered
+    return replace(numbered, values=raster.values[..., kept], band_centers_nm=None if centers is None else centers[kept])
+
+
+def kept_bands(raster: Raster, bands: str, where: str) -> np.ndarray:
+    """Which of its bands `chosen_bands` keeps, (bands,)."""
     count = raster.values.shape[2]
     kept = np.ones(count, dtype=bool) if raster.good is None else raster.good
     if bands.strip():
         kept = _parsed_bands(bands, count, raster.band_centers_nm, where)
     if not kept.any():
         raise SceneError(f"{where}: no band is left of {count}; choose others with bands")
-    if kept.all():
-        return raster
-    centers = raster.band_centers_nm
-    return replace(raster, values=raster.values[..., kept], band_centers_nm=None if centers is None else centers[kept])
+    return kept
+
+
+def band_ranges(numbers: np.ndarray) -> str:
+    """Band numbers in ascending order as `chosen_bands` takes them: "1-103, 110"."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else ()
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _parsed_bands(text: str, count: int, centers: np.ndarray | None, where: str) -> np.ndarray:

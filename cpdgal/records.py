@@ -5,7 +5,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -22,11 +22,13 @@ from safetensors.torch import save
 from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES, known_checksum
-from .study import Study, check_names, other_data
+from .study import READING, Study, check_names, other_data
 from .training import State, part, predict, under
 from .windows import Projection, Windows
 
 FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
+# What foreign tensors make safetensors, torch and scikit-learn raise.
+FOREIGN = (SafetensorError, OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
 TABLES = ("cycles", "classes", "queried", "calibration", "diagnostics")
 
 
@@ -148,10 +150,10 @@ class Record:
     def network(self, scene: Scene) -> torch.nn.Module:
         """The trained network. `RecordError` for weights that are missing or not the record's, `SceneError` for other data."""
         self.check(scene)
-        return self._trained()[0]
+        return self.trained()[0]
 
-    def _trained(self) -> tuple[torch.nn.Module, Projection]:
-        """The trained network and the projection that goes with it."""
+    def trained(self) -> tuple[torch.nn.Module, Projection]:
+        """The trained network and the projection that goes with it; `RecordError` as for `network`."""
         if self.weights is None or self.digest is None:
             floor = METHODS[self.study.method].kind == "floor"
             advice = "a floor has none, and draws no map" if floor else "run its study again with weights=True"
@@ -160,20 +162,27 @@ class Record:
             content = self.weights.read_bytes()
         except OSError as error:
             raise RecordError(f"{self.weights} cannot be read ({error.strerror})") from error
-        study = self.study
-        projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
         try:
             if hashlib.sha256(content).hexdigest() != self.digest:
                 raise ValueError("the digest is another")
-            tensors, _ = opened(self.weights)
-            projection.restore(part(tensors, "projection"))
-            scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
-            network = study.network(scores.shape[1], len(self.classes))
-            network.load_state_dict(part(tensors, "network"))
-        except Exception as error:  # foreign tensors make torch and scikit-learn raise almost anything
+            return _restored(self.study, opened(self.weights)[0], len(self.classes))
+        except FOREIGN as error:
             advice = "move both away to run the study again"
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
-        return network.eval(), projection
+
+    def training_scene(self) -> dict:
+        """What is known of the scene it was trained on: names of the ``classes``, ``label_values``, ``palette`` and
+        ``band_centers_nm`` (None where unknown), as for `Scene`. Weights of older versions do not say; the scene does, where it
+        is at hand, and else its classes are 1, 2, ..."""
+        about = json.loads(opened(self.weights)[1].get("about", "{}")) if self.weights else {}
+        if "label_values" in about:
+            return about
+        names = [*self.classes.index]
+        try:
+            scene = self.study.load_scene()
+        except SceneError:
+            scene = Scene(np.arange(2.0 * len(names)).reshape(1, -1, 2), np.arange(1, len(names) + 1)[None], names)
+        return {name: getattr(scene, name) for name in ("label_values", "palette", "band_centers_nm")} | {"classes": names}
 
     @property
     def can_answer(self) -> bool:
@@ -192,7 +201,7 @@ class Record:
         method = METHODS[self.study.method]
         if method.kind == "floor":
             return method.build(scene, self.labelled(), positions)
-        network, projection = self._trained()
+        network, projection = self.trained()
         return predict(network, self._windows(scene, projection).batches(positions)).argmax(1).numpy()
 
     def map(self, scene: Scene, *, elsewhere: bool = False) -> np.ndarray:
@@ -201,7 +210,7 @@ class Record:
         """
         if not elsewhere:
             self.check(scene)
-        network, projection = self._trained()
+        network, projection = self.trained()
         batches = self._windows(scene, projection).scene_batches()
         return predict(network, batches).argmax(1).reshape(scene.labels.shape).numpy() + 1
 
@@ -228,8 +237,8 @@ class Store:
     def get(self, study: Study, weights: bool = False) -> Record | None:
         """The record of a study, or None; `RecordError` when it is damaged or was made from other data.
 
-        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data. With
-        ``weights`` a network's record without them does not count.
+        A study of a file of one's own, with its checksum, is also found under the name of another file with the same data,
+        however that was read. With ``weights`` a network's record without them does not count.
         """
         record = self._get(study)
         return record if record and (record.can_answer or not weights) else None
@@ -251,20 +260,24 @@ class Store:
                 return record
         if not study.checksum or study.scene in ("synthetic", *SCENES):
             return None
-        moved = {"scene": study.scene, "labels_path": study.labels_path}
+        moved = {name: getattr(study, name) for name in ("scene", "labels_path", *READING)}
         masks = study.masks_checksum()
-        same_data = (record for record in self.records() if record.study.checksum == study.checksum)
+        same_data = (record for record in self.records(study.checksum) if record.study.checksum == study.checksum)
         alike = (record for record in same_data if record.study.but(**moved).key == study.key)
         return next((record for record in alike if record.provenance.get("masks", "") == masks), None)
 
-    def records(self) -> list[Record]:
-        """All records, by name; one in the folder comes before the package's of the same study.
+    def records(self, holding: str = "") -> list[Record]:
+        """All records by name, or those whose files hold a text; one in the folder comes before the package's of the same
+        study.
 
         A file that is no record is skipped with a warning.
         """
         paths = {path.name: path for folder in reversed(self.folders) for path in folder.glob("*.json")}
         found = []
         for _, path in sorted(paths.items()):
+            with suppress(OSError):  # which reading it tells
+                if holding and holding.encode() not in path.read_bytes():  # far quicker than to read its record
+                    continue
             try:
                 found.append(self._read(path))
             except RecordError as error:
@@ -303,12 +316,13 @@ class Store:
         ]
         return pd.DataFrame(rows, columns=[*names, "changes", *ends, "seconds"]).astype({"labels": int})
 
-    def save(self, record: Record, network: State | None = None, projection: Projection | None = None) -> Record:
-        """Write a record, and before it the trained network with its projection, so that a record that is there is complete."""
+    def save(self, record: Record, network: State | None = None, windows: Windows | None = None) -> Record:
+        """Write a record, and before it the trained network with its windows' projection, so that a record that is there is
+        complete."""
         path = self.folder / f"{record.study.name}.json"
         content = None
-        if network is not None and projection is not None:
-            content = trained_file(record.study, record.classes.index, network, projection)
+        if network is not None and windows is not None:
+            content = trained_file(record.study, windows.scene, windows.projection, network)
             record = replace(record, digest=hashlib.sha256(content).hexdigest())
         text = record.to_json().encode()  # first, lest weights be left of a record that cannot be written
         if content:
@@ -317,15 +331,67 @@ class Store:
         return replace(record, path=path)
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network by itself, of a `trained_file`: what a map takes of a record, without one."""
+
+    study: Study
+    scene: dict = field(repr=False)  # as for `Record.training_scene`
+    digest: str
+    path: Path
+
+    @classmethod
+    def read(cls, path: Path) -> "Trained":
+        """The network of a file; `RecordError` where it holds none."""
+        try:
+            about = json.loads(opened(path)[1]["about"])
+            study, digest = Study.from_form(about.pop("study")), hashlib.sha256(path.read_bytes()).hexdigest()
+            len(about["classes"]), about["label_values"], about["palette"], about["band_centers_nm"]
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:90]
+            raise RecordError(
+                f"{path} holds no trained network ({reason}); give a record, or what cpdgal label keeps"
+            ) from error
+        return cls(study, about, digest, path)
+
+    def trained(self) -> tuple[torch.nn.Module, Projection]:
+        """The network and the projection that goes with it; `RecordError` where the file does not hold them."""
+        try:
+            return _restored(self.study, opened(self.path)[0], len(self.scene["classes"]))
+        except FOREIGN as error:
+            raise RecordError(f"{self.path} holds no trained network that can be used; train it again") from error
+
+    def training_scene(self) -> dict:
+        """As for a `Record`."""
+        return self.scene
+
+    def check(self, scene: Scene) -> None:
+        """Raise `SceneError` for a scene with other data than it was trained on, where that is known."""
+        if self.study.checksum and scene.checksum != self.study.checksum:
+            raise SceneError(other_data(scene, self.study.checksum, f"{self.path} was trained on data"))
+
+
+def _restored(study: Study, tensors: State, classes: int) -> tuple[torch.nn.Module, Projection]:
+    projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
+    projection.restore(part(tensors, "projection"))
+    scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
+    network = study.network(scores.shape[1], classes)
+    network.load_state_dict(part(tensors, "network"))
+    return network.eval(), projection
+
+
 def opened(path: Path) -> tuple[State, dict[str, str]]:
     """The tensors of a safetensors file, and its metadata."""
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 
 
-def trained_file(study: Study, classes: Iterable[str], network: State, projection: Projection) -> bytes:
-    """A trained network as one file that can be applied: weights, projection, class names, and the study they came from."""
-    about = json.dumps({"study": study.form, "classes": list(classes)})  # as one entry: the order of several is not fixed
+def trained_file(study: Study, scene: Scene, projection: Projection, network: State) -> bytes:
+    """A trained network as one file that can be applied: weights, projection, the study they came from, and of its scene the
+    classes and the wavelengths."""
+    centers = None if scene.band_centers_nm is None else scene.band_centers_nm.tolist()
+    of_scene = {"classes": scene.class_names, "label_values": scene.label_values, "palette": scene.palette.tolist()}
+    about = json.dumps({"study": study.form, **of_scene, "band_centers_nm": centers})  # one entry: several have no fixed order
     return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
 
 
@@ -377,8 +443,8 @@ def _migrate(path: Path, content: dict) -> None:
     weights, trained = path.with_suffix(".safetensors"), None
     if weights.is_file():
         tensors, scene = opened(weights)[0], study.load_scene()
-        projection = study.make_windows(scene, study.make_split(scene)).projection
-        trained = trained_file(study, content["classes"]["class"], part(tensors, "network") or tensors, projection)
+        windows = study.make_windows(scene, study.make_split(scene))
+        trained = trained_file(study, scene, windows.projection, part(tensors, "network") or tensors)
         content["weights"] = hashlib.sha256(trained).hexdigest()
     Record._of(path, content)  # it is one, or nothing is written
     if trained:

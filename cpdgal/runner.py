@@ -74,11 +74,8 @@ def run(
     store = store if isinstance(store, Store) else Store(store or "results")
     if not isinstance(weights, bool):  # papermill gives text where it is asked to
         raise ValueError(f"weights takes true or false, not {weights!r}")
-    _check_device(device)
-    actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
-    if study.checksum not in ("", actual):
-        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
-    study = study.but(checksum=actual)
+    check_device(device)
+    study = bound(study)
     if record := store.get(study, weights):
         return record
     checkpoints = Checkpoints(store.folder, study)
@@ -86,6 +83,14 @@ def run(
         return store.get(study, weights) or _run(
             study, store, checkpoints, device, weights, progress, stop or Event(), on_cycle
         )
+
+
+def bound(study: Study) -> Study:
+    """The study with the checksum of its data, by which its record is found in whatever file they are; errors as for `run`."""
+    actual = known_checksum(study.scene) or study.but(checksum="").load_scene().checksum
+    if study.checksum not in ("", actual):
+        raise RecordError(f"the study is of {study.scene} with checksum {study.checksum[:12]}, and its data have {actual[:12]}")
+    return study.but(checksum=actual)
 
 
 def side_by_side(
@@ -157,8 +162,9 @@ class Checkpoints:
             write(previous, current.read_bytes())
         write(current, content)
 
-    def load(self) -> tuple[State, dict] | None:
-        """State and log as last saved; a warning for every file that is damaged."""
+    def load(self, network: torch.nn.Module | None = None) -> tuple[State, dict] | None:
+        """State and log as last saved; a warning for every file that is damaged, or whose state is none of a loop over the
+        network, where one is given."""
         for path in self.files:
             if not path.exists():
                 continue
@@ -172,6 +178,7 @@ class Checkpoints:
                 kinds = {"study": dict, "versions": dict, "resumed": int, "cycles": list, "seconds": list}
                 if not isinstance(log, dict) or any(not isinstance(log.get(name), kind) for name, kind in kinds.items()):
                     raise ValueError("its log is of another form")
+                _check_state(tensors, len(log["cycles"]), network)
                 return tensors, log
             except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
                 warnings.warn(f"{path} is damaged ({error}); going back to the checkpoint before it", stacklevel=3)
@@ -184,11 +191,25 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
+def _check_state(state: State, cycles: int, network: torch.nn.Module | None) -> None:
+    """Raise ``ValueError`` for a state that no loop over the network, or over a floor, goes on from after so many cycles."""
+    shapes = {name: value.shape for name, value in network.state_dict().items()} if network else {}
+    within = part(state, "training")
+    after = {name: value for name, value in state.items() if not name.startswith("training.")}
+    needed = {"cycle", "labelled", "candidates", "generator", "scoring", "query"}
+    for own, names in ((after, needed), (within, {"generator", "losses", "schedule", "validation"})):
+        here = {name: value.shape for name, value in part(own, "model").items()}
+        if own and (names - own.keys() or (network and here != shapes)):
+            raise ValueError("its tensors are not those of this study")
+    if not state or int(state.get("cycle", -1)) + 1 != cycles:
+        raise ValueError("its tensors and its log are of different cycles")
+
+
 def _digest(tensors: State, text: str) -> str:
     return hashlib.sha256(save(dict(tensors), {"text": text})).hexdigest()
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
     """Raise ``ValueError`` for a device that a run cannot use here."""
     if not (known := re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", str(name))):
         raise ValueError(f"a device is cpu, cuda or cuda:0, not {str(name)[:40]!r}")
@@ -196,19 +217,22 @@ def _check_device(name: str) -> None:
         raise ValueError(f"this machine has no device {name}: torch sees {count} CUDA devices; use cpu")
 
 
-def _begin(study: Study, checkpoints: Checkpoints, device: str) -> tuple[State | None, dict]:
+def _begin(study: Study, checkpoints: Checkpoints, device: str, network: torch.nn.Module | None) -> tuple[State | None, dict]:
     """State and log of a run that goes on from its checkpoint, or begins; a warning where a checkpoint is of no use here."""
     own = {**study.form, "checksum": ""}  # other data are told among the versions
     made_with = {**versions(device), "code": code_digest(study), "checksum": study.checksum}
     if masks := study.masks_checksum():
         made_with["masks"] = masks
-    if loaded := checkpoints.load():
+    if loaded := checkpoints.load(network):
         state, log = loaded
-        if log["study"] == own and log["versions"] == made_with:
-            log["resumed"] += 1
+        same = False
+        with suppress(ValueError):  # of a value that is not known here; one that was not known there had its default
+            same = Study.from_form(log["study"]).form == own
+        if same and log["versions"] == made_with:
+            log |= {"study": own, "resumed": log["resumed"] + 1}
             return state, log
         changed = [name for name in made_with if made_with[name] != log["versions"].get(name)]
-        because = f"with another {', '.join(changed)}" if log["study"] == own else "by another study"
+        because = f"with another {', '.join(changed)}" if same else "by another study"
         warnings.warn(f"{study.name} was begun {because}; it starts anew", stacklevel=4)
     lists: dict = {name: [] for name in ("cycles", "entropy", "diagnostics", "seconds")}
     return None, {"study": own, "versions": made_with, "start": _now(), "resumed": 0, **lists}
@@ -237,7 +261,6 @@ def _run(
 ) -> Record:
     """Run a study, or go on with it, and save its record."""
     threads = torch.get_num_threads()
-    state, log = _begin(study, checkpoints, device)
     last = time.monotonic()
 
     def checkpoint(now: Callable[[], State], due: bool = False) -> None:
@@ -259,6 +282,7 @@ def _run(
                 windows, model = SimpleNamespace(scene=scene, device=device), method.build
             else:
                 windows, model = study.make_windows(scene, split, device), study.make_network(scene).to(device)
+        state, log = _begin(study, checkpoints, device, model if isinstance(model, torch.nn.Module) else None)
         own: dict = {"query": study.query, "seed": study.seed, "draws": study.draws, "resume": state}
         loop = active_learning(model, windows, split, study.protocol, **own, checkpoint=checkpoint, progress=progress)
         with closing(loop) as cycles:  # an interrupt leaves no bar behind
@@ -273,7 +297,7 @@ def _run(
     assert state  # there is a cycle at least
     network = part(state, "model")
     record = _record(study, scene, split, state["labelled"].numpy(), log)
-    record = store.save(record, network, windows.projection) if weights and network else store.save(record)
+    record = store.save(record, network, windows) if weights and network else store.save(record)
     checkpoints.drop()
     return record
 

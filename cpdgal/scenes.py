@@ -4,13 +4,13 @@ import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .readers import HDF5, Georeference, SceneError, chosen_bands, read_array, read_raster
+from .readers import HDF5, Georeference, SceneError, band_ranges, chosen_bands, read_array, read_raster
 from .truths import rasterised
 
 
@@ -31,9 +31,10 @@ class Scene:
         mask: (height, width) true where a pixel has no data. Pixels that are NaN in every band, masked in a masked array, or
             `no_data` in any band are added. Such a pixel is 0 in the cube, unlabelled, and no part of the projection; None
             where every pixel has data.
-        no_data: the value of bands without data.
+        no_data: the value of bands without data; NaN stands for all that are not finite.
         unlabelled: the value of pixels without a label; where it is not 0, then 0 is a class.
         georeference: where the pixels lie, where known.
+        band_numbers: (bands,) what the bands are called in their file, counted from 1; for messages.
 
     Raises `SceneError` for anything that is not such data.
     """
@@ -48,11 +49,17 @@ class Scene:
     no_data: float | None = None
     unlabelled: int = 0
     georeference: Georeference | None = None
+    band_numbers: InitVar[np.ndarray | None] = None
     label_values: tuple[int, ...] = field(init=False)
 
-    def __post_init__(self):
-        cube, mask = _without_data(self.cube, self.mask, self.no_data, self.name)
-        cube = _checked_cube(cube, mask, self.name)
+    def __post_init__(self, band_numbers):
+        cube, mask = clean(self.cube, self.mask, self.no_data, self.name, band_numbers)
+        if mask is not None and mask.all():
+            advice = "drop such bands, or check the no-data value"
+            raise SceneError(f"{self.name}: every pixel is without data in a band or more; {advice}")
+        seen = cube if mask is None else cube[~mask]
+        if seen.size and seen.min() == seen.max():
+            raise SceneError(f"{self.name}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
         if self.labels is None:
             labels, given = np.zeros(cube.shape[:2], dtype=np.int64), np.zeros(cube.shape[:2], dtype=bool)
         else:
@@ -68,7 +75,7 @@ class Scene:
         centers = None if centers is None else np.asarray(centers, dtype=float)
         if centers is not None and centers.shape != (bands,):
             raise SceneError(f"{self.name}: {centers.size} band centres for {bands} bands; give one for each band")
-        palette = _colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
+        palette = colours(classes) if self.palette is None else np.asarray(self.palette, dtype=float)
         if palette.shape != (classes, 3) or not ((palette >= 0) & (palette <= 1)).all():
             raise SceneError(f"{self.name}: the palette is not {classes} x 3 RGB values in 0..1, a colour for each class")
         for array in (cube, labels):
@@ -89,6 +96,7 @@ class Scene:
             cube_path: None gives a ground truth alone.
             labels_path: a raster of the same grid in one of these formats; a table of points (``.csv`` with the columns row,
                 column, class or x, y, class); or points or polygons with a field "class" (GeoPackage, GeoJSON, Shapefile).
+                Classes may be names there, which become 1..K in alphabetical order and the scene's class names.
                 Without it both come from a file with several variables, or the scene has no ground truth.
             cube_key, labels_key: names of variables; without them the only three- and the only two-dimensional one are taken.
             bands: the bands to keep, counted from 1 as in "1-103, 110-144", or by wavelength as in "400-900 nm"; by default
@@ -106,15 +114,18 @@ class Scene:
         if values.ndim == 3:
             raster = chosen_bands(raster, bands, where)
         cube = raster.values if scale == 1 else np.ma.multiply(raster.values, scale, dtype=float)
-        about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where} | options
-        if about["no_data"] is not None:
-            about["no_data"] *= scale
+        about = {"band_centers_nm": raster.band_centers_nm, "no_data": raster.no_data, "name": where}
         labels: np.ndarray | None = None
         if labels_path:
-            labels = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
+            labels, names = rasterised(_path(labels_path), labels_key, values.shape[:2], raster.georeference, crs)
+            about["class_names"] = names
         elif cube_path.suffix.lower() in (".mat", ".npz", *HDF5):
             labels = _own_truth(cube_path, labels_key)
-        scene = cls(cube, labels, georeference=raster.georeference, **about)  # type: ignore[arg-type]  # None is taken too
+        about |= options
+        if about["no_data"] is not None:
+            about["no_data"] = float(about["no_data"]) * scale
+        placed = {"georeference": raster.georeference, "band_numbers": raster.band_numbers}
+        scene = cls(cube, labels, **placed, **about)  # type: ignore[arg-type]  # None is taken too
         if notes := _suspicions(scene):
             warnings.warn(notes, stacklevel=2)
         return scene
@@ -165,7 +176,8 @@ PALETTE = (
 ).split()
 
 
-def _colours(classes: int) -> np.ndarray:
+def colours(classes: int) -> np.ndarray:
+    """(classes, 3) RGB in 0..1, the default palette of so many classes."""
     return rgb(PALETTE[:classes]) if classes <= len(PALETTE) else _rainbow(classes)
 
 
@@ -194,6 +206,13 @@ def _own_truth(path: Path, key: str | None) -> np.ndarray | None:
     return labels if key or labels.ndim == 2 else None  # an only variable is the cube
 
 
+def clean(cube, mask, no_data: float | None, where: str, band_numbers=None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The cube of a `Scene`, or of a part of it, as float32, 0 where a pixel has no data; and which (height, width) have none,
+    None where all have. `SceneError` for anything that is no such cube."""
+    cube, mask = _without_data(cube, mask, no_data, where)
+    return _checked_cube(cube, mask, band_numbers, where), mask
+
+
 def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The cube, and which of its pixels (height, width) have no data; None where all have."""
     hidden = np.ma.getmask(cube)
@@ -208,9 +227,8 @@ def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.nda
     if cube.dtype.kind == "f":
         masked |= np.isnan(cube).all(axis=2)
     if no_data is not None:
-        masked |= (np.isnan(cube) if np.isnan(no_data) else np.isclose(cube, no_data, rtol=1e-6, atol=0)).any(axis=2)
-    if masked.all():
-        raise SceneError(f"{where}: every pixel is without data in a band or more; drop such bands, or check the no-data value")
+        value = float(no_data)
+        masked |= (~np.isfinite(cube) if np.isnan(value) else np.isclose(cube, value, rtol=1e-6, atol=0)).any(axis=2)
     masked.setflags(write=False)
     return cube, masked if masked.any() else None
 
@@ -238,7 +256,7 @@ def _suspicions(scene: Scene) -> str:
     return f"{scene.name}: {'; '.join(said)}" if said else ""
 
 
-def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.ndarray:
+def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, numbers: np.ndarray | None, where: str) -> np.ndarray:
     if cube.ndim != 3:
         advice = "; of pixels x bands, reshape it to (height, width, bands)" if cube.ndim == 2 else ""
         raise SceneError(f"{where}: the cube has {cube.ndim} dimensions {cube.shape}; it needs 3: height, width, bands{advice}")
@@ -252,14 +270,23 @@ def _checked_cube(cube: np.ndarray, mask: np.ndarray | None, where: str) -> np.n
         row, column, band = np.argwhere(~finite)[0]
         if np.isfinite(cube[row, column, band]):
             raise SceneError(f"{where}: the cube has values beyond the range of float32; rescale it")
-        raise SceneError(
-            f"{where}: the cube has {finite.size - finite.sum()} NaN or infinite values, the first at row {row}, "
-            f"column {column}, band {band}; replace them or drop those bands"
-        )
-    seen = single if mask is None else single[~mask]
-    if seen.size and seen.min() == seen.max():
-        raise SceneError(f"{where}: the cube is {seen.flat[0]:g} everywhere; is it the right file?")
+        raise SceneError(f"{where}: {_gaps(finite, mask, numbers)}")
     return single
+
+
+def _gaps(finite: np.ndarray, mask: np.ndarray | None, numbers: np.ndarray | None) -> str:
+    """What to say of values (height, width, bands) that are not all finite; `numbers` are those of the bands in their file."""
+    pixels, bands = ~finite.all(axis=2), ~finite.all(axis=(0, 1))
+    called = np.arange(1, finite.shape[2] + 1) if numbers is None else numbers
+    bad, rest, ways = called[bands], band_ranges(called[~bands]), []
+    if 2 * bad.size <= called.size and len(rest) < 60:
+        ways += ["those bands out" if numbers is None else f'those bands out with bands="{rest}"']
+    if not (pixels if mask is None else pixels | mask).all():
+        ways += ["those pixels out with no_data=nan"]
+    listed = ", ".join(map(str, bad[:5])) + (", ..." if bad.size > 5 else "")
+    advice = f"leave {', or '.join(ways)}" if ways else "replace those values"
+    found = f"{pixels.sum()} of {pixels.size} pixels and {bad.size} of {called.size} bands (counted from 1: {listed})"
+    return f"the cube is NaN or infinite in {found}; {advice}"
 
 
 def _checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[np.ndarray, np.ndarray]:

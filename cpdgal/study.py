@@ -27,6 +27,7 @@ from .training import DECAYS, OPTIMIZERS
 from .windows import PADDINGS, SCALINGS, Windows
 
 NAMES = ("scene", "method", "split", "query", "profile", "seed")
+READING = ("cube_key", "labels_key", "unlabelled", "no_data", "bands", "scale", "crs")
 # Values at the time of the first records: keys compare with these, so that a default that changes later is part of the keys of
 # new studies and leaves the old ones alone. A field added to Study gets its first default here; nothing else ever changes.
 KEY_DEFAULTS = json.loads(files("cpdgal").joinpath("key_defaults.json").read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ class Study(Protocol):
 
     Args:
         scene, labels_path: as for `load_scene`.
-        cube_key, labels_key, unlabelled, no_data, bands, scale: how the files of a cube of one's own are read, as for
+        cube_key, labels_key, unlabelled, no_data, bands, scale, crs: how the files of a cube of one's own are read, as for
             `Scene.from_files` and `Scene`.
         method: a name of `cpdgal.methods.METHODS`. A peer comes with its own input and training recipe; it has 5 % of the
             labelled pixels as labels (half of the pool, from every class) and no loop, unless said so.
@@ -125,9 +126,10 @@ class Study(Protocol):
     cube_key: str = ""
     labels_key: str = ""
     unlabelled: int | None = None
-    no_data: float | None = None
+    no_data: float | str | None = None  # or "nan", which unlike the number is equal to itself, and JSON
     bands: str = ""
     scale: float = 1.0
+    crs: str = ""
     train_path: str = ""
     train_key: str = ""
     test_path: str = ""
@@ -167,7 +169,7 @@ class Study(Protocol):
         protocol, input and recipe follow."""
         named = {name: getattr(self, name) for name in NAMES} | self.changes
         other = Study(**{**named, **{name: value for name, value in changes.items() if name != "checksum"}})
-        same_data = (other.scene, other.labels_path) == (self.scene, self.labels_path)
+        same_data = all(getattr(other, name) == getattr(self, name) for name in ("scene", "labels_path", *READING))
         object.__setattr__(other, "checksum", changes.get("checksum", self.checksum if same_data else ""))
         return other
 
@@ -216,9 +218,7 @@ class Study(Protocol):
 
     def load_scene(self) -> Scene:
         """The scene; `SceneError` where its data are not those of `checksum`, or all labelled pixels are of one class."""
-        if self.reading and self.scene in ("synthetic", *SCENES):
-            raise SceneError(f"{self.scene} is read as it is; leave {', '.join(self.reading)} out")
-        scene = load_truth(self.scene) if self._by_place else load_scene(self.scene, self.labels_path or None, **self.reading)
+        scene = load_truth(self.scene) if self._by_place else self.read_scene()
         if self.checksum and scene.checksum != self.checksum:
             raise SceneError(other_data(scene, self.checksum, "the study was made for data"))
         if not scene.classes:
@@ -227,12 +227,17 @@ class Study(Protocol):
             raise SceneError(f"{scene.name}: all labelled pixels are {scene.class_names[0]}; a study needs two classes or more")
         return scene
 
+    def read_scene(self) -> Scene:
+        """The scene as its files are read, which may have no ground truth; `SceneError` as for `cpdgal.load_scene`."""
+        if self.reading and self.scene in ("synthetic", *SCENES):
+            raise SceneError(f"{self.scene} is read as it is; leave {', '.join(self.reading)} out")
+        return load_scene(self.scene, self.labels_path or None, **self.reading)
+
     @property
     def reading(self) -> dict:
         """How the scene's files are read, where it is said: options of `load_scene`."""
-        names = ("cube_key", "labels_key", "unlabelled", "no_data", "bands", "scale")
         plain = {each.name: each.default for each in fields(self)}
-        return {name: value for name in names if (value := getattr(self, name)) != plain[name]}
+        return {name: value for name in READING if (value := getattr(self, name)) != plain[name]}
 
     @property
     def _by_place(self) -> bool:
@@ -340,9 +345,12 @@ def _checked(declared: Field, value):
     kind, *others = get_args(declared.type) if isinstance(declared.type, UnionType) else (declared.type,)
     if value is None and others:
         return None
+    if name == "no_data" and str(value).lower() == "nan":
+        return "nan"
     pair = get_origin(kind) is tuple
     accepted = (int, float) if pair or kind is float else kind
     parts = [value] if not pair else value if isinstance(value, (list, tuple)) and len(value) == 2 else [None]
+    parts = [part.item() if isinstance(part, np.generic) else part for part in parts]
     if not all(
         isinstance(part, accepted)
         and (kind is bool) == isinstance(part, bool)

@@ -11,18 +11,22 @@ from .readers import Georeference, SceneError, read_array
 VECTOR = (".gpkg", ".geojson", ".shp")
 
 
-def rasterised(path: Path, key: str | None, shape: tuple, georeference: Georeference | None, crs: str | None) -> np.ndarray:
-    """The ground truth of a file on a grid of `shape`; ``key`` is a variable, or the field or column of the classes."""
+Truth = tuple[np.ndarray, dict[int, str]]  # the classes of a grid, and their names where the file has names
+
+
+def rasterised(path: Path, key: str | None, shape: tuple, georeference: Georeference | None, crs: str | None) -> Truth:
+    """The ground truth of a file on a grid of `shape`; ``key`` is a variable, or the field or column of the classes, which are
+    numbers, or names and then 1..K in alphabetical order."""
     if path.suffix.lower() in (".csv", *VECTOR) and not os.path.isfile(path):
         raise SceneError(f"{path} does not exist or is not a file; check the path")
     if path.suffix.lower() == ".csv":
         return _from_table(path, key or "class", shape, georeference, crs)
     if path.suffix.lower() in VECTOR:
         return _from_vector(path, key or "class", shape, georeference)
-    return read_array(path, key, dimensions=2)
+    return read_array(path, key, dimensions=2), {}
 
 
-def _from_table(path: Path, field: str, shape: tuple, georeference: Georeference | None, crs: str | None) -> np.ndarray:
+def _from_table(path: Path, field: str, shape: tuple, georeference: Georeference | None, crs: str | None) -> Truth:
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -32,9 +36,11 @@ def _from_table(path: Path, field: str, shape: tuple, georeference: Georeference
     if field.lower() not in table.columns or not placed:
         named = ", ".join(table.columns)[:80]
         raise SceneError(f"{path} has the columns {named}; it needs row, column and {field}, or x, y and {field}")
-    numbers = table[[*placed[0], field.lower()]].apply(pd.to_numeric, errors="coerce")
+    classes, names = _numbered(path, table[field.lower()])
+    numbers = table[placed[0]].apply(pd.to_numeric, errors="coerce").assign(**{field.lower(): classes})
     if (bad := ~np.isfinite(numbers.to_numpy(float)).all(axis=1)).any():
-        raise SceneError(f"{path}: line {int(np.argmax(bad)) + 2} has no number in one of {', '.join(numbers)}; correct it")
+        line = int(np.argmax(bad)) + 2
+        raise SceneError(f"{path}: line {line} has nothing usable in one of {', '.join(numbers)}; correct it")
     first, second, classes = numbers.to_numpy(float).T
     if placed[0] == ["x", "y"]:
         rows, columns = _pixels(path, first, second, georeference, crs)
@@ -42,7 +48,19 @@ def _from_table(path: Path, field: str, shape: tuple, georeference: Georeference
         rows, columns = first, second
         if (rows % 1).any() or (columns % 1).any():
             raise SceneError(f"{path}: rows and columns are whole numbers, counted from 0; correct them, or name them x and y")
-    return _painted(path, rows, columns, classes, shape)
+    return _painted(path, rows, columns, classes, shape), names
+
+
+def _numbered(path: Path, classes: pd.Series) -> tuple[pd.Series, dict[int, str]]:
+    """Classes as numbers, NaN where there is none, and their names by number where they are text."""
+    numbers = pd.to_numeric(classes, errors="coerce")
+    if not (named := numbers.isna() & classes.notna()).any():
+        return numbers, {}
+    if numbers.notna().any():
+        mixed = f"{classes[named].iloc[0]!r:.40} beside numbers as {classes[~named].dropna().iloc[0]!s:.40}"
+        raise SceneError(f"{path}: the classes are {mixed}; give every class a name, or every class a number")
+    codes, names = pd.factorize(classes.astype(str).str.strip().where(named), sort=True)
+    return pd.Series(codes + 1.0, classes.index).where(named), dict(enumerate(names, 1))
 
 
 def _pixels(path: Path, x, y, georeference: Georeference | None, crs: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +99,7 @@ def _painted(path: Path, rows, columns, classes, shape: tuple) -> np.ndarray:
     return labels
 
 
-def _from_vector(path: Path, field: str, shape: tuple, georeference: Georeference | None) -> np.ndarray:
+def _from_vector(path: Path, field: str, shape: tuple, georeference: Georeference | None) -> Truth:
     try:
         import geopandas
         from rasterio.features import rasterize
@@ -98,9 +116,9 @@ def _from_vector(path: Path, field: str, shape: tuple, georeference: Georeferenc
         raise SceneError(
             f"{path} has the fields {', '.join(map(str, table.columns))[:80]}; name that of the classes as labels_key"
         )
-    classes = pd.to_numeric(table[field], errors="coerce")
+    classes, names = _numbered(path, table[field])
     if classes.isna().any() or table.crs is None:
-        raise SceneError(f"{path}: every feature needs a number in {field!r}, and the file a CRS; correct it in your GIS")
+        raise SceneError(f"{path}: every feature needs a class in {field!r}, and the file a CRS; correct it in your GIS")
     table = table.assign(**{field: classes}).to_crs(georeference.crs)
     points = table[table.geom_type == "Point"]
     areas = table[table.geom_type.isin(("Polygon", "MultiPolygon"))]
@@ -113,4 +131,4 @@ def _from_vector(path: Path, field: str, shape: tuple, georeference: Georeferenc
     if len(points):
         rows, columns = _pixels(path, points.geometry.x.to_numpy(), points.geometry.y.to_numpy(), georeference, None)
         labels = np.maximum(labels, _painted(path, rows, columns, points[field].to_numpy(float), shape))
-    return labels
+    return labels, names

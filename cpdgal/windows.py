@@ -1,6 +1,6 @@
 """Windows: a scene projected and padded, and cut out around pixels only when asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,21 @@ from torch import Tensor
 from .scenes import Scene
 
 PADDINGS: dict[str, Any] = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
+
+
+BLOCK = 2**27  # values of a cube up to which it is scaled and projected at once, and a block's beyond
+
+
+def _blocks(spectra: np.ndarray) -> Iterator[np.ndarray]:
+    rows = max(1, BLOCK // (8 * spectra.shape[1])) if spectra.size > BLOCK else len(spectra)
+    for start in range(0, len(spectra), rows):
+        yield spectra[start : start + rows]
+
+
+def _through(steps: Iterable[Any], x: np.ndarray) -> np.ndarray:
+    for step in steps:
+        x = step.transform(x)
+    return x
 
 
 class Projection:
@@ -41,18 +56,46 @@ class Projection:
         return self.pipeline.n_features_in_
 
     def fit(self, spectra: np.ndarray) -> "Projection":
-        """Fit on spectra (n, bands)."""
-        self.pipeline.fit(spectra)
+        """Fit on spectra (n, bands), float32; on many values block by block, which is the same to rounding."""
+        if spectra.size <= BLOCK:
+            self.pipeline.fit(spectra)
+        else:
+            self._fit_in_blocks(spectra)
         return self
 
-    def scores(self, scene: Scene) -> np.ndarray:
-        """float32 (height, width, components), or all bands scaled; 0 where a pixel has no data."""
-        height, width, bands = scene.cube.shape
+    def _fit_in_blocks(self, spectra: np.ndarray) -> None:
+        steps = [step for _, step in self.pipeline.steps]
+        *scalings, last = steps
+        for number, step in enumerate(scalings if isinstance(last, PCA) else steps):
+            for x in _blocks(spectra):
+                step.partial_fit(_through(steps[:number], x))
+        if not isinstance(last, PCA):
+            return
+        n, bands = spectra.shape
+        total, products = np.zeros(bands), np.zeros((bands, bands))
+        for x in _blocks(spectra):
+            x = _through(scalings, x).astype(float)
+            total, products = total + x.sum(0), products + x.T @ x
+        mean = total / n
+        variances, vectors = np.linalg.eigh((products - n * np.outer(mean, mean)) / (n - 1))
+        root = (vectors * np.sqrt(np.maximum(variances, 0))).T  # root' root is the covariance, which these few rows have too
+        last.fit(np.concatenate([root, -root]) * np.sqrt(bands - 0.5))
+        last.mean_, last.n_samples_ = mean, n
+        last.singular_values_ = np.sqrt(last.explained_variance_ * (n - 1))
+        for name, value in vars(last).items():
+            if isinstance(value, np.ndarray):
+                setattr(last, name, value.astype(np.float32))  # as the spectra
+
+    def scores(self, cube: np.ndarray, mask: np.ndarray | None = None, name: str = "the scene") -> np.ndarray:
+        """float32 (height, width, components), or all bands scaled, of a cube (height, width, bands); 0 where the mask
+        (height, width) says that a pixel has no data."""
+        height, width, bands = cube.shape
         if bands != self.bands:
-            raise ValueError(f"{scene.name} has {bands} bands, and the scaling was fitted on {self.bands}")
-        scores = self.pipeline.transform(scene.cube.reshape(-1, bands)).reshape(height, width, -1).astype(np.float32)
-        if scene.mask is not None:
-            scores[scene.mask] = 0  # as the padding around the scene
+            raise ValueError(f"{name} has {bands} bands, and the scaling was fitted on {self.bands}")
+        scores = np.concatenate([self.pipeline.transform(x).astype(np.float32) for x in _blocks(cube.reshape(-1, bands))])
+        scores = scores.reshape(height, width, -1)
+        if mask is not None:
+            scores[mask] = 0  # as the padding around the scene
         return scores
 
     def state(self) -> dict[str, Tensor]:
@@ -77,7 +120,12 @@ class _WholeRange(TransformerMixin, BaseEstimator):
     """The range of all values together, to [0, 1]."""
 
     def fit(self, x: np.ndarray, y=None) -> "_WholeRange":
-        self.low_, self.high_, self.n_features_in_ = float(x.min()), float(x.max()), x.shape[1]
+        self.low_, self.high_ = float("inf"), float("-inf")
+        return self.partial_fit(x)
+
+    def partial_fit(self, x: np.ndarray, y=None) -> "_WholeRange":
+        low, high = getattr(self, "low_", float("inf")), getattr(self, "high_", float("-inf"))
+        self.low_, self.high_, self.n_features_in_ = min(low, float(x.min())), max(high, float(x.max())), x.shape[1]
         return self
 
     def transform(self, x: np.ndarray) -> np.ndarray:
@@ -92,6 +140,30 @@ SCALINGS: dict[str, tuple[Callable, ...]] = {
     "min-max minus band means": (_WholeRange, partial(StandardScaler, with_std=False)),
     "none": (partial(StandardScaler, with_mean=False, with_std=False),),
 }
+
+
+class Padded:
+    """An image of scores (height, width, channels) with a margin on its four sides, from which windows are cut.
+
+    Args:
+        scores: float32 (height, width, channels).
+        window, padding: as for `Windows`.
+        margins: ((above, below), (left, right)) pixels that are padded; by default what a window reaches over the edge. A part
+            of a scene brings its own neighbours where it has them.
+    """
+
+    def __init__(self, scores: np.ndarray, window: int, padding: str = "zero", margins=None):
+        self.window, self.channels = window, scores.shape[2]
+        margins = margins or (((window // 2, (window - 1) // 2),) * 2)
+        padded = np.pad(scores, (*margins, (0, 0)), mode=PADDINGS[padding])
+        self._rows = padded.reshape(len(padded), -1)  # bands innermost: a row of a window is one run of numbers
+
+    def at(self, rows, columns) -> Tensor:
+        """float32 (n, channels, window, window) on the CPU around pixels; rows and columns (n,) count within the margins."""
+        run = self.window * self.channels
+        view = sliding_window_view(self._rows, (self.window, run))[:, :: self.channels]  # (height, width, w, w * c)
+        gathered = torch.from_numpy(view[rows, columns])
+        return gathered.unflatten(2, (self.window, -1)).permute(0, 3, 1, 2)
 
 
 class Windows:
@@ -151,11 +223,8 @@ class Windows:
                 large = f"values up to {abs(spectra).max():g} are too large for a PCA"
                 raise ValueError(f"{scene.name}: {large}; rescale the cube, or choose another scaling") from error
         self.scene, self.window, self.projection, self.padding, self.device = scene, window, projection, padding, device
-        scores = projection.scores(scene)
-        self.channels = scores.shape[2]
-        before, after = window // 2, (window - 1) // 2
-        padded = np.pad(scores, ((before, after), (before, after), (0, 0)), mode=PADDINGS[padding])
-        self._rows = padded.reshape(len(padded), -1)  # bands innermost: a row of a window is one run of numbers
+        self._image = Padded(projection.scores(scene.cube, scene.mask, scene.name), window, padding)
+        self.channels = self._image.channels
 
     def on(self, scene: Scene) -> "Windows":
         """The windows of another scene of as many bands through this one's projection."""
@@ -171,10 +240,7 @@ class Windows:
 
     def at(self, rows, columns) -> Tensor:
         """float32 (n, channels, window, window) around any pixels, labelled or not; rows and columns (n,)."""
-        run = self.window * self.channels
-        view = sliding_window_view(self._rows, (self.window, run))[:, :: self.channels]  # (height, width, w, w * c)
-        gathered = torch.from_numpy(view[rows, columns])
-        return gathered.unflatten(2, (self.window, -1)).permute(0, 3, 1, 2).to(self.device)
+        return self._image.at(rows, columns).to(self.device)
 
     def batches(self, index, size: int = 32) -> Iterator[Tensor]:
         """The windows of `index`, `size` at a time."""

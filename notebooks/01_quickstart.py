@@ -36,8 +36,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 method: str = "cpdgal"  # cpdgal, vit, cpdgal-no-dgfr, cpdgal-no-masking
 profile: str = "quick"  # smoke (seconds), quick (minutes), paper (hours)
 seed: int = 0  # decides split, first labels, weights and noise
@@ -52,6 +53,7 @@ import cpdgal
 from cpdgal import plots
 from cpdgal.book import quickstart as page
 from cpdgal.book.common import glue, over_seeds
+from cpdgal.study import named_values
 
 # %% [markdown]
 # ## The scene
@@ -61,7 +63,7 @@ from cpdgal.book.common import glue, over_seeds
 # the scene; unlabelled pixels are drawn white and used for neither training nor testing.
 
 # %% mystnb={"figure": {"caption": "The scene in false colour, and its ground truth with the number of labelled pixels per class."}, "image": {"alt": "Left, a false-colour image of fields; right, the same area coloured by class, with a legend of class names and pixel counts."}} tags=["nbval-ignore-output"]
-scene = cpdgal.load_scene(scene_name, labels_path or None)
+scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
 overview = plots.scene_overview(scene)
 
 # %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are water-absorption bands, which the public file leaves out."}, "image": {"alt": "One line per class: mean sensor value over wavelength, or over the band where wavelengths are not known."}} tags=["nbval-ignore-output"]
@@ -82,6 +84,7 @@ study = cpdgal.Study(
     profile=profile,
     seed=seed,
     components=components,
+    **named_values(reading),
 )
 split = study.make_split(scene)
 print(scene)
@@ -109,7 +112,7 @@ runs = dict(zip(page.QUERIES, found, strict=True))
 # by cycle: a classifier that knows **only row and column** and takes the class of the nearest labelled pixel (1-NN), and a
 # support vector machine that sees **only the spectrum** of the pixel itself (SVM).
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: the network with margin and with random queries, and the two baselines on the labels of the random run."}, "image": {"alt": "Learning curves of the network with margin and random queries and of the two baselines; the legend gives the last value of each."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels: the network with margin and with random queries, and the two baselines on the labels of the random run."}, "image": {"alt": "Learning curves of the network with margin and random queries and of the two baselines; each curve ends in its name and its last value."}} tags=["nbval-ignore-output"]
 floors = {
     "coordinates only (1-NN)": cpdgal.coordinates_floor,
     "spectrum only (SVM)": cpdgal.spectra_floor,
@@ -291,6 +294,7 @@ glue(
 #
 # - Another seed, or the paper's full protocol, from a shell:
 #   `papermill notebooks/01_quickstart.ipynb runs/seed-1.ipynb -p seed 1 -p profile paper`.
-# - A cube of your own: `-p scene_name my_cube.mat -p labels_path my_ground_truth.mat`.
+# - A cube of your own: `-p scene_name my_cube.mat -p labels_path my_ground_truth.mat`, with `-p components 3` where it has
+#   so few bands, and `-p reading '{"cube_key": "image"}'` where its file holds several variables.
 # - How the network works, equation by equation: [the method](../notebooks/02_method.ipynb).
 # - Which choices the paper leaves open, and what we chose: [open decisions](../book/decisions.md).

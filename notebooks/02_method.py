@@ -34,8 +34,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "quick"  # smoke trains for one epoch; quick and paper for 20
 seed: int = 0  # decides weights, labelled pixels and noise
 components: int = 15  # principal components, at most the cube's bands
@@ -57,6 +58,7 @@ from cpdgal.book import method as page
 from cpdgal.book.common import answer, glue
 from cpdgal.book.verdicts import agrees
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% [markdown]
 # (figure-1)=
@@ -73,7 +75,7 @@ page.flow_diagram()
 # The figures below compare a network before and after a short training on 5 % of the labelled pixels.
 
 # %% tags=["nbval-ignore-output"]
-scene = cpdgal.load_scene(scene_name, labels_path or None)
+scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
 windows = cpdgal.Windows(scene, window=7, components=components)
 before = cpdgal.build(
     "cpdgal", seed=seed, bands=components, window=7, classes=scene.classes

@@ -20,10 +20,10 @@
 # **The paper says** (abstract, Section 3, Table 1): with about 4.7 % of the labels CPDGAL reaches an overall accuracy of 97.34 % on
 # Indian Pines, an average accuracy of 96.74 %, and a kappa of 97.21. Table 6 puts it above the supervised vision transformer (ViT) on Botswana.
 #
-# **Measured here**: the paper's full protocol, 30 cycles of 200 epochs, over the seeds on record, each of which decides split, initial
-# labels, weights and noise; the same for the ViT, which is the network without the paper's modules, and for random queries; and two
-# baselines below which an accuracy says little, one that knows a pixel's row and column only and one that knows its spectrum only. All numbers
-# on this page are read from [run records](../book/records), which come with the package. The page runs as it is,
+# **Measured here**: the paper's full protocol, 30 {term}`cycles <cycle>` of 200 epochs, with several {term}`seeds <seed>`, each of which
+# determines split, initial labels, weights and noise; the same for the ViT, which is the network without the paper's modules, and for random
+# {term}`queries <query>`; and two {term}`baselines <baseline>`, one that knows only a pixel's row and column and one that knows only its
+# spectrum. All numbers on this page are read from [run records](../book/records), which come with the package. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/03_comparison.ipynb).
 
 # %% tags=["hide-input"]
@@ -56,6 +56,8 @@ from cpdgal.book.common import (
     COMPARED,
     PLACE,
     answer,
+    ends_of,
+    extremes,
     glue,
     not_yet,
     over_seeds,
@@ -98,7 +100,7 @@ def curves_of(groups):
 # (table-1)=
 # ## Indian Pines, the paper's split
 #
-# A tenth of the labelled pixels, drawn at random, is the pool; the others are test pixels. The other methods of Table 1 follow
+# A tenth of the labelled pixels, drawn at random, is the {term}`pool`; the others are the test pixels, the {term}`hold-out`. The other methods of Table 1 follow
 # [below](#peers).
 
 # %%
@@ -106,7 +108,7 @@ pines = runs(scene="indian_pines")
 page.score_table(pines)
 
 # %% [markdown]
-# A published figure counts as reached when the mean of the last five evaluations on the test pixels lies less than half a point
+# A published figure counts as reached when the mean of the last five evaluations on the test pixels is less than half a point
 # below it, by {ref}`the rules shared by all pages <verdicts>` over seeds. A kappa that is arithmetically impossible beside its own
 # overall accuracy ([why](13_feasibility)) cannot be reached.
 
@@ -131,8 +133,8 @@ Markdown("\n".join(f"- {score}: {each}" for score, each in said.items()))
 # acting as in training changes {glue:text}`02_method.ipynb::headline-dgfr:s` % ([its schedule and masks](02_method)). Their effect on
 # training is the subject of [Table 6](04_ablations).
 #
-# The last evaluation alone, the mean of the last five, and the best one of each run, which is what reporting the best cycle would
-# give:
+# The table gives the last evaluation alone, the mean of the last five, and the best evaluation of each run, the value of a report of
+# the best cycle:
 
 # %% tags=["hide-input"]
 ends = {"last": 1, "last five, mean": 5}
@@ -167,16 +169,17 @@ spent = to_level(*(pines[name] for name in ("CPDGAL", "CPDGAL, random queries"))
 fewer = better(*spent[::-1], ("Random queries", "the margin"), "labels", 0.0)
 lines = [
     against(pines, "ViT", "twin"),
-    f"- Labels needed: {answer('comparison-loop', fewer)}",
+    f"- Labels to the common accuracy, random queries against the margin: {answer('comparison-loop', fewer)}",
 ]
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the number of labels, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation where there are several. The baselines that know coordinates or spectrum only have random labels or labels spread over the map."}, "image": {"alt": "Learning curves, one for each method on record, of those that the legend names, and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-curves-finding:s` Overall accuracy on the hold-out over the number of labels, Indian Pines, the paper's split: mean over seeds, and a band of one standard deviation where there are several. The baselines that know only coordinates or only the spectrum have random labels or labels spread over the map."}, "image": {"alt": "Learning curves, one for each method on record, with its name at its end, and a dotted line at the paper's figure."}} tags=["nbval-ignore-output"]
 if any(pines.values()):
     curves = plots.learning_curves(
         curves_of(pines), PUBLISHED["indian_pines"]["OA"]
     )
     glue("comparison-curves", curves)
+    glue("comparison-curves-finding", ends_of(curves.axes))
 
 # %% tags=["remove-input"]
 place = final_scores(pines["coordinates, spread out"]).values()
@@ -184,7 +187,7 @@ floor = spread(place)
 glue("comparison-spread-out", floor)
 Markdown(
     f"A classifier that knows **nothing but row and column**, its labels spread evenly over the map, reaches "
-    f"{floor} % with as many labels: on this split, place alone predicts the class that well. What remains "
+    f"{floor} % with as many labels: on this split, place alone predicts the class that well. The accuracy that remains "
     "without this help is the subject of [the leakage audit](10_leakage_audit) and of [the block split](#indian-pines-block-split) below."
     if place
     else "The baselines are not on record."
@@ -208,10 +211,10 @@ page.score_table(tuned) if any(tuned.values()) else not_yet("no run")
 # (figure-4)=
 # ### The map (Fig. 4)
 #
-# **The paper says** (Fig. 4): ground truth and predictions show "strong visual alignment". So does the map of any classifier that is
-# correct on nine test pixels in ten of this split. For unlabelled pixels there is no ground truth to compare with.
+# **The paper says** (Fig. 4): ground truth and predictions show "strong visual alignment". Any classifier that is correct on nine in ten
+# test pixels of this split has such a map. For unlabelled pixels there is no ground truth to compare with.
 
-# %% mystnb={"figure": {"caption": "Ground truth, and the class that each network predicts for every pixel, for the first seed whose weights are kept."}, "image": {"alt": "Maps of Indian Pines: the ground truth with unlabelled pixels in white, and the full map of each network whose weights are kept."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-map-finding:s` {term}`Ground truth <ground truth>`, and the class that each network predicts for every pixel, for the first seed whose weights are kept."}, "image": {"alt": "Maps of Indian Pines: the ground truth with unlabelled pixels in white, and the full map of each network whose weights are kept."}} tags=["nbval-ignore-output"]
 scene = cpdgal.load_scene("indian_pines")
 kept = {
     name: next(record for record in pines[name] if record.weights)
@@ -221,6 +224,7 @@ kept = {
 predicted = {name: record.map(scene) for name, record in kept.items()}
 if kept:
     drawn = plots.class_maps(scene, predicted)
+    glue("comparison-map-finding", page.equal_pixels(predicted))
 else:
     not_yet("no weights")
 
@@ -232,7 +236,7 @@ matches = above(
     "%",
 )
 Markdown(
-    f"Read as nine in ten of the test pixels with the correct class: {answer('comparison-map', matches)}"
+    f"Alignment is read as nine in ten test pixels with the correct class: {answer('comparison-map', matches)}"
 )
 
 # %% [markdown]
@@ -262,7 +266,7 @@ others = page.contenders(
 claim_table(page.headline(pines, gather(others, records, train=train)))
 
 # %% [markdown]
-# **Seeds**: their number decides which differences can be detected at all. How many does a paired t-test (two-sided, 5 % level) need to detect a
+# **Seeds**: their number determines which differences can be detected. How many does a paired t-test (two-sided, 5 % level) need to detect a
 # difference in four of five attempts (a power of 80 %)?
 
 # %% tags=["hide-input"]
@@ -290,9 +294,10 @@ Markdown(
     f"{page.tested_classes(blocks)}\n\n{against(blocks, 'ViT', 'twin-blocks')}"
 )
 
-# %% mystnb={"figure": {"caption": "The same learning curves on the block split."}, "image": {"alt": "Learning curves on the block split, one for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-blocks-finding:s` Overall accuracy on the hold-out over the number of labels on the {term}`block split`: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Learning curves on the block split, one for each method on record, with its name at its end."}} tags=["nbval-ignore-output"]
 if any(blocks.values()):
     apart = plots.learning_curves(curves_of(blocks))
+    glue("comparison-blocks-finding", ends_of(apart.axes))
 
 # %% [markdown]
 # (peers)=
@@ -339,7 +344,7 @@ Markdown(
     f"points above the best of them: {answer('comparison-gscvit', margins['AA'])}"
 )
 
-# %% mystnb={"figure": {"caption": "Table 1 as a figure: overall accuracy of every method on Indian Pines, on the paper's split and on the block split. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow."}, "image": {"alt": "Two panels of dots with intervals, a row per method in the order of its accuracy on the paper's split, with the paper's figures as open squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-ranking-finding:s` Overall accuracy of every method of Table 1 on Indian Pines, on the paper's split and on the block split. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow."}, "image": {"alt": "Two panels of dots with intervals, a row per method in the order of its accuracy on the paper's split, with the paper's figures as open squares."}} tags=["nbval-ignore-output"]
 studies = page.contenders(
     range(seeds), capped=capped, scene="indian_pines", profile=profile, **BLOCKS
 )
@@ -350,18 +355,19 @@ apart = gather(studies, records, train=train)
 panels = {"the paper's split": everyone, "block split": apart}
 if any(everyone.values()):
     drawn = page.ranking(panels, page.published_scores(), cut)
+    glue("comparison-ranking-finding", page.highest_by_split(panels))
 
 # %% [markdown]
 # At a glance: CPDGAL, its nearest rivals and the baselines on both splits. CPDGAL and the ViT are trained in the loop on both; the block
 # split is that of [the section above](#indian-pines-block-split).
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on random pixels and on the block split: seeds, their mean and a 95 % interval; squares are the paper's figures. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow. What was not run on a split has no dot there."}, "image": {"alt": "Two panels of dots with intervals, a row per method on record, in the order of its accuracy at random pixels."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-glance-finding:s` Overall accuracy on random pixels and on the block split: seeds, their mean and a 95 % interval; squares are the paper's figures. Intervals are over seeds where there are three or more, else over test pixels taken as independent, which makes them several times too narrow. What was not run on a split has no dot there."}, "image": {"alt": "Two panels of dots with intervals, a row per method on record, in the order of its accuracy at random pixels."}} tags=["nbval-ignore-output"]
 rivals = {name: peers[name] for name in ("SSFTT", "SPRN")}
 near = {**pines, **rivals}
 if any(near.values()):
-    glance = page.ranking(
-        {"random pixels": near, "block split": blocks}, page.published_scores(), {}
-    )
+    panels = {"random pixels": near, "block split": blocks}
+    glance = page.ranking(panels, page.published_scores(), {})
+    glue("comparison-glance-finding", page.highest_by_split(panels))
     for axis in glance.axes:
         axis.set_xlim(0, 100)
     glue("comparison-glance", glance)
@@ -429,21 +435,23 @@ Markdown("Is a network better with the loop than without?\n\n" + "\n".join(lines
 # %% [markdown]
 # ### Class by class
 
-# %% mystnb={"figure": {"caption": "Accuracy of each class on the hold-out of the paper's split, mean over seeds; in brackets the number of labels of the class that the peers have."}, "image": {"alt": "Heat map of accuracies, a row per method and a column per class, dark where the accuracy is low."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-classes-finding:s` Accuracy of each class on the hold-out of the paper's split, mean over seeds; in brackets the number of labels of the class that the peers have."}, "image": {"alt": "Heat map of accuracies, a row per method and a column per class, dark where the accuracy is low."}} tags=["nbval-ignore-output"]
 shared = next((runs[0] for runs in peers.values() if runs), None)
 if shared:
-    drawn = page.class_heatmap(
-        page.accuracy_by_class(everyone).rename(index=cut), shared.classes.labels
-    )
+    by_class = page.accuracy_by_class(everyone).rename(index=cut)
+    drawn = page.class_heatmap(by_class, shared.classes.labels)
+    hardest = extremes(by_class.T, "Accuracy, mean over methods,", "{:.0f} %")
+    glue("comparison-classes-finding", hardest)
 
 # %% [markdown]
 # ### What they cost
 #
 # - *Used* parameters are those that the prediction depends on; *counted* ones are those of the layers that a forward pass calls, as
-#   common counters see them. Both, and multiply-adds per window, are for each network's own input, also where a run was cut.
+#   common counters count them. Both, and the multiply-adds per window, are for each network's own input, also for cut runs.
 # - *Minutes* are those of the runs on record, one thread each, often two runs at a time.
-# - *Pixels per second* and memory are measured by `benchmarks/inference.py`, one thread on an otherwise idle machine, windows cut when they
-#   are needed; "built first" has all windows of the scene in memory beforehand. Measured in two runs; each ratio is to CPDGAL in the same run.
+# - *Pixels per second* and memory are measured by `benchmarks/inference.py`, with one thread on an otherwise idle machine. Windows are cut
+#   when they are needed; for "built first" all windows of the scene are in memory beforehand. There were two runs; each ratio is to CPDGAL
+#   in the same run.
 
 # %% tags=["nbval-ignore-output"]
 costs = page.costs(everyone, page.measured_inference(records))
@@ -453,12 +461,12 @@ shown.replace("nan", "").rename(columns=lambda name: name.replace(" a ", " per "
 # %% tags=["remove-input"]
 Markdown(page.published_sizes())
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`comparison-costs-finding:s` Overall accuracy on the paper's split over the number of parameters and over the minutes of training on one core."}, "image": {"alt": "Two panels of numbered dots on logarithmic scales: overall accuracy over parameters, and over minutes of training, a number for each method."}} tags=["nbval-ignore-output"]
 axes = {"parameters": "parameters", "minutes": "time of a run (minutes, one core)"}
 if any(everyone.values()):
-    drawn = scores_by_cost(
-        costs.dropna(subset="OA, %").rename(index=cut), "OA, %", axes
-    )
+    priced = costs.dropna(subset="OA, %").rename(index=cut)
+    drawn = scores_by_cost(priced, "OA, %", axes)
+    glue("comparison-costs-finding", page.cheaper_and_better(priced))
 
 # %% [markdown]
 # ## Salinas and Botswana

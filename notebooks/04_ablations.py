@@ -21,11 +21,11 @@
 # (ii) B = 64 best balances stability and generalization. (iii) Adaptive masking is better than static masking. (iv) T = 100
 # optimally refines features. (v) DGFR+CM deliver the top results."
 #
-# **Measured here**: the same settings on Indian Pines, under a shorter protocol that is stated, `ablation`: the paper's pool,
-# hold-out and first labels, 15 cycles that each query 4 % of the remaining pool, and 60 epochs per cycle in place of 200.
-# Settings share seeds, and with them split and first labels (C10, the largest, has one seed). The paper's own protocol and scene are one
-# parameter away (`profile = "paper"`, `scene_name = "botswana"`), and many hours. Numbers come from
-# [run records](../book/records). It runs as it is,
+# **Measured here**: the same settings on Indian Pines, under a shorter protocol, the profile `ablation`: the {term}`pool`,
+# {term}`hold-out` and first labels are the paper's, each of 15 {term}`cycles <cycle>` queries 4 % of the remaining pool, and training
+# takes 60 epochs per cycle in place of 200. At a given {term}`seed` all settings have the same split and first labels (C10, the largest,
+# was run with one seed). The paper's own protocol and scene are two parameters (`profile = "paper"`, `scene_name = "botswana"`) and many hours
+# away. All numbers come from [run records](../book/records). The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/04_ablations.ipynb).
 
 # %% tags=["hide-input"]
@@ -41,8 +41,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "ablation"  # ablation, paper (days), quick or smoke (seconds)
 seeds: int = 3  # how many, counted from 0; at smoke one
 components: int = 15  # principal components, at most the cube's bands
@@ -57,15 +58,22 @@ from IPython.display import Markdown
 import cpdgal
 from cpdgal.book import ablations as page
 from cpdgal.book.ablations import TABLES
-from cpdgal.book.common import answer, scores_by_cost, seeds_by_row, t_intervals
+from cpdgal.book.common import (
+    answer,
+    glue,
+    scores_by_cost,
+    seeds_by_row,
+    t_intervals,
+)
 from cpdgal.book.verdicts import best, better, combined, final_scores, on_record
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% [markdown]
 # ## The runs
 #
-# The setting that the paper calls best is one and the same study in Tables 2, 4, 5 and 6. The largest network of Table 2, C10,
-# is run with one seed, since it takes longest. At the profile `smoke` there is one seed, and of each table the best setting and one
+# The setting that the paper calls best is the same {term}`study` in Tables 2, 4, 5 and 6. The largest network of Table 2, C10,
+# is run with one seed, since it takes longest. The profile `smoke` runs one seed, and of each table the best setting and one
 # other.
 
 # %%
@@ -78,6 +86,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 studies = page.studies(range(1 if smoke else seeds), **shared)
 if smoke:
@@ -124,11 +133,12 @@ def verdict(key, given, number=None):
 # (table-2)=
 # ## Size (Table 2)
 #
-# Embedding D, heads h and layers L. C4 and C5 have more heads than channels, which Eq. 10 and 11 do not allow as written: here
-# a head is at least one channel wide, and the heads are projected back to D ([open decision 11](../book/decisions)).
+# Each setting is an embedding dimension D, a number of heads h and a number of layers L. C4 and C5 have more heads than dimensions,
+# which Eq. 10 and 11 do not allow as written: here a head has at least one dimension, and the heads are projected back to D
+# ([open decision 11](../book/decisions)).
 #
 # The setting that the paper calls best is compared with each of the others, seed by seed and by
-# {ref}`the rules that are the same on every page <verdicts>`: *holds* when it is better than all of them.
+# {ref}`the rules that are the same on every page <verdicts>`. The {term}`verdict` is *holds* when it is better than all of them.
 
 # %%
 scene = next(iter(studies[2].values()))[0].load_scene()
@@ -146,7 +156,7 @@ table
 # %% tags=["remove-input"]
 verdict("size", best(TABLES[2].best, scores[2]), 2)
 
-# %% mystnb={"figure": {"caption": "Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the network's parameters and over the time of a run. Differences are taken seed by seed; times are those on record, orders of magnitude only."}, "image": {"alt": "Two panels of numbered dots: the change of accuracy in points over the number of parameters and over seconds of a run, with the paper's as hollow squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`ablation-size-finding:s` Change of overall accuracy against C7 (32, 8, 6), the paper's best, over the number of parameters and over the time of a run. Differences are taken seed by seed; the times on record are orders of magnitude only."}, "image": {"alt": "Two panels of numbered dots: the change of accuracy in points over the number of parameters and over seconds of a run, with the paper's as hollow squares."}} tags=["nbval-ignore-output"]
 seconds = {
     name: np.mean([record.cycles.seconds.sum() for record in each])
     for name, each in found[2].items()
@@ -155,6 +165,7 @@ seconds = {
 changes = page.changes_against_best(TABLES[2], found[2]).assign(
     parameters=table.parameters, seconds=pd.Series(seconds, dtype=float)
 )
+glue("ablation-size-finding", page.finding(TABLES[2], found[2]))
 axes = {"parameters": "parameters", "seconds": "time of a run (seconds, one core)"}
 drawn = scores_by_cost(
     changes.rename(columns={"here": "change of overall accuracy (points)"}),
@@ -167,8 +178,8 @@ drawn = scores_by_cost(
 # (table-3)=
 # ## Batch size (Table 3)
 #
-# Each cycle trains for as many epochs at every batch size, so small batches take more steps: the paper's training is so too,
-# as far as it says.
+# Each cycle trains for the same number of epochs at every batch size, so small batches take more gradient steps. As far as the paper
+# says, its training does the same.
 
 # %%
 page.comparison_table(TABLES[3], found[3])
@@ -176,16 +187,17 @@ page.comparison_table(TABLES[3], found[3])
 # %% tags=["remove-input"]
 verdict("batch", best("64", scores[3]), 3)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at each batch size: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of six batch sizes from 8 to 256, on the left measured here with intervals, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`ablation-batch-finding:s` Overall accuracy at each batch size, on the left the seeds, their mean and its 95 % interval (three seeds or more), on the right the paper's values, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of six batch sizes from 8 to 256, on the left measured here with intervals, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
 drawn = page.beside_the_paper(TABLES[3], found[3], "batch size")
+glue("ablation-batch-finding", page.finding(TABLES[3], found[3]))
 
 # %% [markdown]
 # (table-4)=
 # ## Masking (Table 4)
 #
-# The main text does not say what its static mask is. Here: in training each token is masked with the given probability, at random;
-# in evaluation every token is masked by that share. The learned mask should be better than each of them; of the static ones, the
-# paper's table has its peak at 0.6.
+# The main text does not define the static mask. Here, in training each {term}`token` is masked with the given probability, drawn anew
+# every time; in evaluation every token is mixed with the mask token in that proportion. By the paper, the learned mask is better than
+# every static one, and among these 0.6 is best.
 
 # %%
 page.comparison_table(TABLES[4], found[4])
@@ -193,21 +205,22 @@ page.comparison_table(TABLES[4], found[4])
 # %% tags=["remove-input"]
 fixed = {name: each for name, each in scores[4].items() if name != "learned"}
 Markdown(
-    f"The static mask's peak at 0.6: {answer('ablation-static', best('0.6', fixed))}"
+    f"Is 0.6 the best static mask? {answer('ablation-static', best('0.6', fixed))}"
 )
 
 # %% tags=["remove-input"]
 verdict("masking", best("learned", scores[4]), 4)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at each probability of the static mask, and of the learned mask: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of four masking probabilities and the learned mask, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`ablation-masking-finding:s` Overall accuracy at each probability of the static mask and with the learned mask, on the left the seeds, their mean and its 95 % interval (three seeds or more), on the right the paper's values, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of four masking probabilities and the learned mask, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
 drawn = page.beside_the_paper(TABLES[4], found[4], "probability of the static mask")
+glue("ablation-masking-finding", page.finding(TABLES[4], found[4]))
 
 # %% [markdown]
 # (table-5)=
 # ## Diffusion steps (Table 5)
 #
-# T is the length of the schedule that t is drawn from in training (Eq. 4). At inference no noise is added here
-# ([open decision 4](../book/decisions)), so that T acts through training alone.
+# T is the number of steps in the noise schedule; training draws the step t from 1 to T (Eq. 4). At inference no noise is added here
+# ([open decision 4](../book/decisions)), so T acts through training alone.
 
 # %%
 page.comparison_table(TABLES[5], found[5])
@@ -215,15 +228,17 @@ page.comparison_table(TABLES[5], found[5])
 # %% tags=["remove-input"]
 verdict("steps", best("100", scores[5]), 5)
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at each number of diffusion steps T: here the seeds, their mean and its 95 % interval (three seeds or more); on the right the paper's, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of five numbers of diffusion steps from 5 to 1000, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`ablation-steps-finding:s` Overall accuracy at each number of diffusion steps T, on the left the seeds, their mean and its 95 % interval (three seeds or more), on the right the paper's values, on a scale of the same span."}, "image": {"alt": "Two panels of dots with a row for each of five numbers of diffusion steps from 5 to 1000, on the left measured here, on the right as published for Botswana."}} tags=["nbval-ignore-output"]
 drawn = page.beside_the_paper(TABLES[5], found[5], "diffusion steps T")
+glue("ablation-steps-finding", page.finding(TABLES[5], found[5]))
 
 # %% [markdown]
 # (table-6)=
 # ## Components (Table 6)
 #
-# DGFR and CM on and off; without both, the network is the supervised vision transformer (ViT). Beside the key finding (v), the
-# paper says: "DGFR and CM individually outperform the ViT, with DGFR adding +2.43%": two parts, each against the ViT.
+# {term}`DGFR` and {term}`CM <contextualized masking>` on and off; without both, the network is the supervised vision transformer (ViT).
+# Beside its key finding (v) the paper says: "DGFR and CM individually outperform the ViT, with DGFR adding +2.43%". That claim has two
+# parts, DGFR and CM, each compared with the ViT.
 
 # %%
 page.comparison_table(TABLES[6], found[6])
@@ -238,13 +253,14 @@ alone = {
 }
 verdict("dgfr", combined(alone))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy minus that of the ViT, seed by seed: dots are seeds, diamonds means with their 95 % interval (three seeds or more), squares the paper's differences on Botswana."}, "image": {"alt": "A forest plot with a row each for CM, DGFR and both: differences against the vision transformer in points around a line at zero, with the paper's differences as squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`ablation-components-finding:s` Overall accuracy minus that of the ViT, seed by seed: dots are seeds, diamonds means with their 95 % interval (three seeds or more), squares the paper's differences on Botswana."}, "image": {"alt": "A forest plot with a row each for CM, DGFR and both: differences against the vision transformer in points around a line at zero, with the paper's differences as squares."}} tags=["nbval-ignore-output"]
 base = "neither (ViT)"
 own = page.scores_by_setting(TABLES[6], found[6])
 own = own - own.loc[base]
 paper = dict(zip(TABLES[6].settings, TABLES[6].published, strict=True))
 paper = {name: value - paper[base] for name, value in paper.items()}
 measure = "overall accuracy minus that of the ViT (points)"
+glue("ablation-components-finding", page.differences(own.drop(index=base)))
 drawn = seeds_by_row(
     {measure: own.drop(index=base)},
     "network",
@@ -273,13 +289,13 @@ Markdown("\n".join(["| The paper | Verdict | Here |", "|---|---|---|", *lines]))
 # %% [markdown]
 # ## What differs, and why it may
 #
-# - **The scene.** The paper's tables are of Botswana, whose files have to be downloaded; Indian Pines comes with the package.
-#   It has more labelled pixels and larger fields, which a random split rewards ([the leakage audit](10_leakage_audit)).
-# - **The protocol.** Shorter trainings favour whatever learns in few steps. Levels are not to be compared with the paper's;
-#   orders and differences are.
-# - **The choice of the best.** Each table picks its best setting on the hold-out that it is also tested on, there as here: the
-#   winner of several settings is a little flattered.
-# - **The spread.** The paper gives one number a setting.
+# - **The scene.** The paper's tables are for Botswana, whose files have to be downloaded; Indian Pines comes with the package.
+#   It has more labelled pixels and larger fields, which makes a random split easier ([the leakage audit](10_leakage_audit)).
+# - **The protocol.** Shorter training favours settings that learn in few steps. The order of the settings and their differences can be
+#   compared with the paper's, the accuracies themselves cannot.
+# - **The choice of the best.** In the paper as here, the best setting is chosen on the hold-out on which it is also scored, so the score
+#   of the winner is slightly optimistic.
+# - **The spread.** The paper gives one number per setting.
 
 # %% tags=["remove-input"]
 several = {
@@ -288,8 +304,8 @@ several = {
 spreads = [np.std(each, ddof=1) for each in several if len(each) > 1]
 Markdown(
     f"Here, the accuracy of a setting has a standard deviation over seeds of {np.mean(spreads):.2f} points on "
-    f"average, between {min(spreads):.2f} and {max(spreads):.2f}. Settings of the paper that lie closer than that "
-    "cannot be put in order by one run of each."
+    f"average, from {min(spreads):.2f} to {max(spreads):.2f}. Settings of the paper that differ by less than that "
+    "cannot be ranked from one run each."
     if spreads
-    else "The spread over seeds is known once a setting has two."
+    else "The spread over seeds can be given once a setting has two."
 )

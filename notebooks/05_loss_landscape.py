@@ -24,10 +24,10 @@
 # symmetric around zero, slightly skewed positive; CPDGAL's magnitudes (e.g., 1, 2) far exceed the ViT's (e.g., 0.2, 0.4);
 # CPDGAL's topology is "dataset- and initialization-invariant, converging to similar optima across runs".
 #
-# **Measured here**: several trainings of CPDGAL and of the ViT, its network without the paper's modules, each for 200 epochs on 5 % of the
-# labels, drawn at random (half of the pool of a tenth). At a given seed both networks have the same labels. The loss is the cross-entropy on
-# windows that they were trained on, in evaluation mode. What was trained is read from [run records](../book/records) with kept weights.
-# It runs as it is,
+# **Measured here**: CPDGAL and the ViT, which is CPDGAL's network without the paper's modules, each trained with several seeds for 200
+# epochs on 5 % of the labelled pixels, drawn at random (half of the {term}`pool`, which is a tenth of them). At a given {term}`seed` both
+# networks have the same labels. The loss is the cross-entropy on training {term}`windows <window>`, in evaluation mode. The trained
+# networks are read from [run records](../book/records) with kept weights. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/05_loss_landscape.ipynb), in some minutes.
 
 # %% tags=["hide-input"]
@@ -43,8 +43,10 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene; the paper's other one is botswana
-other_scene: str = "salinas_a"  # looked at with seed 0; not run where missing
+scene_name: str = "indian_pines"  # a known scene (paper: botswana), or a cube
+labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
+other_scene: str = "salinas_a"  # evaluated with seed 0; not run where missing
 profile: str = "paper"  # paper; smoke takes two seeds, a coarse grid, few windows
 seeds: int = 3  # how many, counted from 0
 train: bool = False  # run what the store lacks; always so for other runs
@@ -67,6 +69,7 @@ from cpdgal.book import loss_landscape as page
 from cpdgal.book.common import answer, glue, not_yet
 from cpdgal.book.verdicts import on_record
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 smoke = profile == "smoke"
 if smoke:
@@ -95,16 +98,17 @@ def loaded(records):
 
 # %%
 shared = {"profile": profile, "components": components}
-studies = page.studies(range(seeds), scene=scene_name, **shared)
+own = {"scene": scene_name, "labels_path": labels_path, **named_values(reading)}
+studies = page.studies(range(seeds), **shared, **own)
 records, said = trained(studies, rerun)
 Markdown("With weights, " + said)
 
 # %% [markdown]
 # ## The surface
 #
-# A plane through the trained weights, spanned by two random directions, each normalised filter by filter (Li et al. 2018): at 1 the
-# weights have moved as far as they are long. Biases and the parameters of norms do not move. The directions are drawn alike for
-# all networks and seeds. The height is the logarithm of the loss.
+# The loss is evaluated on a plane through the trained weights, spanned by two random directions, each normalised filter by filter
+# (Li et al. 2018): at distance 1 the weights have moved by their own norm. Biases and the parameters of the normalisation layers stay fixed.
+# All networks and seeds use the same random directions. The height is the logarithm of the loss.
 
 # %% tags=["nbval-ignore-output"]
 looked = {seed: loaded(each) for seed, each in records.items()}
@@ -118,22 +122,24 @@ pairs = [s for s, each in records.items() if len(each) == len(page.NETWORKS)]
 first = {name: surfaces[pairs[0]][name] for name in page.NETWORKS if pairs}
 page.loss_surfaces(first) if pairs else not_yet("no seed of both networks")
 
-# %% mystnb={"figure": {"caption": "The cross-entropy around the trained weights on the same plane, as contours at shared levels of its logarithm: CPDGAL above, ViT below, a column for each seed that both have. The cross marks the lowest grid point."}, "image": {"alt": "Filled contour plots of the loss over two random directions in a grid, CPDGAL in the upper row and the vision transformer in the lower, a column for each seed; the darker, the lower, with a white cross at the lowest point."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`landscape-contours-finding:s` The cross-entropy around the trained weights on the same plane, as contours of its logarithm at shared levels: CPDGAL above, ViT below, a column for each seed that both networks have. The cross marks the lowest grid point."}, "image": {"alt": "Filled contour plots of the loss over two random directions in a grid, CPDGAL in the upper row and the vision transformer in the lower, a column for each seed; darker is lower, and a white cross marks the lowest point."}} tags=["nbval-ignore-output"]
 drawn = {
     f"{name}, seed {s}": surfaces[s][name] for name in page.NETWORKS for s in pairs
 }
 if pairs:
     glue("landscape-contours", page.loss_contours(drawn, len(pairs)))
+    glue("landscape-contours-finding", page.convex_points(drawn))
 else:
     not_yet("no seed of both networks")
 
 # %% [markdown]
 # ## The Hessian
 #
-# Its eigenvalue density by stochastic Lanczos quadrature, with PyHessian, at the trained weights and over all parameters that the
-# loss depends on; DGFR's are not among them, because it is the identity in evaluation. The figure shows the first seed of both.
+# The eigenvalue density is estimated by stochastic Lanczos quadrature with PyHessian, at the trained weights and over all parameters
+# that the loss depends on. Those of {term}`DGFR` are not among them, because it is the identity in evaluation. The figure shows the
+# first seed that both networks have.
 
-# %% mystnb={"figure": {"caption": "Left: the density of the Hessian's eigenvalues, as shares on a logarithmic axis. Right: the six lowest and the six highest that Lanczos found. One seed of either network, as trained."}, "image": {"alt": "Left, two histograms of eigenvalues on logarithmic axes, for CPDGAL and the vision transformer. Right, bars of their lowest and highest eigenvalues side by side."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`landscape-spectra-finding:s` Left: the density of the Hessian's eigenvalues, as shares on a logarithmic axis. Right: the six lowest and the six highest eigenvalues that the Lanczos iteration found. One seed of each network, as trained."}, "image": {"alt": "Left, two histograms of eigenvalues on logarithmic axes, for CPDGAL and the vision transformer. Right, bars of their lowest and highest eigenvalues side by side."}} tags=["nbval-ignore-output"]
 spectra = {
     seed: page.spectra(*each, iterations=iterations)
     for seed, each in looked.items()
@@ -141,22 +147,27 @@ spectra = {
 if pairs:
     shown = {name: spectra[pairs[0]][name] for name in page.NETWORKS}
     glue("landscape-spectra", page.hessian_spectra(shown))
+    glue("landscape-spectra-finding", page.outer_eigenvalues(shown))
 else:
     not_yet("no seed of both networks")
 
 # %% [markdown]
-# ## In numbers, as trained and at matched loss
+# ## Measures, as trained and at matched loss
 #
-# Two networks that fit their labels to a different degree have different landscapes for that reason alone: the derivatives of a
-# cross-entropy vanish with it, so of two equal networks the more confident one has the smaller eigenvalues. *Matched* are therefore the same
-# weights with the logits of the more confident network divided by one number, its *temperature*, found for each seed such that both networks have
-# the same loss on the same windows; the table shows which of them is more confident.
+# Two networks that fit their training labels to a different degree have different landscapes for that reason alone: the derivatives of
+# the cross-entropy vanish with it, so of two otherwise equal networks the more confident one has the smaller eigenvalues. *Matched*
+# therefore stands for the same weights with the logits of the more confident network divided by one number, its *temperature*, chosen for
+# each seed so that both networks have the same loss on the same windows. The network with a temperature above 1 is the more confident one.
 #
-# Mean and standard deviation over seeds. *Convex*: the share of inner grid points where the surface's 2 x 2
-# Hessian is positive definite. *Further minima*: local minima inside the grid besides the lowest point; *highest barrier*: the highest
-# climb out of one of them to a lower one (0: there is none). *Basin*: the diameter of the circle as large as the
-# connected region where the loss is at most twice its minimum, in percent of the weights' length. *Error*: how far the interpolated
-# surface is off where it was checked, relative to the loss. *Skewness*: the third standardised moment of the eigenvalues' density.
+# The table gives means and standard deviations over seeds.
+#
+# - *Convex*: the share of inner grid points where the 2 x 2 Hessian of the surface is positive definite.
+# - *Further minima*: local minima inside the grid besides the lowest point.
+# - *Highest barrier*: the largest rise of the loss on the way from one of these minima to a lower one (0 where there is none).
+# - *Basin*: the diameter of a circle with the area of the connected region where the loss is at most twice its minimum, in percent of the
+#   norm of the weights.
+# - *Error*: the error of the interpolated surface at the points where it was checked, relative to the loss.
+# - *Skewness*: the third standardised moment of the eigenvalue density.
 
 # %% tags=["nbval-ignore-output"]
 table = page.measured(surfaces, spectra)
@@ -167,20 +178,21 @@ page.summary(table)
 # %% [markdown]
 # ## Verdicts
 #
-# Seed by seed and by {ref}`the rules that are the same on every page <verdicts>`; *holds in part* is a claim of which some parts hold.
+# Each {term}`verdict` is reached seed by seed and by {ref}`the rules that are the same on every page <verdicts>`. A claim *holds in part*
+# when some of its parts hold.
 #
-# - **Convex**: CPDGAL's share of convex points is above 95 %; CPDGAL has no further minimum where the ViT has some. The last are whole
-#   numbers, which may be the same on all seeds and then have no interval: the part holds when it is met on every seed, and does not
-#   hold when on none.
+# - **Convex**: CPDGAL's share of convex points is above 95 %; CPDGAL has no further minimum where the ViT has some. Numbers of minima may
+#   be the same on all seeds and then have no interval, so this part holds when it is true on every seed, and does not hold when it is
+#   true on none.
 # - **Flat**: CPDGAL's basin is wider than the ViT's, as trained and at matched loss.
-# - **Skew**: the skewness of the ViT's density is below 0; that of CPDGAL's is between 0 and 1.
-# - **Magnitude**: CPDGAL's largest eigenvalue is at least five times the ViT's, as 1 is of 0.2, as trained and at matched loss. Compared are
-#   logarithms to base 10, of which that of five is 0.70.
-# - **Invariant**: two seeds of CPDGAL are more alike than two of the ViT, in shape (the correlation of the logarithms of their losses over the
-#   plane) and in their predictions (the share of a quarter of the labelled pixels, none of them learned from, that get the same class).
-#   Each pair of seeds gives a number, and pairs share seeds, so the rule takes the jackknife's numbers by seed, whose
-#   interval is twice as wide as that of three pairs taken for independent. Seeds differ in labels and noise as well as in the
-#   first weights; other data sets do not enter.
+# - **Skew**: the skewness of the ViT's eigenvalue density is below 0, and that of CPDGAL's is between 0 and 1.
+# - **Magnitude**: CPDGAL's largest eigenvalue is at least five times the ViT's, the ratio of the paper's 1 and 0.2, as trained and at
+#   matched loss. The comparison is made on logarithms to base 10; that of five is 0.70.
+# - **Invariant**: two seeds of CPDGAL are more similar than two seeds of the ViT, in shape (the correlation of the logarithms of their losses
+#   over the plane) and in their predictions (the share of equal predictions on a quarter of the labelled pixels, none of them used for
+#   training). Each pair of seeds gives a number, and pairs share seeds, so the rule uses jackknife values by seed, whose
+#   interval is twice as wide as if three pairs were independent. Seeds differ in labels and noise as well as in the initial
+#   weights; other data sets are not part of the test.
 
 # %% tags=["nbval-ignore-output"]
 answers = {}
@@ -214,23 +226,23 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## What differs, and why it may
 #
-# - The paper names neither the loss of its figure nor its windows, directions, their normalisation or their reach. A surface
-#   without the normalisation can be made to look flat or sharp at will (Li et al. 2018, Section 3).
-# - At twice a smaller minimum is another basin, and a more confident network has smaller eigenvalues. The matched columns take that away, and
-#   only that: a temperature scales all logits alike, which no training does.
-# - The weights minimise the training loss, with noise and, for CPDGAL, CW-MSE. In evaluation they are near a minimum, not at one.
-# - Trained classifiers are known for a few large positive eigenvalues, about one for each class, above a bulk near zero (Papyan 2020). Such a
-#   density has a skewness far above 1. What the paper's bars count is not said.
-# - "Converging to similar optima" might mean that weights are near each other. Independent trainings end with neurons in another
-#   order, so the loss on the straight line between them says nothing of it (Entezari et al. 2022); predictions do. The more
+# - The paper states neither the loss of its figure nor the windows, the directions, their normalisation and their extent. Without the
+#   normalisation a surface can be made to look flat or sharp at will (Li et al. 2018, Section 3).
+# - The basin depends on the value of the minimum, and a more confident network has smaller eigenvalues. The matched columns remove this
+#   effect and no other: a temperature scales all logits alike, which no training does.
+# - The weights minimise the training loss, with noise and, for CPDGAL, {term}`CW-MSE`. In evaluation they are near a minimum, not at one.
+# - Trained classifiers typically have a few large positive eigenvalues, about one per class, above a bulk near zero (Papyan 2020). Such a
+#   density has a skewness far above 1. The paper does not say what the bars of its figure count.
+# - "Converging to similar optima" might mean that the weights are close to each other. Independently trained networks have their neurons in
+#   a different order, so the loss on the straight line between them says nothing about this (Entezari et al. 2022); predictions do. The more
 #   accurate two networks are, the more of their predictions agree, whatever their optima.
-# - Between Chebyshev points the logits are interpolated, and the cross-entropy is taken of them; the table's row *error* says
-#   how far that is off. A plane of two directions among tens of thousands shows little of the whole.
+# - Between Chebyshev points the logits are interpolated and the cross-entropy is computed from them; the row *error* gives
+#   the size of the resulting error. A plane of two directions among tens of thousands shows little of the whole.
 
 # %% [markdown]
 # ## Another scene
 #
-# Seed 0, Hessian left out.
+# The same measures for seed 0 on another scene, without the Hessian.
 
 # %% tags=["nbval-ignore-output"]
 try:

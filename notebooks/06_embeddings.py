@@ -21,12 +21,12 @@
 # overfitting, while CPDGAL yields compact, well-separated clusters, demonstrating active learning's role in improving feature
 # disentanglement". It shows pictures and no measure.
 #
-# **Measured here**: the features that the linear head reads (the encoder's tokens after the last LayerNorm, averaged) of CPDGAL
-# and of the ViT, the transformer without the paper's modules, for the same 1,000 pixels of the hold-out. The two share
-# split, labels and seed. t-SNE draws what is near in feature space near on the page; distances between clusters, their sizes and
-# their shapes say little, and change with the perplexity, the number of neighbours that count as near. So there are several
-# perplexities here, and beside the pictures three numbers from the features themselves. What was trained is read
-# from [run records](../book/records) with kept weights. It runs as it is,
+# **Measured here**: the features that the linear head of CPDGAL and of the ViT reads (the encoder's {term}`tokens <token>` after the last
+# LayerNorm, averaged), for the same 1,000 pixels of the {term}`hold-out`. The ViT is the transformer without the paper's modules; the two
+# networks share split, labels and {term}`seed`. t-SNE places points that are near each other in feature space near each other in the plane.
+# Distances between clusters, their sizes and their shapes say little and change with the perplexity, roughly the number of neighbours
+# that are taken into account. The page therefore shows several perplexities, and beside the pictures three measures taken from the
+# features themselves. The trained networks are read from [run records](../book/records) with kept weights. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/06_embeddings.ipynb).
 
 # %% tags=["hide-input"]
@@ -42,8 +42,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, ablation, quick, or smoke (one seed, two cycles)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -58,9 +59,10 @@ from sklearn.manifold import TSNE
 
 import cpdgal
 from cpdgal.book import embeddings as page
-from cpdgal.book.common import answer, not_yet
+from cpdgal.book.common import answer, glue, not_yet
 from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 from cpdgal.training import features
 
 
@@ -72,13 +74,13 @@ def verdict(key, found):
 # %% [markdown]
 # ## The runs
 #
-# - *5 % at random*: half of the pool, which is a tenth of the labelled pixels, drawn at random and learned in one
-#   training, several seeds.
-# - *loop*: the paper's loop whole, 31 trainings, which ends at about as many labels; weights are kept for seed 0.
-# - *loop, random queries*: the same loop, which queries random pixels. The loop's own queries are compared with it: number
-#   of labels and of trainings are the same.
+# - *5 % at random*: the network is trained once on half of the {term}`pool`, drawn at random (the pool is a tenth of the labelled pixels);
+#   several seeds.
+# - *loop*: the paper's complete loop of 31 trainings, which ends with about as many labels; weights are kept for seed 0.
+# - *loop, random queries*: the same loop with {term}`queries <query>` drawn at random, as the reference for the loop's own queries: the
+#   numbers of labels and of trainings are the same.
 #
-# At the profile `smoke` there is one seed, of the loops only CPDGAL's own, and 300 pixels in place of 1,000.
+# The profile `smoke` runs one seed, of the loops only CPDGAL's own, and shows 300 pixels in place of 1,000.
 
 # %%
 smoke, rerun = (
@@ -90,6 +92,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 studies = page.studies(range(1 if smoke else seeds), **shared)
 if smoke:
@@ -101,8 +104,8 @@ found = gather(studies, records, train=train or rerun, weights=True)
 Markdown("With weights, " + on_record(studies, found))
 
 # %% [markdown]
-# The features of 1,000 pixels of each run's hold-out, drawn with the run's seed. Beside the networks stands what they are given:
-# the principal components of the pixel itself, with no training.
+# Features are computed for 1,000 pixels of each run's hold-out, drawn with the run's seed. For comparison, the same measures are taken
+# on the input, the principal components of the pixel itself, without any network.
 
 # %%
 scene = studies["CPDGAL, loop"][0].load_scene()
@@ -126,7 +129,7 @@ looks = {n: {r.study.seed: look(r) for r in each} for n, each in found.items()}
 # (figure-5)=
 # ## t-SNE at 5 % of the labels (Fig. 5)
 #
-# The first seed on record, started from principal components, with a fixed random state.
+# The first seed on record. t-SNE starts from the principal components and has a fixed random state.
 
 
 # %%
@@ -139,7 +142,7 @@ def placed(name, perplexity):
 
 at_random = [name for name in list(looks)[:2] if looks[name]]
 
-# %% mystnb={"figure": {"caption": "t-SNE of the features of 1,000 hold-out pixels after training on 5 % of the labels at random, a row for each network on record, at several perplexities. Colour and marker: the true class."}, "image": {"alt": "Scatter plots in a grid, a row for each network and a column for each perplexity, a colour and a marker for each class."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`embedding-once-finding:s` t-SNE of the features of 1,000 hold-out pixels after training on 5 % of the labels, drawn at random: a row for each network on record, a column for each perplexity. Colour and marker show the true class."}, "image": {"alt": "Scatter plots in a grid, a row for each network and a column for each perplexity, a colour and a marker for each class."}} tags=["nbval-ignore-output"]
 if at_random:
     perplexities = (30,) if smoke else (5, 30, 100)
     panels = {
@@ -150,19 +153,20 @@ if at_random:
     }
     classes = next(iter(looks[at_random[0]].values()))[2]
     islands = page.embeddings(scene, classes, panels)
+    glue("embedding-once-finding", page.neighbours_in_the_plane(classes, panels))
 else:
     not_yet("no run with weights")
 
 # %% [markdown]
-# ## In numbers
+# ## Measures
 #
-# All three are taken in feature space, not in the picture, with the true classes:
+# All three are computed in feature space, not in the picture, from the true classes:
 #
 # - *silhouette*: how much nearer a pixel is to its own class than to the nearest other one, from -100 to 100 (in
 #   hundredths), mean over pixels;
 # - *purity*: the share of the 10 nearest neighbours that have the pixel's class;
-# - *linear probe*: a logistic regression is trained on the features of one half of the pixels and evaluated on the other half. It
-#   says how much of the class can be read off the features along straight lines, whatever the network's own head makes of them.
+# - *linear probe*: the accuracy of a logistic regression that is trained on the features of one half of the pixels and evaluated on the
+#   other half. It says how well a linear classifier can separate the classes, whatever the network's own head makes of the features.
 
 
 # %%
@@ -188,9 +192,9 @@ pd.DataFrame(rows).T.fillna("not run").rename_axis("features")
 # %% [markdown]
 # ### Compact and well separated, against entangled
 #
-# CPDGAL against the ViT at 5 % at random, in two parts, silhouette and purity, each seed by seed and by
-# {ref}`the rules that are the same on every page <verdicts>`. t-SNE itself enters no verdict: it has a picture for every
-# perplexity.
+# CPDGAL is compared with the ViT on 5 % of the labels at random, in two parts, silhouette and purity, seed by seed and by
+# {ref}`the rules that are the same on every page <verdicts>`. t-SNE itself enters no {term}`verdict`, because each perplexity gives another
+# picture.
 
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -204,27 +208,29 @@ verdict("embedding-separated", against(*list(studies)[:2], ("CPDGAL", "ViT")))
 # %% [markdown]
 # ## After the loop
 #
-# The paper's Fig. 5 is said to show what active learning does, so here are the same networks after the loop.
+# The paper presents its Fig. 5 as an effect of active learning, so here are the same networks after the loop.
 
-# %% mystnb={"figure": {"caption": "t-SNE of the features of 1,000 hold-out pixels after the loop, perplexity 30, seed 0. Colour and marker: the true class."}, "image": {"alt": "Scatter plots of the features after the active-learning loop, one for each network, with a colour and a marker for each class."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`embedding-loop-finding:s` t-SNE of the features of 1,000 hold-out pixels after the loop, perplexity 30, seed 0. Colour and marker show the true class."}, "image": {"alt": "Scatter plots of the features after the active-learning loop, one for each network, with a colour and a marker for each class."}} tags=["nbval-ignore-output"]
 looped = [n for n in ("CPDGAL, loop", "ViT, loop") if looks.get(n)]
 if looped:
     beside = {"perplexity 30": {name: placed(name, 30) for name in looped}}
-    after = page.embeddings(scene, looks[looped[0]][0][2], beside)
+    classes = looks[looped[0]][0][2]
+    after = page.embeddings(scene, classes, beside)
+    glue("embedding-loop-finding", page.neighbours_in_the_plane(classes, beside))
 else:
     not_yet("no run with weights")
 
 # %% [markdown]
-# "Active learning's role": silhouette and purity of CPDGAL should be higher after the loop than after the same loop with random
-# queries. Only seed 0 keeps its weights, and one seed decides nothing.
+# "Active learning's role" means here that silhouette and purity of CPDGAL are higher after the loop than after the same loop with random
+# queries. Weights are kept for seed 0 alone, and one seed decides nothing.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 loops = ("CPDGAL, loop", "CPDGAL, loop, random queries")
 verdict("embedding-loop", against(*loops, ("margin queries", "random queries")))
 
 # %% [markdown]
-# Against the single training on 5 % at random, which is how one may read the paper, the difference of the same measures is below; it
-# is no verdict on the queries, since the loop also trains far longer.
+# One may also read the paper as a comparison of the loop with the single training on 5 % at random. The differences of the same measures
+# follow. They are no verdict on the queries, since the loop also trains far longer.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 single = against("CPDGAL, loop", "CPDGAL, 5 % at random", ("loop", "5 % at random"))
@@ -233,10 +239,10 @@ Markdown(single.sentence)
 # %% [markdown]
 # ## What differs, and why it may
 #
-# - The paper does not say which features it shows, how many pixels, which perplexity, or whether they were learned from. Pixels of
-#   the training set would stand apart far better than those of the hold-out.
-# - "With 5 % data" may mean the end of the loop or 5 % drawn at random; both are here. Botswana and Salinas are not.
-# - Silhouette counts a class as one cluster. A class that grows in several fields may well be several, each compact; purity and
-#   the probe do not mind.
-# - CW-MSE pulls the encoder's output towards the first embedding of the tokens, which knows no classes. That may keep clusters
-#   wide where the head still tells them apart: a low silhouette is not the same as a poor classifier.
+# - The paper does not say which features it shows, for how many pixels, at which perplexity, or whether the network was trained on these
+#   pixels. Training pixels separate far better than those of the hold-out.
+# - "With 5 % data" may mean the end of the loop or 5 % drawn at random; both are shown here. Botswana and Salinas are not.
+# - The silhouette treats a class as one cluster. A class with several fields may form several compact clusters, which lowers its
+#   silhouette but neither its purity nor the accuracy of the probe.
+# - {term}`CW-MSE` pulls the encoder's output towards the initial embedding of the tokens, which carries no information on classes. This may
+#   keep clusters wide that the head still separates: a low silhouette does not imply a poor classifier.

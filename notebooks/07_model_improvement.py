@@ -17,18 +17,19 @@
 # %% [markdown]
 # # What a cycle is worth: EMI
 #
-# **The paper says** (Section 4, Fig. 6): the Expected Model Improvement (EMI) of a cycle falls as the loop goes on. At a budget
-# of 0.5 % of the remaining pool per cycle it peaks at 0.0214 in the first cycle, has a spike above 0.010 near the 7th, and
+# **The paper says** (Section 4, Fig. 6): the Expected Model Improvement ({term}`EMI`) of a {term}`cycle` falls as the loop goes on. At a budget
+# of 0.5 % of the remaining {term}`pool` per cycle it peaks at 0.0214 in the first cycle, has a spike above 0.010 near the 7th, and
 # "oscillates around a diminishing-returns threshold" after the 10th. At 1 % it starts at 0.0468, "drops sharply, then shows cyclical
 # fluctuations"; at 2 % it starts at 0.0340, declines, "and then stabilizes
 # after the 20th cycle, benefiting from larger batches that reduce variance and improve representativeness". The main text gives neither
 # scene nor number of runs.
 #
-# **Measured here**: the loop at the three budgets, 30 cycles of 200 epochs. Each seed decides split, first labels, weights and
-# noise, and is the same for the three budgets: they share the first training. The main text does not define EMI; it refers to "Appendix 6.7",
-# part of a supplement listed on the conference's page that was not at hand. Here it is the gain in overall accuracy (OA) on the hold-out from one cycle to the next, as a fraction; beside
-# it stands the same gain per acquired label ([open decision 12](../book/decisions)). Both are read
-# from [run records](../book/records), and a gain of 0.01 is one point of OA. It runs as it is,
+# **Measured here**: the loop at the three budgets, 30 cycles of 200 epochs. A {term}`seed` determines split, first labels, weights and
+# noise and is the same for the three budgets, which therefore share the first training. The main text does not define EMI; it refers to
+# "Appendix 6.7" of a supplement that is listed on the conference's page and was not at hand. Here EMI is the gain in overall accuracy
+# ({term}`OA`) on the {term}`hold-out` from one cycle to the next, as a fraction; the page also shows the same gain per acquired label
+# ([open decision 12](../book/decisions)). Both are read from [run records](../book/records); a gain of 0.01 is one point of OA. The page
+# runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/07_model_improvement.ipynb).
 
 # %% tags=["hide-input"]
@@ -44,8 +45,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, ablation, quick, or smoke (one seed, two cycles)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -60,10 +62,19 @@ from IPython.display import Markdown
 import cpdgal
 from cpdgal import plots
 from cpdgal.book import model_improvement as page
-from cpdgal.book.common import BUDGETS, answer, not_yet, over_seeds, studies_of
+from cpdgal.book.common import (
+    BUDGETS,
+    answer,
+    ends_of,
+    glue,
+    not_yet,
+    over_seeds,
+    studies_of,
+)
 from cpdgal.book.model_improvement import FIRST_EMI
 from cpdgal.book.verdicts import final_scores, on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 
 def verdict(key, found):
@@ -74,7 +85,7 @@ def verdict(key, found):
 # %% [markdown]
 # ## The runs
 #
-# At the profile `smoke` there is one seed and two budgets, and the hold-out is looked at twice.
+# The profile `smoke` runs one seed and two budgets, and evaluates on the hold-out twice.
 
 # %%
 smoke, rerun = (
@@ -86,6 +97,7 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 shared |= {"score_every": 2} if smoke else {}
 studies = studies_of(BUDGETS, range(1 if smoke else seeds), **shared)
@@ -101,19 +113,14 @@ Markdown(on_record(wanted, groups))
 # (figure-6)=
 # ## EMI over cycles (Fig. 6)
 
-# %% mystnb={"figure": {"caption": "EMI of every cycle at each budget on record, as a gain of OA (above) and per queried label (below): the mean over seeds, and a band of one standard deviation where there are several. Squares: the paper's text on the first cycle; dashed, at 0.5 %: the height that its spike near cycle 7 exceeds."}, "image": {"alt": "Curves of the gain per cycle over thirty cycles, a column for each budget on record, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`emi-finding:s` EMI of every cycle at each budget on record, as a gain of OA (above) and per queried label (below): the mean over seeds, and a band of one standard deviation where there are several. Squares: the paper's values for the first cycle; dashed line at 0.5 %: the value that the spike near cycle 7 exceeds by the paper's text."}, "image": {"alt": "Curves of the gain per cycle over thirty cycles, a column for each budget on record, with the paper's first values as squares."}} tags=["nbval-ignore-output"]
 if there:
     trajectories = page.improvement(there, FIRST_EMI, ("0.5 %", 0.010))
+    glue("emi-finding", page.first_and_last(there))
 else:
     not_yet("no run")
 
-
 # %%
-def mean_emi(records, first, last):
-    """Mean EMI over cycles and seeds, as a fraction."""
-    means = list(page.emi(records, first, last).values())
-    return f"{np.mean(means) / 100:+.4f}" if means else "not run"
-
 
 spans = {
     "1": (1, 1),
@@ -125,7 +132,7 @@ pd.DataFrame(
     {
         "the paper, cycle 1": {n: f"{emi:.4f}" for n, emi in FIRST_EMI.items()},
         **{
-            f"cycle {span}": {n: mean_emi(groups[n], *at) for n in FIRST_EMI}
+            f"cycle {span}": {n: page.mean_emi(groups[n], *at) for n in FIRST_EMI}
             for span, at in spans.items()
         },
     }
@@ -134,7 +141,7 @@ pd.DataFrame(
 # %% [markdown]
 # ### The first cycle
 #
-# At each budget the EMI, in points of OA, should reach the paper's to within half a point, by
+# At each budget the EMI, in points of OA, should be no more than half a point below the paper's, by
 # {ref}`the rules that are the same on every page <verdicts>`.
 
 # %% tags=["remove-input"]
@@ -152,8 +159,8 @@ verdict("emi-declines", page.emi_declines(groups))
 # ### At 0.5 %: a peak, a spike, a threshold
 #
 # EMI "peaks at 0.0214 in the first cycle, then declines with a minor spike near the 7th cycle (>0.010). After the 10th cycle, EMI
-# oscillates around a diminishing-returns threshold". The first cycle should be above every later one, the highest of cycles 6 to 8
-# above one point, and the mean over cycles 11 to 30 below a tenth of the first cycle's.
+# oscillates around a diminishing-returns threshold". The EMI of the first cycle should be above that of every later one, the highest of
+# cycles 6 to 8 above one point, and the mean over cycles 11 to 30 below a tenth of that of the first cycle.
 
 # %% tags=["remove-input"]
 verdict("emi-small", page.emi_small(groups["0.5 %"]))
@@ -161,8 +168,8 @@ verdict("emi-small", page.emi_small(groups["0.5 %"]))
 # %% [markdown]
 # ### At 1 %: a sharp drop, then fluctuation
 #
-# EMI "drops sharply, then shows cyclical fluctuations between the 5th-10th cycles". The second cycle should have less than half of
-# the first, and EMI should vary more over cycles 5 to 10 than over the ten that follow.
+# EMI "drops sharply, then shows cyclical fluctuations between the 5th-10th cycles". The EMI of the second cycle should be less than half
+# of that of the first, and EMI should vary more over cycles 5 to 10 than over the ten that follow.
 
 # %% tags=["remove-input"]
 verdict("emi-middle", page.emi_middle(groups["1 %"]))
@@ -171,7 +178,7 @@ verdict("emi-middle", page.emi_middle(groups["1 %"]))
 # ### Stable after the 20th cycle?
 #
 # At 2 %, EMI should vary less over cycles 21 to 30 than over the ten cycles before, by its standard deviation. (Over all cycles
-# before, the early decline itself would count as standard deviation.)
+# before, the early decline itself would add to the standard deviation.)
 
 # %% tags=["remove-input"]
 verdict("emi-stabilises", page.emi_stabilises(groups["2 %"]))
@@ -179,8 +186,8 @@ verdict("emi-stabilises", page.emi_stabilises(groups["2 %"]))
 # %% [markdown]
 # ## Which budget buys most
 #
-# A larger budget has more labels in the end, so accuracies at the end do not compare. The table also gives the OA
-# at the number of labels at which the smallest budget ends, on a line between the two nearest cycles.
+# A larger budget ends with more labels, so accuracies at the end cannot be compared. The table therefore also gives the OA
+# at the number of labels at which the smallest budget ends, interpolated linearly between the two nearest cycles.
 
 
 # %%
@@ -205,11 +212,12 @@ pd.DataFrame(
     }
 ).T.rename_axis("budget")
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on the hold-out over the labels spent, at the budgets that the legend names: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Learning curves over the labels spent, one for each budget on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`emi-labels-finding:s` Overall accuracy on the hold-out over the number of labels at each budget: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Learning curves over the number of labels, one for each budget on record, with its name at its end."}} tags=["nbval-ignore-output"]
 if there:
     spent = plots.learning_curves(
         {name: over_seeds(each) for name, each in groups.items()}
     )
+    glue("emi-labels-finding", ends_of(spent.axes))
 
 # %% [markdown]
 # "Larger batches that reduce variance": the standard deviation of EMI over cycles 11 to 30 at 2 % should be below that at 0.5 %
@@ -221,10 +229,10 @@ verdict("budget-tradeoff", page.budget_tradeoff(groups))
 # %% [markdown]
 # ## What differs, and why it may
 #
-# - The paper's EMI may be another quantity: "expected" points to an estimate made before the labels are known, as in
-#   expected model change, while the gain here is seen afterwards, on the hold-out. Its scene may be another one too.
+# - The paper's EMI may be another quantity: "expected" suggests an estimate made before the labels are known, as in
+#   expected model change, while the gain here is measured afterwards, on the hold-out. Its scene may differ too.
 # - The first training is on a twentieth of the pool, and where those few pixels fall decides the first gain, so it differs from seed
-#   to seed (the band). The paper shows one curve a budget.
-# - Every training ends where its epochs leave it, so the OA moves a little without any new label. A negative EMI is that: what
-#   moves as far up and down is noise, at every budget.
-# - At equal labels a smaller budget has trained more often, so it differs in more than its queries.
+#   to seed (the band). The paper shows one curve per budget.
+# - The OA varies a little from training to training, even without new labels. A negative EMI comes from this variation: gains
+#   of the same size as the losses are noise, at every budget.
+# - At an equal number of labels a smaller budget has had more trainings, so it differs in more than its queries.

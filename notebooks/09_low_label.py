@@ -24,9 +24,9 @@
 # text gives no number for any of the four.
 #
 # **Measured here**: CPDGAL and the ViT, the transformer without the paper's modules, trained on the same few labels with
-# the same seeds, and then tested on the hold-out as it is and as a worse sensor would show it. Nothing is queried: these
-# claims are about the network. What was trained is read from [run records](../book/records); what is asked of trained
-# networks is computed on this page. It runs as it is,
+# the same {term}`seeds <seed>`, and then tested on the {term}`hold-out`, both unchanged and as a worse sensor would record it. Nothing is
+# queried, since these claims are about the network and not about the loop. Trained networks are read from [run records](../book/records);
+# their predictions on disturbed scenes are computed on this page. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/09_low_label.ipynb).
 
 # %% tags=["hide-input"]
@@ -42,8 +42,9 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
+reading: str = "{}"  # how files of your own are read, as JSON: {"no_data": 0}
 profile: str = "paper"  # paper, or smoke (one seed and a few runs)
 seeds: int = 3  # how many, counted from 0
 components: int = 15  # principal components, at most the cube's bands
@@ -63,6 +64,7 @@ from cpdgal.book import low_label as page
 from cpdgal.book.common import (
     answer,
     curves_by_panel,
+    ends_of,
     glue,
     not_yet,
     over_seeds,
@@ -71,6 +73,7 @@ from cpdgal.book.common import (
 from cpdgal.book.low_label import EXTREME, FEW_LABELS, FLOORS, NETWORKS
 from cpdgal.book.verdicts import above, better, final_scores, on_record, spread
 from cpdgal.runner import gather
+from cpdgal.study import named_values
 
 # %% tags=["hide-input"]
 records = cpdgal.Store(store)
@@ -81,20 +84,21 @@ shared = {
     "labels_path": labels_path,
     "profile": profile,
     "components": components,
+    **named_values(reading),
 }
 counted = range(1 if smoke else seeds)
 
 
 # %% [markdown]
-# CPDGAL and the ViT share split, labels and seed, so differences are taken seed by seed and judged by
+# CPDGAL and the ViT share split, labels and seed, so differences are taken seed by seed and tested by
 # {ref}`the rules that are the same on every page <verdicts>`.
 #
 # ## Few labels
 #
-# So many labels of each class, or so much of the pool at random, and one training of 200 epochs. The pool is a tenth of the
-# labelled pixels, so half of it is 5 % of them; and a tenth has only so many of a rare class: where it has fewer,
-# all are taken. Two baselines use no network: one knows a pixel's row and column alone, the other its spectrum
-# alone.
+# Each network is trained once for 200 epochs, on a fixed number of labels of each class or on a random share of the {term}`pool`. The pool
+# is a tenth of the labelled pixels, so half of it is 5 % of them. Of a rare class the pool may have fewer pixels than the setting takes;
+# then all of them are used. Two {term}`baselines <baseline>` need no network: one knows only a pixel's row and column, the other only its
+# spectrum.
 
 # %% tags=["hide-input"]
 settings = ("5 of each class", "50 % of the pool") if smoke else FEW_LABELS
@@ -124,7 +128,7 @@ def few(found, key):
         page.mean_final_scores([found[m][name] for name in extreme])
         for m in NETWORKS
     ]
-    return answer(key, better(*both, NETWORKS))
+    return answer(key, better(*both, ("Mean accuracy, CPDGAL", "ViT")))
 
 
 def curves(found):
@@ -148,7 +152,7 @@ def curves(found):
 # (low-label-random)=
 # ### The paper's split
 #
-# Pool and hold-out are pixels at random.
+# Pool and hold-out are drawn at random, pixel by pixel.
 
 # %% tags=["remove-input"]
 random, said = runs("random")
@@ -158,21 +162,23 @@ Markdown(said)
 page.table_by_setting(random)
 
 # %% [markdown]
-# By *extreme low-label settings* this page understands at most five labels of each class, and at most a fifth of the pool (2 % of
-# the labelled pixels). Compared is the mean overall accuracy over these seven settings, at every seed that has all of
+# On this page, *extreme low-label settings* are those with at most five labels of each class, or at most a fifth of the pool (2 % of
+# the labelled pixels). The comparison uses the mean overall accuracy over these seven settings, for every seed that has all of
 # them.
 
 # %% tags=["remove-input"]
 Markdown(few(random, "low-label-random"))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy over few labels, the paper's split: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of curves over the number of labelled pixels on a logarithmic axis, a line for each method on record, of those that the legend names: labels of each class on the left, labels at random on the right."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`low-label-random-finding:s` Overall accuracy over the number of labels, the paper's split: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of curves over the number of labelled pixels on a logarithmic axis, a line for each method on record: labels of each class on the left, labels at random on the right."}} tags=["nbval-ignore-output"]
 low_random = curves(random)
+glue("low-label-random-finding", ends_of(low_random.axes))
 
 # %% [markdown]
 # (low-label-block)=
 # ### Blocks apart
 #
-# The same where no window of the hold-out overlaps a window of the pool ([the leakage audit](10_leakage_audit) says why).
+# The same on the {term}`block split`, where no {term}`window` of the hold-out overlaps a window of the pool
+# ([the leakage audit](10_leakage_audit) says why).
 
 # %% tags=["remove-input"]
 block, said = runs("block")
@@ -184,23 +190,24 @@ page.table_by_setting(block)
 # %% tags=["remove-input"]
 Markdown(few(block, "low-label-block"))
 
-# %% mystnb={"figure": {"caption": "The same on the block split."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis on the block split, a line for each method on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`low-label-block-finding:s` Overall accuracy over the number of labels on the block split: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of curves over few labels on a logarithmic axis on the block split, a line for each method on record."}} tags=["nbval-ignore-output"]
 low_block = curves(block)
+glue("low-label-block-finding", ends_of(low_block.axes))
 
 # %% [markdown]
-# The paper does not say how few labels are extreme, nor on which split it looked. What a network makes of one pixel of a class
-# depends on which one it is: deviations are wide, and three seeds tell only large differences apart.
+# The paper does not say how few labels are extreme, nor which split it used. With one pixel of a class, accuracy depends on which
+# pixel that is: standard deviations over seeds are large, and three seeds reveal only large differences.
 #
 # (convergence)=
 # ## Convergence
 #
-# The training at 5 % of the labels, looked at every ten epochs: twenty stages of one training, in which Adam and the weights go
-# on. The two losses are not the same quantity: CPDGAL's holds its CW-MSE term beside the cross-entropy.
+# The training on 5 % of the labels is evaluated every ten epochs: it is divided into twenty stages, in which the weights and the state of
+# Adam are kept. The two losses are different quantities, since CPDGAL's contains the {term}`CW-MSE` beside the cross-entropy.
 #
-# The paper says that the *residual* denoiser "converges faster": that is CPDGAL against itself without the residual of Eq. 7.
+# The paper says that the *residual* denoiser "converges faster", so CPDGAL is compared with itself without the residual of Eq. 7.
 #
-# Compared are the epochs until the accuracy on the hold-out is first within one point of a level that both reach, the lower of
-# the two ends at that seed. So a network gains nothing by ending low, and loses nothing by ending high.
+# The measure is the number of epochs until the accuracy on the hold-out first comes within one point of a level that both networks reach,
+# the lower of their two final accuracies at that seed. A low final accuracy is therefore no advantage, and a high one no disadvantage.
 
 # %% tags=["remove-input"]
 stages = {"cycles": 1, "epochs": 2} if smoke else {}
@@ -214,7 +221,7 @@ counts = page.epochs_to_level(*(staged[name] for name in pair))
 needed = {name: {} for name in staged} | dict(zip(pair, counts, strict=True))
 table = {
     method: {
-        "epochs to the level of the first and last row": spread(
+        "epochs to the common level of the first and the last row": spread(
             needed[method].values()
         ),
         "OA, mean of all evaluations, %": spread(
@@ -231,7 +238,7 @@ said = page.faster(*(staged[name] for name in pair), ("Residual", "plain denoise
 Markdown(answer("convergence-faster", said))
 
 
-# %% mystnb={"figure": {"caption": "Training loss and overall accuracy on the hold-out over epochs at 5 % of the labels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Left, training losses over the epochs; right, accuracies on the hold-out: a line for each network on record, of those that the legend names."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`low-label-epochs-finding:s` Training loss and overall accuracy on the hold-out over epochs, with 5 % of the labels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Left, training losses over the epochs; right, accuracies on the hold-out: a line for each network on record."}} tags=["nbval-ignore-output"]
 def over_epochs(each, column):
     """A column of the records by epoch (rows) and seed (columns)."""
     table = over_seeds(each, column, "cycle")
@@ -243,10 +250,11 @@ losses, looks = (
     {method: over_epochs(each, column) for method, each in staged.items()}
     for column in ("loss", "OA")
 )
-panels = {"what is minimised": losses, "what is wanted": looks}
+panels = {"training loss": losses, "accuracy on the hold-out": looks}
 y = ["training loss", "overall accuracy on the hold-out (%)"]
 if any(staged.values()):
     convergence = curves_by_panel(panels, "epochs", y, share_y=False)
+    glue("low-label-epochs-finding", ends_of(convergence.axes[1:]))
 else:
     not_yet("no training in stages")
 
@@ -254,16 +262,17 @@ else:
 # (robustness)=
 # ## Robustness
 #
-# The networks trained on the clean scene at 5 % of the labels meet a disturbed one. Standardisation and PCA stay as they were
-# fitted on the clean scene. A thousand pixels of the hold-out are the test pixels, drawn once for each seed and the same for both networks
-# and all disturbances; each seed has its own draw of the disturbance, too, and both networks see it. Four kinds:
+# The networks trained on the clean scene with 5 % of the labels are applied to disturbed versions of it. Standardisation and PCA stay as
+# they were fitted on the clean scene. The test pixels are a thousand pixels of the hold-out, drawn once for each seed and the same for both
+# networks and all disturbances. Each seed also has its own random disturbance, which both networks see. There are four kinds:
 #
-# - *noise*: white Gaussian noise; strength is its standard deviation over that of each band.
-# - *dead bands*: bands at random show their mean everywhere, so that they say nothing and are no outliers; strength is their
-#   share.
-# - *illumination*: every spectrum times a factor that varies smoothly over the scene; strength is the standard deviation of the
-#   factor's logarithm, so that 0.01 is about 1 %.
-# - *missing pixels*: spectra of zeros at pixels at random, the test pixel itself perhaps among them; strength is their share.
+# - *noise*: white Gaussian noise; the strength is its standard deviation relative to that of each band.
+# - *dead bands*: random bands have their mean value everywhere, so that they carry no information and are no outliers; the strength is
+#   the share of such bands.
+# - *illumination*: every spectrum is multiplied by a factor that varies smoothly over the scene; the strength is the standard deviation of
+#   the factor's logarithm, so that 0.01 is about 1 %.
+# - *missing pixels*: the spectra of random pixels, possibly of the test pixel itself, are set to zero; the strength is the share of such
+#   pixels.
 
 # %% tags=["remove-input"]
 wanted = studies_of(page.FIVE_PERCENT, counted, **shared)
@@ -271,12 +280,12 @@ trained = gather(wanted, records, train=train, weights=True)
 Markdown("With their weights, " + on_record(wanted, trained))
 
 # %% tags=["hide-input"]
-scene = cpdgal.load_scene(scene_name, labels_path or None)
+scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
 windows = cpdgal.Windows(scene, components=components)
 
 
 def answers(record, windows):
-    """Probabilities for a thousand pixels of the hold-out, and which are right."""
+    """Probabilities for a thousand pixels of the hold-out, and which are correct."""
     holdout = record.study.make_split(scene).holdout
     count = 200 if smoke else 1_000
     asked = np.random.default_rng(record.study.seed).permutation(holdout)[:count]
@@ -335,9 +344,9 @@ glue("robustness-measured", json.dumps(flat))
 pd.concat(measured, names=["kind", "strength"]).round(1)
 
 # %% [markdown]
-# (Overall accuracy in percent, seed by seed.) A network that starts higher has more to lose. So compared is how much of the
-# clean accuracy is kept: the area under accuracy over strength, from none to the strongest, in percent of the area that the
-# clean accuracy throughout would have.
+# The table gives overall accuracy in percent, seed by seed. A network with a higher clean accuracy can lose more of it. The comparison
+# therefore uses the retained accuracy: the area under the curve of accuracy over strength, from zero to the strongest, in percent of the
+# area that a constant clean accuracy would have.
 
 # %% tags=["nbval-ignore-output"]
 parts = {
@@ -352,7 +361,7 @@ parts["all four, mean"] = {
     for m in NETWORKS
 }
 rows = {
-    kind: {f"{m}: kept, %": spread(each.values()) for m, each in part.items()}
+    kind: {f"{m}: retained, %": spread(each.values()) for m, each in part.items()}
     for kind, part in parts.items()
 }
 pd.DataFrame(rows).T
@@ -361,31 +370,36 @@ pd.DataFrame(rows).T
 lines = []
 for kind, part in parts.items():
     key = "robust-" + kind.replace(" ", "-") if kind in KINDS else "robustness"
-    lines.append(f"- {kind}: {answer(key, better(*part.values(), NETWORKS))}")
+    kept = better(*part.values(), ("Retained accuracy, CPDGAL", "ViT"))
+    lines.append(f"- {kind}: {answer(key, kept)}")
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on a thousand pixels of the hold-out over the strength of four disturbances that the networks never saw in training: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels, noise, dead bands, illumination and missing pixels, with accuracies over growing strength, a line for each network on record, of those that the legend names."}} tags=["nbval-ignore-output"]
-strengths = ["noise / deviation of the band", "share of the bands"]
-strengths += ["deviation of the factor's logarithm", "share of the pixels"]
+# %% mystnb={"figure": {"caption": "{glue:text}`robustness-finding:s` Overall accuracy on a thousand pixels of the hold-out over the strength of four disturbances that the networks never saw in training: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Four panels, noise, dead bands, illumination and missing pixels, with accuracies over growing strength, a line for each network on record."}} tags=["nbval-ignore-output"]
+strengths = ["noise / standard deviation of the band", "share of the bands"]
+strengths += ["standard deviation of the log factor", "share of the pixels"]
 if both:
     panels = {kind: {m: t[m] for m in NETWORKS} for kind, t in measured.items()}
     robustness = curves_by_panel(panels, strengths, "OA (%)")
+    glue(
+        "robustness-finding",
+        ends_of(robustness.axes, "at the strongest disturbance", "{:.0f} %"),
+    )
 else:
     not_yet("no seed with the weights of both networks")
 
 # %% [markdown]
-# The paper shows no such measurement, so kinds and strengths are this page's choice; others may rank the two otherwise. DGFR adds no
-# noise at inference here ([open decision 4](../book/decisions)): what it gives against disturbances it has to give
-# through training. CM mixes every token with the mask token by an attention that the disturbance changes too, at inference as
-# in training (open decision 6).
+# The paper shows no such measurement, so kinds and strengths are the choice of this page; others may lead to another order.
+# {term}`DGFR` adds no noise at inference here ([open decision 4](../book/decisions)), so it can help against disturbances only through
+# training. {term}`CM <contextualized masking>` mixes every {term}`token` with the mask token, at inference as in training (open
+# decision 6), with weights from an attention that the disturbance changes too.
 #
 # (calibration)=
 # ## Calibration
 #
-# Is a network's confidence calibrated? The expected calibration error (ECE) is the mean gap between the probability of the
-# predicted class and the share that is right, in 15 bins of probability, on the whole hold-out; lower is better. It tends to
-# fall where accuracy rises, so accuracy stands beside it. Networks at 5 % of the labels. The paper says that DGFR calibrates: that is
-# CPDGAL against itself without DGFR, with the same masking.
+# Is a network's confidence calibrated? The expected calibration error ({term}`ECE`) is the mean difference between the probability of the
+# predicted class and the share of correct predictions, in 15 bins of probability, on the whole hold-out; lower is better. It tends to
+# fall as accuracy rises, so the table also gives the accuracy. The networks are trained on 5 % of the labels. The paper says that DGFR
+# calibrates, so CPDGAL is compared with itself without DGFR, with the same masking.
 
 # %%
 five = {
@@ -422,10 +436,11 @@ for split, key in (("random", "calibration"), ("block", "calibration-block")):
     lines.append(f"- {split} split: {said}")
 Markdown("\n".join(lines))
 
-# %% mystnb={"figure": {"caption": "Reliability at 5 % of the labels, the paper's split, all seeds together: share of correct predictions over the probability of the predicted class, and how many pixels have that probability."}, "image": {"alt": "Left, curves of the share of right answers over the predicted probability beside the diagonal, one for each network on record, of those that the legend names; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`reliability-finding:s` Reliability with 5 % of the labels, the paper's split, all seeds together: on the left the share of correct predictions over the probability of the predicted class, on the right the share of the pixels with that probability."}, "image": {"alt": "Left, curves of the share of correct predictions over the predicted probability beside the diagonal, one for each network on record; right, the share of pixels in each bin on a logarithmic axis."}} tags=["nbval-ignore-output"]
 there = {method: each for method, each in five["random"].items() if each}
 if there:
     reliability = page.reliability_diagrams(there)
+    glue("reliability-finding", page.overconfidence(there))
 else:
     not_yet("no network at 5 % of the labels")
 
@@ -433,10 +448,10 @@ else:
 # (error-finding)=
 # ### Finding errors
 #
-# The loop queries the pixels whose margin U(x) is smallest: the highest probability less the third highest (Section 2.5).
-# Does a small margin point at an error? Measured by the area under the ROC curve (AUROC): how often, of an error and a right
-# answer drawn at random, the error has the smaller margin; 50 % is chance. On the thousand pixels of above, networks at 5 %
-# of the labels, clean scene.
+# The loop queries the pixels with the smallest {term}`margin` U(x), the highest probability minus the third highest (Section 2.5).
+# Does a small margin indicate an error? The measure is the area under the ROC curve (AUROC): the share of pairs of a wrong and a
+# correct prediction in which the wrong one has the smaller margin; 50 % is chance. It is computed for the networks trained on 5 % of the
+# labels, on the thousand test pixels of the clean scene.
 
 # %% tags=["nbval-ignore-output"]
 found = {

@@ -18,14 +18,14 @@
 # # The leakage audit
 #
 # Fields are large, and neighbouring pixels are alike. Where test pixels are drawn at random, most have a
-# labelled pixel inside their own window, and almost every window overlaps that of a labelled pixel. An accuracy measured in this way
+# labelled pixel inside their own {term}`window`, and almost every window overlaps that of a labelled pixel. An accuracy measured in this way
 # mixes what a method has learned about spectra with what it has memorised about places. Its accuracy on fields that it has not seen
 # is another number. This page measures both. Nothing is trained here: everything is read from
-# [run records](../book/records) and saved weights. It runs as it is,
+# [run records](../book/records) and saved weights. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/10_leakage_audit.ipynb).
 #
-# Two baselines recur on all pages, as classifiers below which an accuracy says little: one knows *coordinates only* and takes
-# the class of the nearest labelled pixel (1-NN), the other knows the *spectrum only* of the pixel itself (SVM). Their labels are drawn
+# Two {term}`baselines <baseline>` recur on all pages; an accuracy that does not exceed them says little. One knows *coordinates only* and
+# takes the class of the nearest labelled pixel (1-NN), the other knows the *spectrum only* of the pixel itself (SVM). Their labels are drawn
 # at random, or *spread out* over the map.
 
 # %% tags=["hide-input"]
@@ -53,7 +53,15 @@ from IPython.display import Markdown
 
 import cpdgal
 from cpdgal.book import leakage_audit as page
-from cpdgal.book.common import COMPARED, by_folds, glue, not_yet, pooled, studies_of
+from cpdgal.book.common import (
+    COMPARED,
+    by_folds,
+    ends_of,
+    glue,
+    not_yet,
+    pooled,
+    studies_of,
+)
 from cpdgal.book.verdicts import final_scores, spread
 from cpdgal.splits import touched
 from cpdgal.runner import gather
@@ -105,8 +113,9 @@ pd.DataFrame(rows).set_index("split").round(1) if rows else None
 # %% [markdown]
 # ## Accuracy by split
 #
-# *Random pixels* is the paper's split. *Blocks* assigns whole blocks of 15 x 15 pixels to the pool or to the hold-out. *Blocks with a
-# gap*, the block split of the other pages, also leaves out every hold-out pixel whose window would overlap that of a pool pixel. The
+# *Random pixels* is the paper's split. *Blocks* assigns whole blocks of 15 x 15 pixels to the {term}`pool` or to the {term}`hold-out`.
+# *Blocks with a gap*, the {term}`block split` of the other pages, also leaves out every hold-out pixel whose window would overlap that of a
+# pool pixel. The
 # number of labels is the same on all three.
 
 # %%
@@ -115,9 +124,10 @@ final.map(lambda scores: spread(scores.values())).add_suffix(": OA, %").rename_a
     "method"
 )
 
-# %% mystnb={"figure": {"caption": "Overall accuracy at the end under three ways of splitting pool and hold-out: means over seeds, joined where neighbouring splits were both run, and a band of one standard deviation where there are several."}, "image": {"alt": "Dots for each method and split on record, joined by lines, over random pixels, blocks, and blocks with a gap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`leakage-fall-finding:s` Overall accuracy at the end for three ways of splitting pool and hold-out: means over seeds, joined where neighbouring splits were both run, and a band of one standard deviation where there are several."}, "image": {"alt": "Dots for each method and split on record, joined by lines, over random pixels, blocks, and blocks with a gap."}} tags=["nbval-ignore-output"]
 drop = page.accuracy_by_split(final.loc[:, final.map(len).any()])
 glue("leakage-fall", drop)
+glue("leakage-fall-finding", page.losses(final))
 
 # %% [markdown]
 # In the rendered book this view goes from one split to the other (seed 0; mean over the seeds on record):
@@ -132,7 +142,7 @@ glue("leakage-fall", drop)
 # the nearest training pixel. On a random split hardly any pixel is more than a few pixels away from a labelled one, so there is
 # little to draw.
 
-# %% mystnb={"figure": {"caption": "Accuracy over the distance to the nearest labelled pixel, for the methods trained on blocks with a gap (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of correct pixels over distance, one for each method on record, of those that the legend names, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`leakage-distance-finding:s` Accuracy over the distance to the nearest labelled pixel, for the methods trained on blocks with a gap (seed 0); bins of 200 pixels or more."}, "image": {"alt": "Curves of the share of correct pixels over distance, one for each method on record, with a dotted line where windows no longer overlap."}} tags=["nbval-ignore-output"]
 curves = {}
 for method, each in found["blocks with a gap"].items():
     for record in [r for r in each if r.study.seed == 0 and r.can_answer]:
@@ -142,6 +152,7 @@ for method, each in found["blocks with a gap"].items():
             scene, record.labelled(), others, correct
         )
 over_distance = page.accuracy_by_distance(curves, 7)
+glue("leakage-distance-finding", page.from_near_to_far(curves))
 
 # %% [markdown]
 # ## Spatial cross-validation
@@ -204,8 +215,9 @@ rows = {
 }
 page.pools_by_block(scene).join(pd.DataFrame(rows).T).fillna("")
 
-# %% mystnb={"figure": {"caption": "Overall accuracy of the baselines, all folds together, over the side of a block, for two gaps between training and test pixels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels, one per gap, with overall accuracy over the side of a block for the baselines that know place or spectrum alone."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`leakage-blocks-finding:s` Overall accuracy of the baselines, all {term}`folds <fold>` together, over the side of a block, for two {term}`gaps <gap>` between training and test pixels: mean over seeds, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels, one per gap, with overall accuracy over the side of a block for the baselines that know place or spectrum alone."}} tags=["nbval-ignore-output"]
 by_block = page.accuracy_by_block(grid)
+glue("leakage-blocks-finding", ends_of(by_block.axes, "for the largest blocks"))
 
 # %% tags=["remove-input"]
 Markdown(page.place_pays(grid))

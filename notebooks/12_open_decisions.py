@@ -17,10 +17,11 @@
 # %% [markdown]
 # # Open decisions, measured
 #
-# The paper leaves choices open that a program has to make; [they are listed with their reasons](../book/decisions). Here is what
-# each alternative does, one change at a time. Each is tested on the half of a seed's training pool that is never queried; that
-# seed's own hold-out stays untouched. The protocol is a short one (8 cycles of 6 %, 40 epochs), the seeds and the first alternatives were
-# listed before the first run; later ones were added, as the history of `cpdgal/book/open_decisions.py` shows. It runs as it is,
+# The paper leaves choices open that a program has to make; [they are listed with their reasons](../book/decisions). This page measures
+# the effect of each alternative, one change at a time. An alternative is scored on validation pixels, the half of a
+# {term}`seed`'s training {term}`pool` that is never queried; that seed's own {term}`hold-out` stays untouched. The protocol is short
+# (8 {term}`cycles <cycle>` of 6 %, 40 epochs). The seeds and the first alternatives were fixed before the first run; others were added
+# later, as the history of `cpdgal/book/open_decisions.py` shows. The page runs as it is,
 # [on Colab too](https://colab.research.google.com/github/cpdgal/cpdgal/blob/main/notebooks/12_open_decisions.ipynb).
 
 # %% tags=["hide-input"]
@@ -50,6 +51,7 @@ from cpdgal.book import open_decisions as page
 from cpdgal.book.common import (
     answer,
     curves_by_panel,
+    ends_of,
     glue,
     not_yet,
     over_seeds,
@@ -74,14 +76,14 @@ hidden = page.Study(seed=0).make_split(scene).holdout
 pool = np.union1d(seen.pool, seen.holdout)
 Markdown(
     "The hold-outs of other seeds do not stay untouched, since each seed draws its own split: of the "
-    f"{len(pool):,} pixels of validation seed 101, {np.isin(pool, hidden).sum():,} lie in the hold-out of seed 0, and so do "
-    f"{np.isin(seen.holdout, hidden).sum()} of the {len(seen.holdout)} that are scored. What was chosen here has seen those."
+    f"{len(pool):,} pixels in the training pool of seed 101, {np.isin(pool, hidden).sum():,} lie in the hold-out of seed 0, and so do "
+    f"{np.isin(seen.holdout, hidden).sum()} of its {len(seen.holdout)} validation pixels. Choices made on this page have used these labels."
 )
 
 # %% [markdown]
-# ## The effect of each
+# ## The effect of each alternative
 
-# %% mystnb={"figure": {"caption": "Change of overall accuracy on validation pixels against the default: diamonds are means over seeds, dots are seeds."}, "image": {"alt": "A row for every alternative with its change of accuracy in points around a vertical line at zero; a grey band shows one standard error."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`decision-changes-finding:s` Change of overall accuracy on validation pixels against the default: dots are seeds, diamonds their means."}, "image": {"alt": "A row for every alternative with its change of accuracy in points around a vertical line at zero; a grey band shows one standard error."}} tags=["nbval-ignore-output"]
 share = default.mean() / 100
 noise = (
     100 * np.sqrt(share * (1 - share) / tested / len(default))
@@ -91,6 +93,7 @@ noise = (
 if len(changes):
     measure = "change of overall accuracy against the default (points)"
     drawn = seeds_by_row({measure: changes}, "alternative", noise=noise)
+    glue("decision-changes-finding", page.largest_changes(changes))
 else:
     not_yet("no validation run")
 
@@ -133,9 +136,9 @@ worse = [
 ]
 Markdown(
     f"The default reaches {default.mean():.2f} % of {tested} validation pixels, mean over the seeds on record ({len(default)}). With "
-    f"{len(rows)} of {len(page.ALTERNATIVES)} alternatives run, a change counts as clear where p is below 0.05 divided by their number. "
+    f"{len(rows)} of {len(page.ALTERNATIVES)} alternatives run, a change counts as clear when p is below 0.05 divided by their number. "
     f"Clearly better: {', '.join(better) or 'none'}. Clearly worse: {', '.join(worse) or 'none'}. "
-    "Where nothing is clearly better, the paper's reading stays the default."
+    "As long as nothing is clearly better, the paper's reading stays the default."
     if rows
     else "Nothing to compare yet."
 )
@@ -143,9 +146,9 @@ Markdown(
 # %% [markdown]
 # ### Parts that the paper argues for
 #
-# Section 2.2 argues for a learned schedule over a fixed one and for a denoiser that is told the step t; Section 2.4 weighs unmasked
-# tokens 1.2 and masked ones 1.0. Each part should make the default better than the same network without it, on the short
-# protocol and validation pixels, by {ref}`the rules that are the same on every page <verdicts>`.
+# Section 2.2 argues for a learned noise schedule instead of a fixed one and for a denoiser that is conditioned on the step t; Section 2.4
+# weights unmasked {term}`tokens <token>` by 1.2 and masked ones by 1.0. With each of these parts the default should be better than without
+# it, under the short protocol, on validation pixels and by {ref}`the rules that are the same on every page <verdicts>`.
 
 # %% tags=["remove-input"]
 lines = []
@@ -159,10 +162,11 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Readings at full length
 #
-# Whether another reading of the whole explains the distance to the paper's figures takes the paper's own length, 30 cycles of
-# 200 epochs. [The rule](../book/decisions) was written down after the default, 60 and 20 epochs had been run at seeds 101 to 103, and before all other runs: seeds 101 to 105, the mean of the last
-# five evaluations on the validation pixels, differences to the default seed by seed. A reading is better where the mean gain is at
-# least one point and its 95 % interval excludes zero; before all five seeds are run, it is open.
+# To find out whether another reading of the paper explains the difference to its figures, runs of the paper's own length are needed,
+# 30 cycles of 200 epochs. [The rule](../book/decisions) compares the mean of the last five evaluations on the validation pixels with that of
+# the default, seed by seed, for the seeds 101 to 105. A reading is better when the mean gain is at least one point and its 95 % interval
+# excludes zero; until all five seeds have been run, it is open. The rule was written down after the default, 60 and 20 epochs had been run
+# with seeds 101 to 103, and before all other runs.
 
 # %% tags=["nbval-ignore-output"]
 late = gather(page.readings(), cpdgal.Store(store))
@@ -181,11 +185,11 @@ judged
 # (how-long-to-train)=
 # ## How long to train
 #
-# The paper trains for 200 epochs in every cycle. Sixty are better by the rule above, so a profile `tuned` with that one change
-# stands beside the paper's protocol: two headlines, never mixed. What longer trainings do to the loop is in the records. A
-# training *broke down* where its loss ended above 0.1 and above ten times the median of its run: at a constant learning rate the
-# loss leaps now and then, and a leap in the last epochs is what the next evaluation sees. Whether a more confident network also queries
-# worse was not measured.
+# The paper trains for 200 epochs in every cycle. Sixty are better by the rule above, so there is a profile `tuned` with that one change
+# beside the paper's protocol; results of the two are never mixed. The table and the figure show what the length of training does to the
+# loop. A training *broke down* when its final loss was above 0.1 and above ten times the median of its run: at a constant learning rate
+# the loss occasionally jumps, and a jump in the last epochs affects the next evaluation. Whether a more confident network also makes
+# worse queries was not measured.
 
 # %% tags=["nbval-ignore-output"]
 trained = {**late, **gather(page.EARLY, cpdgal.Store(store))}
@@ -202,7 +206,7 @@ page.length_table(
     }
 )
 
-# %% mystnb={"figure": {"caption": "Overall accuracy on validation pixels over the labels spent, by the epochs of a training: mean over the seeds on record, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of learning curves, one for each network, a curve for each number of epochs a training that is on record."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"caption": "{glue:text}`length-curves-finding:s` Overall accuracy on validation pixels over the number of labels, by the number of epochs per training: mean over the seeds on record, and a band of one standard deviation where there are several."}, "image": {"alt": "Two panels of learning curves, one for each network, a curve for each number of epochs that is on record."}} tags=["nbval-ignore-output"]
 if any(each for own in lengths.values() for each in own.values()):
     drawn = curves_by_panel(
         {
@@ -212,6 +216,7 @@ if any(each for own in lengths.values() for each in own.values()):
         "labels",
         "overall accuracy (%)",
     )
+    glue("length-curves-finding", ends_of(drawn.axes, form="{:.0f} %"))
 
 # %% tags=["remove-input"]
 ends_late = {
@@ -229,7 +234,7 @@ whole = {
     for epochs, each in lengths["CPDGAL"].items()
 }
 lines.append(
-    f"- 60 epochs against 200, broken trainings left out of the last ten evaluations: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
+    f"- 60 epochs against 200, without the trainings that broke down, last ten evaluations: {answer('length-60-whole', judged_better(whole['60 epochs'], whole[paper], ('60 epochs', '200 epochs')))}"
 )
 lines.append(
     f"- CPDGAL against the ViT, 60 epochs each: {answer('length-twin', judged_better(*same, ('CPDGAL', 'the ViT')))}"
@@ -240,11 +245,11 @@ Markdown("\n".join(lines))
 # (what-the-modules-do)=
 # ## What the modules do
 #
-# Records of newer runs say what DGFR and contextualized masking do in the trained network. At the end of the loop, on the pixels of the
-# pool that were never queried: the schedule $\alpha_t$, and how much of it lies on an end of its range, where the clamp has no
-# gradient; the noise over the norm of its token; the mask $M_b$ and its standard deviation; and how many predictions change when every token is
-# masked by the same mean, and when DGFR corrupts and denoises as it does in training. Means over seeds: of the readings above, and of
-# networks trained once, on labels at random.
+# Records of newer runs contain measurements of {term}`DGFR` and {term}`contextualized masking` in the trained network, at the end of the
+# loop and on the pixels of the pool that were never queried: the schedule $\alpha_t$ and the share of its steps at an end of the allowed
+# range, where the clamp has no gradient; the noise relative to the norm of its token; the mask $M_b$ and its standard deviation; and the
+# share of predictions that change when every token is masked by the same mean value, and when DGFR corrupts and denoises as it does in
+# training. The table gives means over seeds for the readings above and for networks trained once, on labels drawn at random.
 
 # %% tags=["nbval-ignore-output"]
 at_once = gather(page.AT_ONCE, cpdgal.Store(store))
@@ -257,26 +262,26 @@ ended, learned = (
     {name: f"{each:.1f}" for name, each in page.most_changed(groups).items()}
     for groups in (late, at_once)
 )
-clipped = full["steps on the clip, %"].get("default", np.nan)
+clipped = full["steps at an end of the range, %"].get("default", np.nan)
 glue("modules-networks", probed)
 for name in ("mask", "dgfr"):
     glue(f"modules-{name}", ended.get(name, "not run"))
     glue(f"modules-few-{name}", learned.get(name, "not run"))
-said = "No record says so yet."
+said = "No record has these measurements yet."
 if ended:
     said = (
         f"In {probed} networks at the end of the loop, on the pixels of the pool that were never queried, a constant mask changes at most "
-        f"{ended['mask']} % of the predicted classes of one network, and DGFR acting as in training at most {ended['dgfr']} %. In the default "
-        f"reading {clipped:.0f} % of the steps of the schedule lie on the clip, where the clamp has no gradient. "
+        f"{ended['mask']} % of the predictions of a network, and DGFR acting as in training at most {ended['dgfr']} %. In the default "
+        f"reading {clipped:.0f} % of the steps of the schedule lie at an end of the range, where the clamp has no gradient. "
     )
 if learned:
     said += (
-        f"In {few} networks trained once, on few labels, DGFR still acts: there it changes up to {learned['dgfr']} %, and a constant "
-        f"mask {learned['mask']} %."
+        f"In {few} networks trained once, on few labels, DGFR changes up to {learned['dgfr']} % of the predictions, and a constant "
+        f"mask up to {learned['mask']} %."
     )
 Markdown(said)
 
 # %% [markdown]
-# "Dynamically occluding salient regions" (Section 1) is not what Eq. 15 computes either: $M_b = \sigma(\beta(\gamma - I))$ falls
-# with a token's importance $I$, so salient tokens are masked *less*; and with 49 tokens, whose importances average $1/49$, and
-# $\gamma$ near one half, the mask is nearly the same for all of them.
+# Nor does Eq. 15 compute a mask "dynamically occluding salient regions" (Section 1): $M_b = \sigma(\beta(\gamma - I))$ falls
+# with a token's importance $I$, so salient tokens are masked *less*. With 49 tokens, whose importances average $1/49$, and
+# $\gamma$ near one half, the mask is nearly the same for all tokens.

@@ -35,7 +35,7 @@ if "google.colab" in sys.modules:
     )
 
 # %% tags=["parameters"]
-scene_name: str = "indian_pines"  # a known scene, or a .mat or .npy cube
+scene_name: str = "indian_pines"  # a known scene, or the file of a cube
 labels_path: str = ""  # the ground truth of a cube of your own
 method: str = "cpdgal"  # a network, or a baseline: coordinates, spectra
 split: str = "random"  # random, block (leak-free) or validation

@@ -509,7 +509,7 @@ def landscapes(_, scene):
         ),
         "landscape-invariant": one
         if len(seeds) == 1
-        else parts(shape=above(jackknife(shapes)), answers=above(jackknife(same))),
+        else parts(shape=above(jackknife(shapes)), predictions=above(jackknife(same))),
     }
 
 

@@ -1,6 +1,7 @@
 """`cpdgal` in a shell."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 import cpdgal
+import cpdgal.cli
 from cpdgal.cli import app
 from cpdgal.methods import METHODS
 
@@ -68,7 +70,7 @@ def test_again_needs_a_record(tmp_path):
 
 def test_map_paints_every_pixel(store, tmp_path):
     for name in ("map.npy", "map.png"):
-        done = call("map", the_record(store), tmp_path / name)
+        done = call("map", the_record(store), "-o", tmp_path / name)
         assert done.exit_code == 0, done.output
     scene = cpdgal.load_scene("synthetic")
     classes = np.load(tmp_path / "map.npy")
@@ -92,6 +94,47 @@ def test_scenes_and_fetch():
     assert cpdgal.load_scene("synthetic").checksum in done.output
 
 
+@pytest.fixture
+def odd(tmp_path):
+    """Files that are read right only with options, the options, and the scene that they then give."""
+    scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=6, classes=3)
+    values, hidden = np.round(100 * scene.cube), np.zeros((20, 20), dtype=bool)
+    hidden[:2] = True
+    cube, truth = np.where(hidden[..., None], -9999, 2 * values), np.where(scene.labels, scene.labels, 99)
+    np.savez(tmp_path / "both.npz", image=cube, dark=cube + 1, truth=truth, other=cube[..., 0])
+    expected = cpdgal.Scene(values[..., [0, 1, 3, 4, 5]], scene.labels, mask=hidden)
+    options = {"cube_key": "image", "labels_key": "truth", "unlabelled": 99, "no_data": -9999, "bands": "1-2, 4-6"}
+    options["scale"] = 0.5
+    return tmp_path / "both.npz", options, expected
+
+
+def test_every_command_reads_files_with_the_same_options(odd, tmp_path, monkeypatch):
+    file, values, expected = odd
+    options = [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", value)]
+    settings = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    for command in (("scenes", "describe", file), ("fetch", file), ("splits", tmp_path / "masks", "--scene", file)):
+        done = call(*command, *options)
+        assert done.exit_code == 0, done.output
+        said = (tmp_path / "masks" / "README.md").read_text() if command[0] == "splits" else done.output
+        assert expected.checksum in said
+        if command[0] == "scenes":
+            (following,) = (line for line in done.output.splitlines() if line.startswith("next: cpdgal run"))
+    seen = []
+    monkeypatch.setattr(cpdgal.cli, "run", lambda study, *_, **__: seen.append(study) or 1 / 0)
+    for arguments in (shlex.split(following)[2:], ["run", "--scene", file, *options], ["run", "--scene", file, *settings]):
+        with pytest.raises(ZeroDivisionError):
+            CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+        assert seen[-1].load_scene().checksum == expected.checksum
+    assert [study.reading for study in seen] == [seen[0].reading] * 3
+
+
+def test_a_known_scene_is_read_as_it_is():
+    for command in (("scenes", "describe", "synthetic"), ("fetch", "synthetic"), ("splits", "m", "--scene", "synthetic")):
+        done = call(*command, "--bands", "1-3")
+        assert done.exit_code == 1
+        assert done.output == "synthetic is read as it is; leave bands out\n"
+
+
 def test_methods_lists_networks_and_floors_and_says_who_needs_more_bands():
     done = call("methods", "--bands", 3)
     assert done.exit_code == 0
@@ -112,9 +155,7 @@ def test_methods_lists_networks_and_floors_and_says_who_needs_more_bands():
         (("run", "--set", "epochs"), "--set takes name=value"),
         (("run", "--set", "epoch=3"), "--set takes name=value"),
         (("run", "--set", "epochs=many"), "epochs takes a whole number, not 'many'"),
-        (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
-        (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file"),
-        (("map", "nothing.json", "nowhere/map.npy"), "nowhere is no folder; make it first"),
+        (("map", "nothing.json"), "nothing.json cannot be read"),
         (("fetch", "nothing.mat"), "nothing.mat does not exist"),
     ],
 )

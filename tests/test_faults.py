@@ -326,6 +326,42 @@ DAMAGES = {
 }
 
 
+def other_shapes(state):
+    return {name: value.flatten().repeat(2) if name.startswith("model.") else value for name, value in state.items()}
+
+
+FOREIGN = {
+    "no tensors": lambda state: {},
+    "a name of the loop that is missing": lambda state: {k: v for k, v in state.items() if k != "labelled"},
+    "weights that are missing": lambda state: {k: v for k, v in state.items() if not k.endswith(".bias")},
+    "a training without its losses": lambda state: {**state, "training.seconds": state["cycle"].clone()},
+    "weights of other shapes": other_shapes,
+    "of another cycle": lambda state: {**state, "cycle": state["cycle"] + 1},
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_whole_checkpoint_with_foreign_tensors_is_told_and_the_one_before_it_is_used(halfway, record, foreign):
+    folder, current, previous = halfway
+    before, (state, log) = previous.read_bytes(), Checkpoints(folder, SMALL).load()
+    Checkpoints(folder, SMALL).save(FOREIGN[foreign](state), log)
+    previous.write_bytes(before)
+    with pytest.warns(UserWarning, match=rf"^{re.escape(str(current))} is damaged \(its tensors .*\); going back") as told:
+        resumed = run(SMALL, folder)
+    assert len(told) == 1
+    assert resumed.differences(record) == []
+    assert resumed.provenance["resumed"] == 1
+
+
+def test_a_checkpoint_from_before_a_value_was_added_to_studies_is_gone_on_with(halfway, record):
+    state, log = Checkpoints(halfway[0], SMALL).load()
+    del log["study"]["crs"]
+    Checkpoints(halfway[0], SMALL).save(state, log)
+    resumed = run(SMALL, halfway[0])
+    assert resumed.differences(record) == []
+    assert resumed.provenance["resumed"] == 1
+
+
 def test_an_interrupted_run_goes_on_behind_its_last_cycle(halfway, record, monkeypatch):
     noted, original = [], runner._note
     monkeypatch.setattr(runner, "_note", lambda log, cycle, *rest: noted.append(cycle.cycle) or original(log, cycle, *rest))

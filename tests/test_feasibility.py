@@ -18,6 +18,7 @@ from cpdgal.book.feasibility import (
     kappa_figure,
     kappa_range,
     outside,
+    outside_by_scene,
     printed_range,
 )
 from cpdgal.metrics import scores
@@ -73,7 +74,7 @@ def test_five_pairs_of_the_paper_are_impossible():
 
 def test_why_a_kappa_cannot_be():
     assert outside("indian_pines") == (
-        "Beside an OA of 97.34 %, kappa lies between 96.95 and 97.00 % on the whole hold-out, so 97.21 % cannot be."
+        "With an OA of 97.34 %, kappa lies between 96.95 and 97.00 % on the whole hold-out, so 97.21 % is impossible."
     )
     assert outside("salinas", name="ssftt") == outside("salinas", "OA") == ""
 
@@ -108,3 +109,6 @@ def test_the_figure_marks_what_lies_outside():
     assert [axis.get_title() for axis in figure.axes] == ["Indian Pines", "Salinas", "Botswana"]
     marked = [len(set(map(tuple, axis.collections[-1].get_facecolors()))) for axis in figure.axes]
     assert marked == [2, 2, 2]
+    said = "5 of 39 kappas lie outside their range: CPDGAL and GSC-ViT on Indian Pines; "
+    assert outside_by_scene(feasibility()) == said + "CPDGAL and GSC-ViT on Salinas; CPDGAL on Botswana."
+    assert outside_by_scene(feasibility().query("method == 'SSFTT'")) == "All kappas lie inside their range."

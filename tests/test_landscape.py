@@ -344,7 +344,7 @@ def test_counts_are_judged_seed_by_seed():
         "undecided",
         "not run here",
     ]
-    assert of(0, 2, 0).sentence == "Minima, 3 seeds: 0, 2, 0; wanted on every seed: 0."
+    assert of(0, 2, 0).sentence == "Minima, 3 seeds: 0, 2, 0; the claim needs this on every seed: 0."
 
 
 def test_pseudo_values_are_the_jackknife_of_pairs():
@@ -381,3 +381,13 @@ def test_the_figures_are_labelled_and_true_to_their_data():
     assert 'src="../_static/plotly.min.js"' in html
     assert "Plotly.newPlot" in html
     plt.close("all")
+
+
+def test_captions_tell_the_convex_points_and_the_outer_eigenvalues():
+    half = grid(lambda a, b: 2 + np.sign(a) * a**2 + b**2, size=11)  # convex where a > 0
+    said = page.convex_points({"CPDGAL, seed 0": bowl(0), "CPDGAL, seed 1": half, "ViT, seed 0": bowl(0)})
+    share = (100 + 100 * landscape.convexity(half.loss)) / 2
+    assert said == f"The share of convex points is {share:.0f} % for CPDGAL and 100 % for ViT."
+    assert 60 < share < 90
+    said = page.outer_eigenvalues({"CPDGAL": SMOOTH, "ViT": SKEWED})
+    assert said == "Eigenvalues reach from -1 to 1.2 for CPDGAL and from -0.1 to 0 for ViT."

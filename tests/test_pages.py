@@ -15,6 +15,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import SVG
+from matplotlib.colors import to_rgb
+from small import SMALL
 
 import cpdgal
 from cpdgal import Scene, plots
@@ -103,6 +105,13 @@ def test_readings_follow_the_rule_that_was_written_down():
     assert table.loc["default", "OA, last five evaluations, %"] == "83.00"
 
 
+def test_a_caption_tells_how_far_alternatives_change_the_accuracy():
+    changes = pd.DataFrame({101: {"1: a": 1.0, "2: b": -2.0, "3: c": 0.5}, 102: {"1: a": 2.0, "2: b": -3.0}})
+    said = open_decisions.largest_changes(changes)
+    assert said.startswith("2 of 3 alternatives have a higher mean than the default")
+    assert said.endswith("from -2.50 points (2: b) to +1.50 points (1: a).")
+
+
 def test_means_are_over_the_seeds_that_every_group_has():
     groups = [[looks("vit", 0, 40.0), looks("vit", 1, 50.0)], [looks("vit", 2, 1.0), looks("vit", 0, 60.0)]]
     assert low_label.mean_final_scores(groups) == {0: 50.0}
@@ -168,6 +177,11 @@ def test_emi_over_some_cycles():
     runs = [cycled(0, [0.04, 0.02, 0.03]), cycled(1, [0.01, np.nan, 0.02]), cycled(2, [0.05])]
     assert model_improvement.emi(runs, 1, 3) == {0: pytest.approx(3)}  # seed 1 was not scored, seed 2 has too few cycles
     assert model_improvement.emi(runs, 1, 1) == {0: pytest.approx(4), 1: pytest.approx(1), 2: pytest.approx(5)}
+    assert model_improvement.mean_emi(runs, 1, 1) == "+0.0333"
+    assert model_improvement.mean_emi(runs[:1], 1, 30) == "not run"
+    long = [cycled(0, [0.04] * 20 + [-0.01] * 10)]
+    said = "Mean EMI of the first cycle and of cycles 21 to 30: 1 %: +0.0400 and -0.0100; 2 %: +0.0333 and not run."
+    assert model_improvement.first_and_last({"1 %": long, "2 %": runs}) == said
     assert model_improvement.emi(runs, 1, 3, np.std) == {0: pytest.approx((2 / 3) ** 0.5)}
 
 
@@ -334,7 +348,18 @@ def test_the_agreement_of_a_table_in_a_sentence():
     same = ended(table, **{f"at_{name}": [each] for name, each in zip(table.settings, table.published, strict=True)})
     assert "is +1.00" in ablations.order_sentence(table, same)
     assert "5 settings" in ablations.order_sentence(table, same)
-    assert "four settings have to be run" in ablations.order_sentence(table, ended(table, at_5=[90.0]))
+    assert "at least four settings" in ablations.order_sentence(table, ended(table, at_5=[90.0]))
+
+
+def test_a_caption_tells_which_settings_are_above_the_paper_s_best():
+    table = TABLES[5]  # 100 is the paper's best
+    said = ablations.finding(table, ended(table, at_5=[93.0, 91.0], at_10=[80.0], at_500=[93.0], at_100=[91.0, 90.0]))
+    assert said.startswith("2 of 3 other settings")
+    assert said.endswith("500, at a difference of +2.00 points.")
+    assert ablations.finding(table, ended(table, at_5=[90.0])).startswith("No comparison yet")
+    changes = pd.DataFrame({0: {"CM": 1.0, "DGFR": -2.0, "both": np.nan}, 1: {"CM": 2.0}})
+    assert ablations.differences(changes) == "Mean differences here, in points: CM +1.50, DGFR -2.00."
+    assert "No difference" in ablations.differences(changes.loc[["both"]])
 
 
 def ended_peers(cut=MappingProxyType({}), **accuracies):
@@ -478,7 +503,7 @@ def test_the_papers_order_is_compared_with_ours():
         assert f"with the paper's order is {said[0]} (" in sentence
         assert f"{said[1]} methods)" in sentence
     few = comparison.order_sentence(ended_peers(ssftt=[1.0]), comparison.published_scores(), "the paper's order")
-    assert few == "For a rank correlation with the paper's order, four methods have to be run."
+    assert few == "A rank correlation with the paper's order needs runs of at least four methods."
 
 
 def test_what_methods_weigh_and_cost(tmp_path):
@@ -507,6 +532,21 @@ def test_measured_rows_stay_until_another_machine_measures(tmp_path, monkeypatch
     write("sprn", "another machine", {"pixels a second": 7.0, "built first: MiB": 3.0})
     assert comparison.measured_inference(store)["pixels a second"].to_dict() == {"sprn": 7.0}
     assert [path.name for path in tmp_path.iterdir()] == ["inference.csv"]
+
+
+def test_captions_of_the_comparison_tell_the_best_the_equal_and_the_cheap():
+    near = {"CPDGAL": ended_peers(cpdgal=[95.0, 96.0])["CPDGAL"], "SSFTT": ended_peers(ssftt=[95.0])["SSFTT"], "ViT": []}
+    far = {"CPDGAL": ended_peers(cpdgal=[30.0])["CPDGAL"], "SSFTT": ended_peers(ssftt=[40.0])["SSFTT"]}
+    said = "Highest mean accuracy: random, CPDGAL (95.50 %); blocks, SSFTT (40.00 %)."
+    assert comparison.highest_by_split({"random": near, "blocks": far}) == said
+    assert comparison.highest_by_split({"random": {"CPDGAL": []}}) == "No run is on record yet."
+    maps = {"CPDGAL": np.array([[1, 2], [3, 4]]), "ViT": np.array([[1, 2], [3, 3]])}
+    assert comparison.equal_pixels(maps) == "CPDGAL and ViT predict the same class for 75 % of the pixels."
+    assert comparison.equal_pixels({"CPDGAL": maps["CPDGAL"]}) == ""
+    table = pd.DataFrame({"OA, %": [90.0, 95.0, 80.0], "parameters": [10.0, 20.0, 1.0], "minutes": [5.0, 1.0, 1.0]})
+    table.index = pd.Index(["CPDGAL", "SPRN", "SST"])
+    assert comparison.cheaper_and_better(table).endswith("with fewer parameters: none; in less time: SPRN.")
+    assert comparison.cheaper_and_better(table.drop("CPDGAL")).startswith("CPDGAL has no run")
 
 
 def test_accuracies_by_class_are_means_over_seeds():
@@ -586,6 +626,20 @@ def test_accuracy_by_entropy():
     np.testing.assert_allclose(table.accuracy, [200 / 3, np.nan, np.nan, 0])
 
 
+def test_captions_of_the_entropy_tell_the_lowest_bin():
+    runs = [cycled(seed, [0.0] * 2, [100 + 200 * seed, 0, 490], 0) for seed in range(2)]  # of 1000, 990 and 980 pixels
+    assert (
+        entropy.lowest_bin({"2 %": runs, "1 %": []})
+        == "The lowest bin's share of the remaining pool goes from 20 to 50 % at 2 %."
+    )
+    assert entropy.lowest_bin({"1 %": []}) == "No run is on record yet."
+    table = pd.DataFrame({"count": [40, 5], "accuracy": [90.0, 20.0]})
+    empty = pd.DataFrame({"count": [0, 5], "accuracy": [np.nan, 20.0]})
+    said = "Wrong in the lowest bin: 4 of 40 (pool)."
+    assert entropy.wrong_and_certain({"pool": table, "hold-out": empty}) == said
+    assert entropy.wrong_and_certain({"hold-out": empty}) == "No prediction lies in the lowest bin."
+
+
 def test_purity_is_a_loop_over_neighbours():
     rng = np.random.default_rng(0)
     points, classes = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
@@ -594,6 +648,16 @@ def test_purity_is_a_loop_over_neighbours():
         nearest = sorted((j for j in range(30) if j != i), key=lambda j: np.linalg.norm(points[j] - point))[:4]
         same += [classes[j] == classes[i] for j in nearest]
     assert embeddings.neighbour_purity(points, classes, 4) == pytest.approx(100 * np.mean(same))
+
+
+def test_a_caption_tells_the_purity_of_what_is_drawn():
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1], 50)
+    apart, mixed = 100 * classes[:, None] + rng.normal(size=(100, 2)), rng.normal(size=(100, 2))
+    said = embeddings.neighbours_in_the_plane(classes, {"CPDGAL": {"p 5": apart, "p 30": mixed}})
+    mixed_purity = embeddings.neighbour_purity(mixed, classes)
+    assert said.endswith(f"is 100 % (CPDGAL, p 5); {mixed_purity:.0f} % (CPDGAL, p 30).")
+    assert 35 < mixed_purity < 65
 
 
 def test_what_is_far_apart_is_separated():
@@ -622,6 +686,13 @@ def test_the_area_under_a_curve_is_its_mean_height():
     assert query_strategies.area_under_curve([0, 100], [np.nan, 70.0]) == 70
 
 
+def test_a_caption_tells_how_near_queried_pixels_are():
+    line = pd.DataFrame({"row": [0, 0, 0], "column": [0, 3, 13]})  # nearest at 3, 3 and 10
+    pair = pd.DataFrame({"row": [0, 6], "column": [0, 8]})
+    said = query_strategies.nearest_queried({"margin": line, "random": pair})
+    assert said.endswith("in pixels: random 10, margin 5.")
+
+
 def test_the_balance_of_labels_over_classes():
     even = query_strategies.class_balance(np.full(8, 5), np.arange(8))
     assert even == {"evenness": pytest.approx(1), "seen": 8, "rarest": pytest.approx(25)}
@@ -630,6 +701,85 @@ def test_the_balance_of_labels_over_classes():
     assert lopsided["evenness"] == pytest.approx(-(share * log(share) + (1 - share) * log(1 - share)) / log(4))
     assert (lopsided["seen"], lopsided["rarest"]) == (2, pytest.approx(25))
     assert query_strategies.class_balance([3, 0], [1, 2]) == {"evenness": 0, "seen": 1, "rarest": 100}
+
+
+def loop_of(*accuracies, labels=(10, 20, 30, 40), entropies=None, **values):
+    """A record of a loop, with so much accuracy and so many labels after each cycle."""
+    cycles = pd.DataFrame({"cycle": range(len(accuracies)), "labels": labels[: len(accuracies)], "OA": accuracies})
+    return cpdgal.Record(SMALL.but(cycles=len(accuracies) - 1, **values), cycles, *[None] * 3, entropies, *[None] * 2)
+
+
+def test_stopping_is_charged_with_what_the_rest_of_the_loop_brought():
+    record = loop_of(50.0, np.nan, 70.0, 80.0)
+    ways = [[False, False, True, False], [False, True, True, False], [False, False, False, True], [False] * 4]
+    found = [query_strategies.stop(record, np.array(met)) for met in ways]
+    assert found[0] == {"cycle": 2, "saved": pytest.approx(25), "lost": pytest.approx(10)}
+    assert found[1] == {"cycle": 1, "saved": pytest.approx(50), "lost": pytest.approx(30)}  # as of the last look
+    assert found[2] == {"cycle": 3, "saved": 0, "lost": 0}
+    assert all(np.isnan(value) for value in found[3].values())
+
+
+def test_loops_are_of_networks_that_ask_again_and_again_on_the_scene():
+    kept = loop_of(1.0, 2.0, 3.0, 4.0)
+    others = [loop_of(1.0, 2.0, 3.0), loop_of(1.0, 2.0, 3.0, 4.0, acquired=0.0), loop_of(1.0, 2.0, 3.0, 4.0, scene="salinas_a")]
+    floor = replace(kept, study=Study(scene="synthetic", method="coordinates", query="random", profile="smoke", cycles=3))
+    assert query_strategies.loops([*others, kept, floor], "synthetic") == [kept]
+
+
+def test_the_estimate_of_the_uncertainty_ends_at_half_a_bin_whatever_is_left():
+    all_lowest = np.eye(1, 10, dtype=int) * np.arange(1, 2000)[:, None]
+    estimated = query_strategies.uncertainties(loop_of(1.0, entropies=all_lowest))
+    assert (estimated == query_strategies.THRESHOLDS[-1]).all()  # so that the strictest threshold is met there, and only there
+    assert query_strategies.uncertainties(loop_of(1.0, entropies=np.eye(10, dtype=int)[[1]] + all_lowest[-1:])) > 0.05
+
+
+def test_agreement_is_measured_on_the_pixels_of_each_stop_set():
+    record, scene = loop_of(1.0, 2.0, 3.0), SMALL.load_scene()
+    split = SMALL.make_split(scene)
+    rng = np.random.default_rng(0)
+    maps = np.repeat(rng.integers(1, 5, (1, *scene.labels.shape)), 4, axis=0)
+    for cycle, at in ((1, np.argwhere(scene.labels == 0)), (2, scene.pixels[split.holdout]), (3, scene.pixels[split.pool])):
+        row, column = at[0]
+        maps[cycle:, row, column] = maps[0, row, column] % 4 + 1
+    agreed = query_strategies.agreements(maps, record, scene)
+    changed = {name: (values < 1).tolist() for name, values in agreed.items()}
+    assert list(changed.values()) == [[False, False, False, True], [False, False, True, True], [False, True, True, True]]
+    assert all(np.isnan(values[0]) for values in agreed.values())
+
+
+def test_what_stopping_saved_and_cost_is_told_by_rule():
+    lowest, rest = np.eye(10, dtype=int)[0] * 9, np.full(10, 9)
+    fast = loop_of(50.0, 60.0, 70.0, 80.0, entropies=np.array([rest, lowest, lowest, lowest]))
+    slow = loop_of(50.0, 60.0, 81.0, 80.0, entropies=np.array([rest, rest, lowest, lowest]))
+    never = loop_of(50.0, 60.0, 70.0, 80.0, entropies=np.array([rest] * 4))
+    agreed = {"the pool": np.array([np.nan, 1.0, 1.0, 1.0]), "every pixel": np.array([np.nan, 0.9, 1.0, 1.0])}
+    found = query_strategies.stops([fast, slow, never], fast, agreed)
+    said = query_strategies.stops_sentence(found)
+    assert "of 0.05, 2 of 3 loops stop, save 37.5 % of their labels and lose 9.50 points of OA on average" in said
+    assert "at worst lose 20.00 points." in said
+    assert "above 0.99 on the pool would stop the loop in cycle 3, save 0.0 % of the labels and lose 0.00 points." in said
+    assert said.endswith("Agreement on every pixel never stays above 0.99, and the loop runs to its end.")
+    table = query_strategies.stops_table(found)
+    assert table.loc["uncertainty 0.05"].tolist() == [3, 2, "1.5", "37.5", "9.50", "20.00"]
+    assert table.loc["agreement, every pixel"].tolist() == [1, 0, "-", "-", "-", "-"]
+    gained = query_strategies.stops_sentence(query_strategies.stops([slow], slow, {}))
+    assert "1 of 1 loops stop, save 25.0 % of their labels and gain 1.00 points" in gained
+    assert query_strategies.stops_sentence(query_strategies.stops([never], None, {})).startswith(
+        "At an overall uncertainty of 0.2, 0 of 1 loops stop. "
+    )
+
+
+def test_the_figure_of_stopping_draws_what_there_is():
+    left = np.array([np.full(10, 9)] + [np.eye(10, dtype=int)[0] * 9] * 3)
+    record = loop_of(50.0, 60.0, 70.0, 80.0, entropies=left)
+    agreed = {"the pool": np.array([np.nan, 1.0, 1.0, 1.0])}
+    for shown, agreements, marks in ((record, agreed, 4), (None, {}, 3)):
+        found = query_strategies.stops([record], shown, agreements)
+        figure = query_strategies.stopping_figure([record], shown, agreements, found)
+        assert len(figure.axes[2].collections) == marks
+        np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [0.5, 0.05, 0.05, 0.05])
+        x, y = figure.axes[2].collections[0].get_offsets().T
+        assert (x[0], y[0]) == (50, 20)
 
 
 KINDS = ("noise", "dead bands", "illumination", "missing pixels")
@@ -749,13 +899,28 @@ def test_a_band_is_the_mean_and_one_deviation_over_seeds(runs):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), both.mean(0))
     corners = axes.collections[0].get_paths()[0].vertices
     np.testing.assert_allclose(corners[:, 1].max(), (both.mean(0) + both.std(0, ddof=1)).max())
-    assert [line.get_label().split(":")[0] for line in axes.lines] == ["CPDGAL (2 seeds)", "spectrum only (SVM)"]
+    assert [line.get_label() for line in axes.lines] == ["CPDGAL", "spectrum only (SVM)"]
+    svm = runs["spectrum only (SVM)"][0].final.OA
+    named = {f"CPDGAL (2 seeds): {both.mean(0)[-1]:.1f} %", f"spectrum only (SVM): {svm:.1f} %"}
+    assert {text.get_text() for text in axes.texts} == named
 
 
 def test_methods_that_were_not_run_on_a_split_leave_a_gap():
     (axes,) = leakage_audit.accuracy_by_split(pd.DataFrame({"random": {"ViT": {}}, "blocks": {"ViT": {0: 30.0, 1: 40.0}}})).axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 35.0])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["random", "blocks"]
+
+
+def test_captions_of_the_audit_tell_what_is_lost():
+    table = pd.DataFrame(
+        {"random": {"CPDGAL": {0: 90.0, 1: 94.0}, "ViT": {0: 90.0}}, "blocks": {"CPDGAL": {0: 40.0}, "ViT": {}}}
+    )
+    assert leakage_audit.losses(table) == "Points lost from random to blocks: CPDGAL 52."
+    assert leakage_audit.losses(table.loc[["ViT"]]) == "No method has both splits."
+    far = pd.DataFrame({"distance": [1.0, 5.0, 9.0], "accuracy": [90.0, 70.0, 50.0]})
+    said = "Correct in the nearest and in the farthest bin: CPDGAL 90 and 50 %."
+    assert leakage_audit.from_near_to_far({"CPDGAL": far, "ViT": far[:0]}) == said
+    assert leakage_audit.from_near_to_far({}) == "No run is on record yet."
 
 
 def test_rows_are_in_the_order_of_their_means_or_as_they_are():
@@ -779,7 +944,38 @@ def test_panels_show_means_bands_and_where_they_stand():
     assert corners.max() == pytest.approx(30 + np.sqrt(200))
     assert [label.get_text() for label in two.get_xticklabels()] == ["16", "140"]
     assert two.lines[0].get_linestyle() == one.lines[1].get_linestyle() != one.lines[0].get_linestyle()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CPDGAL", "ViT"]
+    assert not figure.legends
+    for axis, names in ((one, ["CPDGAL", "ViT"]), (two, ["ViT"])):
+        ends = {line.get_label(): line.get_ydata()[-1] for line in axis.lines}
+        assert {text.get_text(): text.xy[1] for text in axis.texts} == ends
+        hues = ({each.get_label(): np.argsort(to_rgb(each.get_color())).tolist() for each in axis.lines}, {})
+        hues[1].update({text.get_text(): np.argsort(text.get_color()).tolist() for text in axis.texts})
+        assert hues[0] == hues[1]
+        assert [*ends] == names
+
+
+def test_a_panel_names_what_was_not_run_in_a_legend():
+    runs = pd.DataFrame({0: [10.0, 20.0]}, index=[1, 2])
+    figure = common.curves_by_panel({"": {"CPDGAL": runs, "ViT": runs[[]]}}, "labels", "OA", columns=1)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["CPDGAL"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ViT: not run"]
+
+
+def test_a_caption_tells_the_highest_and_the_lowest_curve_of_each_panel():
+    runs = pd.DataFrame({0: [10.0, 20.0], 1: [30.0, 40.0]}, index=[16, 140])
+    drawn = {"one": {"A": runs, "B": runs + 1, "C": runs - 1}, "two": {"A": runs}, "three": {"A": runs[[]]}}
+    axes = common.curves_by_panel(drawn, "labels", "OA").axes[:3]
+    said = "One: at the end, B (31.0 %) is highest and C (29.0 %) lowest. Two: at the end, A (30.0 %). "
+    assert common.ends_of(axes) == said + "Three: no run is on record yet."
+    published = plots.learning_curves({"A": runs, "B": runs[[]]}, 99.0)
+    assert common.ends_of(published.axes, "last", "{:.0f}") == "Last, A (30)."
+
+
+def test_a_caption_tells_the_rows_with_the_highest_and_the_lowest_mean():
+    table = pd.DataFrame({0: {"a": 1.0, "b": 5.0, "c": 2.0, "d": np.nan}, 1: {"a": 2.0}})
+    assert common.extremes(table, "Area") == "Area is highest for b (5.00 %) and lowest for a (1.50 %)."
+    assert common.extremes(table.loc[["b", "d"]], "Area", "{:.0f}") == "Area: b (5)."
+    assert common.extremes(table.loc[["d"]], "Area") == "No run is on record yet."
 
 
 def test_reliability_joins_the_pixels_of_all_seeds(runs):
@@ -791,6 +987,9 @@ def test_reliability_joins_the_pixels_of_all_seeds(runs):
     assert pixels.sum() == pytest.approx(1)
     assert 100 * (pixels * accuracy).sum() == pytest.approx(np.mean([record.final.OA for record in runs["CPDGAL"]]))
     assert np.all(np.diff(confidence) > 0)
+    bins = pd.concat([record.calibration for record in runs["CPDGAL"]]).query("count > 0")
+    gap = (bins.confidence * bins["count"]).sum() / bins["count"].sum() - np.mean([r.final.OA for r in runs["CPDGAL"]]) / 100
+    assert low_label.overconfidence(runs).startswith(f"Mean confidence minus accuracy, in points: CPDGAL {100 * gap:+.0f}, ")
 
 
 def looped(seed, emi=(0.05, -0.01), counts=((3, 5, 2), (6, 2, 1), (8, 0, 0))):

@@ -1,9 +1,13 @@
 """Figures of scenes and runs: labelled, true to their data, and drawn from any scene."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 import cpdgal
 from cpdgal import plots
@@ -49,6 +53,30 @@ def test_every_map_and_curve_has_labelled_axes(scene, bare):
             plots.class_maps(shown, {"one": shown.labels, "two": np.maximum(shown.labels, 1)}),
         ]
         assert all(labelled(figure) for figure in drawn)
+
+
+def test_names_of_curves_stand_apart_and_inside_their_panel():
+    figure, axes = plots.panels(9, 3, 2)
+    for number in range(6):
+        axes[0].plot([0, 1], [0, 100 + number / 100], label=f"high {number}")
+        axes[1].plot([0, 1 - number / 10], [0, 10 * number], label=f"apart {number}")
+    plots.name_curves(figure, axes)
+    figure.draw_without_rendering()
+    for axis in axes:
+        boxes = sorted((Text.get_window_extent(text) for text in axis.texts), key=lambda box: box.y0)
+        assert all(low.y1 <= high.y0 for low, high in pairwise(boxes))
+        assert boxes[-1].y1 < axis.bbox.y1 + boxes[0].height
+        assert max(box.x1 for box in boxes) <= figure.bbox.x1
+        heights = {text.get_text(): Text.get_window_extent(text).y0 for text in axis.texts}
+        assert sorted(heights, key=heights.get) == [line.get_label() for line in axis.lines]  # in the order of the ends
+    white, dark = 1.05, 0.05 + 0.0072  # of a page, #121212
+    for colour in plots.PALETTE:
+        luminance = sum(w * c**2.2 for w, c in zip((0.2126, 0.7152, 0.0722), plots._legible(colour), strict=True)) + 0.05
+        assert white / luminance > 2.9
+        assert luminance / dark > 2.9
+    np.testing.assert_allclose(plots._legible("#0173b2"), to_rgb("#0173b2"))
+    assert plots._spread([0.1, 0.5, 0.9], 0.05) == [0.1, 0.5, 0.9]
+    assert plots._spread([0.97, 0.98], 0.1) == pytest.approx([0.9, 1.0])
 
 
 def test_spectra_break_where_bands_were_removed(indian_pines):

@@ -10,7 +10,8 @@ import torch
 
 import cpdgal
 from cpdgal.methods import coordinates_floor
-from cpdgal.queries import STRATEGIES, Candidates, select, strategy
+from cpdgal.metrics import entropy_histogram, mean_entropy
+from cpdgal.queries import STRATEGIES, Candidates, agreement, certain, overall_uncertainty, select, settled, stopping, strategy
 
 ALL = [*STRATEGIES, "balanced-margin", "balanced-core-set", "balanced-badge", "balanced-typiclust", "balanced-bald"]
 FEATURES = ("badge", "core-set", "typiclust")
@@ -225,3 +226,73 @@ def test_scikit_activeml_is_imported_only_when_it_is_asked(tmp_path):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert said.stdout == "[]\n"
     assert strategy("badge").__module__ == "cpdgal.queries"
+
+
+def test_agreement_is_kappa_and_does_not_ask_which_class_is_which():
+    before, after = np.repeat([0, 0, 1, 1], [20, 5, 10, 15]), np.repeat([0, 1, 0, 1], [20, 5, 10, 15])
+    by_chance = 0.5 * 0.6 + 0.5 * 0.4  # a half of the pixels each before, three and two fifths of them after
+    assert agreement(before, after) == pytest.approx((0.7 - by_chance) / (1 - by_chance))
+    assert agreement(after, before) == pytest.approx(agreement(before, after))
+    renamed = np.array([7, 3])
+    assert agreement(renamed[before], renamed[after]) == pytest.approx(agreement(before, after))
+    rng = np.random.default_rng(0)
+    assert abs(agreement(*rng.integers(0, 5, (2, 20_000)))) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kappa"), [([2, 2, 2], [2, 2, 2], 1), ([2, 2, 2], [0, 0, 0], 0), ([1, 0], [1, 0], 1)]
+)
+def test_agreement_is_known_where_a_map_has_one_class(before, after, kappa):
+    assert agreement(np.array(before), np.array(after)) == kappa
+
+
+def test_predictions_are_settled_once_the_mean_of_three_rounds_exceeds_the_threshold():
+    history = np.random.default_rng(0).uniform(0.98, 1, 40)
+    wanted = [i >= 2 and sum(history[i - 2 : i + 1]) / 3 > 0.99 for i in range(40)]
+    assert settled(history).tolist() == wanted
+    assert 0 < sum(wanted) < 38
+    assert not settled([0.5, 0.5, 0.5], threshold=0.5).any()  # it has to exceed it
+    assert settled([np.nan, 1, 1, 1]).tolist() == [False, False, False, True]
+    assert settled([1, 1, 0.9, 1, 1]).tolist() == [False] * 5  # one round with another map is too much for two like it
+    assert settled([]).tolist() == []
+
+
+def test_the_overall_uncertainty_is_the_mean_entropy_of_a_blind_guess_s():
+    guess, sure = np.full((3, 7), 1 / 7), np.eye(7)[:1]
+    assert overall_uncertainty(guess) == pytest.approx(1)
+    assert overall_uncertainty(sure) == 0
+    assert overall_uncertainty(np.concatenate([guess, sure])) == pytest.approx(0.75)
+    assert overall_uncertainty(np.empty((0, 7))) == 0
+    drawn = np.random.default_rng(0).dirichlet(np.full(7, 0.2), 2000)
+    assert overall_uncertainty(drawn) == pytest.approx(mean_entropy(entropy_histogram(drawn)), abs=0.05)
+    assert certain([0.4, 0.2, 0.3, 0.1], threshold=0.2).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("agreements", "uncertainties", "begins"),
+    [
+        ([], [0.8], "keep labelling: successive maps agree with a mean kappa not known yet (stop above 0.99)"),
+        (
+            [1.0, 1.0],
+            [0.8, 0.5, 0.3],
+            "keep labelling: successive maps agree with a mean kappa 1.000 over the last 2 of 3 rounds",
+        ),
+        (
+            [0.2, 0.99, 1.0, 1.0],
+            [0.8, 0.5, 0.3, 0.2, 0.1],
+            "one of two rules says stop: successive maps agree with a mean kappa 0.997",
+        ),
+        (
+            [0.2, 0.9, 1.0, 1.0],
+            [0.8, 0.5, 0.3, 0.2, 0.009],
+            "one of two rules says stop: successive maps agree with a mean kappa 0.967",
+        ),
+        ([1.0, 1.0, 1.0, 0.9], [0.8, 0.009, 0.3, 0.2, 0.1], "keep labelling: "),  # what was met before is not met now
+        ([0.2, 0.99, 1.0, 1.0], [0.8, 0.5, 0.3, 0.2, 0.0], "both rules say stop: "),
+    ],
+)
+def test_a_round_is_told_in_one_sentence(agreements, uncertainties, begins):
+    said = stopping(agreements, uncertainties)
+    assert said.startswith(begins)
+    assert said.endswith(f"what is left is {uncertainties[-1]:.3f} of 1 (stop at 0.01 or less)")
+    assert "\n" not in said

@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.transform import from_origin
@@ -116,9 +117,30 @@ def test_every_form_of_truth(forms):
         assert load_scene(forms / "cube.TIF", forms / name).checksum == expected, name
     degrees = points.to_crs("EPSG:4326").geometry
     np.savetxt(forms / "d.csv", np.column_stack([degrees.x, degrees.y, classes]), "%.9f", ",", header="x,y,class", comments="")
-    assert load_scene(forms / "cube.TIF", forms / "d.csv", crs="EPSG:4326").checksum == expected
+    study = cpdgal.Study(scene=str(forms / "cube.TIF"), labels_path=str(forms / "d.csv"), crs="EPSG:4326")
+    assert study.load_scene().checksum == expected
+    one_sentence_of(study.but(crs="EPSG:0").load_scene, "'EPSG:0' is no CRS; name one such as EPSG:4326")
     one_hot = np.stack([LABELS == 1, LABELS == 4], axis=2)
     np.testing.assert_array_equal(Scene(CUBE, one_hot).labels, Scene(CUBE, LABELS).labels)
+
+
+def test_classes_may_be_names(forms):
+    rows, columns = np.nonzero(LABELS)
+    named = {1: "winter wheat", 4: "grass, mown"}
+    classes = [named[value] for value in LABELS[rows, columns]]
+    x, y = 500_000 + 20 * (columns + 0.5), 4_400_000 - 20 * (rows + 0.5)
+    pd.DataFrame({"row": rows, "column": columns, "class": classes}).to_csv(forms / "named.csv", index=False)
+    points = geopandas.GeoDataFrame({"class": classes}, geometry=geopandas.points_from_xy(x, y), crs="EPSG:32616")
+    points.to_file(forms / "named.gpkg")
+    points.assign(geometry=points.buffer(9, cap_style="square")).to_file(forms / "fields.geojson")
+    for name in ("named.csv", "named.gpkg", "fields.geojson"):
+        scene = load_scene(forms / "cube.TIF", forms / name)
+        assert scene.class_names == ("grass, mown", "winter wheat")
+        np.testing.assert_array_equal(scene.labels, np.select([LABELS == 1, LABELS == 4], [2, 1]))
+    assert load_scene(forms / "cube.TIF", forms / "named.csv", class_names=["a", "b"]).class_names == ("a", "b")
+    points["class"] = [*classes[:-1], "3"]
+    points.to_file(forms / "mixed.gpkg")
+    one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / "mixed.gpkg"), "'winter wheat' beside numbers as 3")
 
 
 def test_the_value_of_no_label():
@@ -158,6 +180,41 @@ def test_a_pixel_without_data_counts_nowhere(tmp_path, form):
         np.testing.assert_allclose(here[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_a_cube_with_holes_says_which_bands_and_its_advice_reads_it(tmp_path, hole):
+    cube = np.repeat(CUBE, 4, axis=2).astype(np.float32)  # of 20 bands
+    cube[:3, :, 3] = cube[1:3, :, 10] = hole
+    cube[11] = np.nan  # in all bands: no hole
+    np.save(tmp_path / "c.npy", cube)
+    np.save(tmp_path / "t.npy", LABELS)
+    study = cpdgal.Study(scene=str(tmp_path / "c.npy"), labels_path=str(tmp_path / "t.npy"))
+    said = r"^c: .* NaN or infinite in 27 of 108 pixels and 2 of 20 bands \(counted from 1: 4, 11\); leave those bands out "
+    one_sentence_of(study.load_scene, said + 'with bands="1-3, 5-10, 12-20", or those pixels out with no_data=nan$')
+    whole = study.but(bands="1-3, 5-10, 12-20").load_scene()
+    np.testing.assert_array_equal(whole.cube[:11], np.delete(cube, [3, 10], axis=2)[:11])
+    assert np.flatnonzero(whole.mask.any(axis=1)).tolist() == [11]
+    for no_data in ("nan", np.nan):
+        scene = study.but(no_data=no_data).load_scene()
+        assert np.flatnonzero(scene.mask.all(axis=1)).tolist() == [0, 1, 2, 11]
+        np.testing.assert_array_equal(scene.cube[3:11], cube[3:11])
+    files = ["fetch", study.scene, "--labels", study.labels_path]
+    assert CliRunner().invoke(app, files).exit_code == 1
+    assert scene.checksum in CliRunner().invoke(app, [*files, "--no-data", "nan"]).output
+    one_sentence_of(study.but(bands="2-4, 6").load_scene, 'counted from 1: 4.*bands="2-3, 6", or')  # as the file counts them
+
+
+def test_advice_on_holes_is_what_can_be_followed():
+    cube = np.repeat(CUBE, 4, axis=2).astype(np.float32)
+    cube[0, :, 3] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), "; leave those bands out, or those pixels out with no_data=nan$")
+    cube[:, :, 3] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), "; leave those bands out$")
+    cube[0, :, ::2] = np.nan
+    one_sentence_of(lambda: Scene(cube, LABELS), r"11 of 20 .*: 1, 3, 4, 5, 7, \.\.\.\); replace those values$")
+    cube[:, :, 3] = 0
+    one_sentence_of(lambda: Scene(cube[..., :3], LABELS), r"1, 3\); leave those pixels out with no_data=nan$")
+
+
 def test_extremes_and_backgrounds_are_told_once(tmp_path):
     cube = CUBE.copy()
     cube[:2] = -9999
@@ -175,8 +232,10 @@ def test_extremes_and_backgrounds_are_told_once(tmp_path):
     ("name", "content", "said"),
     [
         ("t.csv", "row,column\n1,2\n", "has the columns row, column; it needs row, column and class, or x, y and class"),
-        ("t.csv", "row,column,class\n1,2,wheat\n", "line 2 has no number in one of row, column, class"),
-        ("t.csv", "row,column,class\n1,2,\n", "line 2 has no number"),
+        ("t.csv", "row,column,class\n1,two,3\n", "line 2 has nothing usable in one of row, column, class"),
+        ("t.csv", "row,column,class\n1,2,\n", "line 2 has nothing usable"),
+        ("t.csv", "row,column,class\n1,2,wheat\n3,2,\n", "line 3 has nothing usable"),
+        ("t.csv", "row,column,class\n1,2,7\n3,2,wheat\n", "'wheat' beside numbers as 7; give every class a name"),
         ("t.csv", "row,column,class\n99,2,1\n", "1 of 1 points lie outside the 12 x 9 pixels, the first at row 99"),
         ("t.csv", "row,column,class\n-1,2,1\n", "points lie outside"),
         ("t.csv", "row,column,class\n1.5,2,1\n", "rows and columns are whole numbers"),
@@ -275,6 +334,40 @@ def test_given_masks_of_every_form_are_one_split(forms):
         study.make_split(scene)
     with pytest.raises(ValueError, match="else give the test mask too"):
         study.but(train_path=str(forms / "truth.npy")).make_split(scene)
+
+
+def test_a_scene_in_another_format_finds_the_record_of_the_first(tmp_path, monkeypatch):
+    scene = load_scene("synthetic", height=20, width=20, bands=5, classes=3)
+    cube = scene.cube.copy()
+    cube[:2] = -9999
+    np.save(tmp_path / "cube.npy", cube)
+    np.save(tmp_path / "truth.npy", scene.labels)
+    savemat(tmp_path / "v5.mat", {"image": cube, "dark": cube + 1, "truth": scene.labels})
+    write_v73(tmp_path / "v73.mat", image=cube, truth=scene.labels)
+    write_envi(tmp_path / "envi.hdr", cube, data_ignore_value=-9999)
+    write_tiff(tmp_path / "cube.tif", cube, nodata=-9999)
+    forms = {"cube.npy": {"no_data": -9999}, "v5.mat": {"cube_key": "image", "labels_key": "truth", "no_data": -9999}}
+    forms |= {"v73.mat": {"no_data": -9999}, "envi.hdr": {}, "cube.tif": {}}
+    truth = str(tmp_path / "truth.npy")
+    studies = {
+        name: SMALL.but(scene=str(tmp_path / name), labels_path=truth * (".mat" not in name), **reading)
+        for name, reading in forms.items()
+    }
+    assert len({study.key for study in studies.values()}) == len(studies)
+
+    def shell(study, *options):
+        settings = [f"{each}={json.dumps(value)}" for each, value in study.changes.items() if each != "labels_path"]
+        options += ("--profile", "smoke", "--labels", study.labels_path, "--store", str(tmp_path / "store"))
+        options += tuple(part for each in settings for part in ("--set", each))
+        return CliRunner().invoke(app, ["run", "--scene", study.scene, *options]).output
+
+    record = run(studies["cube.npy"], tmp_path / "store")
+    assert f"the same to the bit as {record.path}" in shell(studies["cube.tif"], "--again")
+    monkeypatch.setattr(cpdgal.runner, "active_learning", None)  # nothing is trained again
+    for name, study in studies.items():
+        assert run(study, tmp_path / "store").path == record.path, name
+        assert f"found: {record.path}, made with the same versions as here" in shell(study), name
+    assert [path.name for path in (tmp_path / "store").glob("*.json")] == [record.path.name]
 
 
 def test_a_record_is_bound_to_its_masks(tmp_path):

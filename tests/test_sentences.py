@@ -1,5 +1,6 @@
 """What a user gets wrong ends in one sentence that says what, and a non-zero exit; nothing is written."""
 
+import hashlib
 import json
 import os
 import re
@@ -84,8 +85,12 @@ VALUES = {
     "labels_key=x": "synthetic is read as it is",
     "unlabelled=1.5": "unlabelled takes a whole number",
     "no_data=none": "no_data takes a number",
+    "no_data=nan": "synthetic is read as it is; leave no_data out",
+    "no_data=Infinity": "no_data takes a number, not inf",
     "bands=9": "bands takes a text",
     "scale=0": "scale lies in",
+    "crs=4326": "crs takes a text",
+    "crs=EPSG:4326": "synthetic is read as it is; leave crs out",
     "train_path=1": "train_path takes a text",
     "train_key=1": "train_key takes a text",
     "test_path=1": "test_path takes a text",
@@ -188,10 +193,7 @@ def test_a_wrong_option(option, tmp_path):
             ("run", "--profile", "smoke", "--store", "resluts", "--again", "--scene", "synthetic"),
             "no record of synthetic-cpdgal",
         ),
-        (("map", "nothing.json", "map.npy"), "nothing.json cannot be read"),
-        (("map", "nothing.json", "map.gif"), "a map is written to a .npy or a .png file, not to map.gif"),
-        (("map", "nothing.json", "nowhere/map.npy"), "nowhere is no folder; make it first"),
-        (("map", "nothing.json", "map.png", "--scene", "synthetic"), "a map is written to a .npy file"),
+        (("map", "nothing.json", "-o", "map.npy"), "nothing.json cannot be read"),
     ],
     ids=lambda each: " ".join(each)[:40] if isinstance(each, tuple) else "",
 )
@@ -272,7 +274,7 @@ def test_a_record_that_is_none(own, damage, tmp_path):
     RECORDS[damage](path)
     before = contents(path.parent)
     wanted = re.escape(str(path))
-    sentence(call("map", path, tmp_path / "map.npy"), wanted)
+    sentence(call("map", path, "-o", tmp_path / "map.npy"), wanted)
     with pytest.raises(RecordError, match=wanted):
         run(study, path.parent)
     with pytest.warns(UserWarning, match=f"^skipped: {wanted}") as warned:
@@ -322,14 +324,41 @@ def test_weights_that_are_not_the_record_s(own, damage, tmp_path):
     study, path = own
     change, wanted = WEIGHTS[damage]
     change(path.with_suffix(".safetensors"))
-    sentence(call("map", path, tmp_path / "map.npy"), wanted)
+    sentence(call("map", path, "-o", tmp_path / "map.npy"), wanted)
     with pytest.raises(RecordError, match=wanted):
         Record.read(path).network(study.load_scene())
 
 
+FOREIGN = {
+    "none": lambda tensors: {},
+    "another network": lambda tensors: {n: t.flatten() if n.startswith("network") else t for n, t in tensors.items()},
+    "another projection": lambda tensors: {n: t.flatten()[:1] if n.startswith("projection") else t for n, t in tensors.items()},
+    "no projection": lambda tensors: {n: t for n, t in tensors.items() if n.startswith("network")},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_tensors_with_the_digest_of_the_record(own, kind, tmp_path):
+    _, path = own
+    weights = path.with_suffix(".safetensors")
+    save_file({name: tensor.clone() for name, tensor in FOREIGN[kind](load_file(weights)).items()}, weights)
+    rewritten(path, weights=hashlib.sha256(weights.read_bytes()).hexdigest())
+    sentence(call("map", path, tmp_path / "map.npy"), "does not hold the weights of its record")
+
+
+def test_weights_for_which_there_is_no_memory_are_not_told_to_be_foreign(own, tmp_path, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    monkeypatch.setattr(records, "opened", full)
+    sentence(call("map", own[1], tmp_path / "map.npy"), "there is not enough memory")
+
+
 def test_weights_in_the_place_of_a_record(own, tmp_path):
     _, path = own
-    sentence(call("map", path.with_suffix(".safetensors"), tmp_path / "map.npy"), "is not a whole record .it is not text.")
+    sentence(
+        call("map", path.with_suffix(".safetensors"), "-o", tmp_path / "map.npy"), "is not a whole record .it is not text."
+    )
 
 
 @pytest.mark.parametrize("size", [20, 24])
@@ -341,7 +370,7 @@ def test_data_that_were_replaced(tmp_path, size):
     np.save(tmp_path / "cube.npy", other.cube)
     np.save(tmp_path / "truth.npy", other.labels)
     here, there = record.study.checksum[:12], study.load_scene().checksum[:12]
-    said = sentence(call("map", record.path, tmp_path / "map.npy"), "bring the data back")
+    said = sentence(call("map", record.path, "-o", tmp_path / "map.npy"), "bring the data back")
     assert here in said
     assert there in said
     for ask in (record.network, record.map, lambda scene: record.answers(scene, np.arange(3))):
@@ -364,8 +393,8 @@ def test_a_network_is_applied_to_another_scene_on_purpose(own, tmp_path):
     with pytest.raises(SceneError, match="was made from data with checksum"):
         record.map(other)
     assert record.map(other, elsewhere=True).tolist() == expected.tolist()
-    files = ("--scene", tmp_path / "other.npy", "--labels", tmp_path / "other_truth.npy")
-    assert call("map", path, tmp_path / "map.npy", *files).exit_code == 0
+    done = call("map", path, tmp_path / "other.npy", "--labels", tmp_path / "other_truth.npy", "-o", tmp_path / "map.npy")
+    assert done.exit_code == 0, done.output
     assert np.load(tmp_path / "map.npy").tolist() == expected.tolist()
     fewer = cpdgal.Scene(other.cube[..., :5], other.labels)
     with pytest.raises(ValueError, match="scene has 5 bands, and the scaling was fitted on 8"):

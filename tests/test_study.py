@@ -87,6 +87,7 @@ OTHER = {
     "no_data": -9999.0,
     "bands": "1-20",
     "scale": 0.5,
+    "crs": "EPSG:4326",
     "train_path": "train.npy",
     "train_key": "train",
     "test_path": "test.npy",
@@ -148,11 +149,16 @@ def test_a_key_does_not_depend_on_how_a_study_is_written_down():
     assert Study(cw_mse_weight=1).key == Study(cw_mse_weight=1.0).key
     assert Study(cw_mse_weight=1) == Study(cw_mse_weight=1.0)
     assert Study(alpha_range=[0.9, 0.5]) == Study(alpha_range=(0.9, 0.5))
+    assert Study(alpha_range=(np.float32(0.5), np.int64(0))) == Study(alpha_range=(0.5, 0))
     assert Study(alpha_range=[1, 0]).key == Study(alpha_range=(1.0, 0.0)).key
     assert hash(Study(alpha_range=[1, 0])) == hash(Study(alpha_range=(1, 0)))
+    assert Study(no_data=float("nan")) == Study(no_data="NaN") == Study.from_form(Study(no_data="nan").form)
+    assert json.dumps(Study(no_data=float("nan")).form, allow_nan=False)
     assert Study.from_form(Study().form) == Study()
     assert Study.from_form(Study().form).key == Study().key
     assert Study().but(checksum="00ff").key == Study().key
+    assert Study(scene="x.npy").but(checksum="00").but(seed=1).checksum == "00"
+    assert Study(scene="x.npy").but(checksum="00").but(bands="1-3").checksum == ""  # read otherwise, other data
     assert Study(cycles=30).changes == {}  # written out, but the profile's own
     assert Study(cycles=31, seed=3, query="bald", gap=2).changes == {"cycles": 31, "gap": 2}
 

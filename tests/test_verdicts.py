@@ -186,7 +186,7 @@ def test_a_claim_of_several_parts(words, word):
     assert said.word == word
     assert said.here == f"a: {words[0]}!; b: {words[1]}!"
     assert said.seeds == 3
-    assert said.sentence == f"a: {words[0]}. Said. b: {words[1]}. Said."
+    assert said.sentence == f"*a*: {words[0]}. Said. *b*: {words[1]}. Said."
 
 
 def test_what_is_on_record_and_what_is_missing():

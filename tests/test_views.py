@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from small import SMALL
 
 from cpdgal import Store, Study
-from cpdgal.book import views
+from cpdgal.book import query_strategies, views
 from cpdgal.book.common import COMPARED
 
 STATIC = ROOT / "book" / "_static"
@@ -79,6 +79,14 @@ def test_the_loop_that_the_book_serves_is_its_record(indian_pines):
     assert reached == pytest.approx(record.cycles.OA)
     assert [cycle["OA"] for cycle in view["cycles"]] == record.cycles.OA.tolist()
     assert view["entropy"] == record.entropy.tolist()
+
+
+def test_the_page_that_judges_stopping_reads_the_maps_of_the_view(tmp_path):
+    name, maps = query_strategies.loop_maps()
+    assert name == views.LOOP.name
+    assert (maps.reshape(-1, maps.shape[2]) == decoded(committed("loop")["maps"])).all()
+    name, maps = query_strategies.loop_maps(tmp_path / "loop.js")  # a wheel has none
+    assert (name, len(maps)) == ("", 0)
 
 
 def test_every_view_of_the_pages_has_its_data():

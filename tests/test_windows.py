@@ -180,5 +180,35 @@ def test_a_projection_comes_back_from_its_state_to_the_bit(scene, scaling, compo
     content = safetensors.torch.save(fitted.state())
     again = cpdgal.windows.Projection(components, scaling=scaling).restore(safetensors.torch.load(content))
     elsewhere = cpdgal.load_scene("synthetic", height=12, width=14, bands=20, classes=3, seed=4)
-    assert again.scores(elsewhere).tobytes() == fitted.scores(elsewhere).tobytes()
+    assert again.scores(elsewhere.cube).tobytes() == fitted.scores(elsewhere.cube).tobytes()
     assert fitted.bands == again.bands == 20
+
+
+@pytest.mark.parametrize("scaling", cpdgal.windows.SCALINGS)
+@pytest.mark.parametrize("components", [0, 5])
+def test_a_large_scene_is_fitted_in_blocks_and_gives_the_same_scores_to_rounding(scene, scaling, components, monkeypatch):
+    whole = cpdgal.Windows(scene, 1, components, scaling=scaling).projection
+    exact = cpdgal.windows.Projection(components, scaling=scaling).fit(scene.cube.reshape(-1, scene.bands).astype(float))
+    expected = exact.scores(scene.cube)
+    monkeypatch.setattr(cpdgal.windows, "BLOCK", scene.cube.size // 3)
+    assert len([*cpdgal.windows._blocks(scene.cube.reshape(-1, scene.bands))]) > 8
+    blockwise = cpdgal.Windows(scene, 1, components, scaling=scaling).projection
+    scores = blockwise.scores(scene.cube)
+    np.testing.assert_allclose(scores, expected, atol=(1e-3 if components else 1e-5) * np.abs(expected).max())
+    state = whole.state()
+    assert {name: (each.shape, each.dtype) for name, each in blockwise.state().items() if each.ndim} == {
+        name: (each.shape, each.dtype) for name, each in state.items() if each.ndim
+    }
+    if components:
+        last = whole.pipeline[-1]
+        for name in ("explained_variance_", "explained_variance_ratio_", "singular_values_", "noise_variance_"):
+            np.testing.assert_allclose(getattr(blockwise.pipeline[-1], name), getattr(last, name), rtol=2e-3, err_msg=name)
+
+
+def test_windows_of_a_part_with_its_neighbours_are_those_of_the_whole(scene):
+    for padding in cpdgal.windows.PADDINGS:
+        windows = cpdgal.Windows(scene, 6, 4, padding=padding)
+        scores = windows.projection.scores(scene.cube)
+        rows, columns = (each.ravel() for each in np.mgrid[10:20, 0:32])
+        part = cpdgal.windows.Padded(scores[10 - 3 : 20 + 2], 6, padding, margins=((0, 0), (3, 2)))
+        assert torch.equal(part.at(rows - 10, columns), windows.at(rows, columns))

@@ -15,9 +15,15 @@ import pytest
 import yaml
 from conftest import ROOT
 from scipy.io import savemat
+from small import own_scene
+from small import run as small_run
+from spectral.io import envi
+from typer.testing import CliRunner
 
 import cpdgal
 from cpdgal import Record, Store, Study, book, run
+from cpdgal.assess import ClassMap
+from cpdgal.cli import app
 
 sys.path.insert(0, str(ROOT / "workflow"))
 from sweeps import studies
@@ -237,8 +243,9 @@ def test_only_what_has_no_record_is_planned(batch, tmp_path):
 
 
 @needs_snakemake
-def test_a_sweep_of_one_s_own_scenes_runs_to_its_end(tmp_path):
-    """Two: one in a folder with a space and its truth in a second file, one in a single MATLAB file; one keeps its weights."""
+def test_a_sweep_of_one_s_own_scenes_runs_to_its_end_is_listed_and_maps_them(tmp_path):
+    """Two scenes over two methods and two splits: one in a folder with a space and its truth in a second file, one in a single
+    MATLAB file; one run keeps its weights, and maps both."""
     folder, place = workplace(tmp_path), tmp_path / "my fields"
     place.mkdir()
     scenes = [cpdgal.load_scene("synthetic", height=20, width=20, bands=10, classes=3, seed=seed) for seed in (1, 2)]
@@ -246,18 +253,56 @@ def test_a_sweep_of_one_s_own_scenes_runs_to_its_end(tmp_path):
     np.save(place / "truth.npy", scenes[0].labels)
     savemat(tmp_path / "south.mat", {"cube": scenes[1].cube, "truth": scenes[1].labels})
     shared = {"profile": "smoke", "window": 3, "components": 4, "dim": 8, "heads": 2, "layers": 1, "pool": 0.4, "initial": 0.2}
-    north = {"scene": str(place / "north field.npy"), "labels_path": str(place / "truth.npy"), "seed": 0, "weights": [0]}
-    south = {"scene": "south.mat", "seed": [0, 1]}  # from the folder that the batch runs in
-    sweeps = write_sweeps(folder / "own.yml", north=[shared | north], south=[shared | south])
+    shared |= {"block": 4, "gap": 1, "method": ["cpdgal", "vit"]}
+    north = {"scene": str(place / "north field.npy"), "labels_path": str(place / "truth.npy")}
+    south = {"scene": "south.mat"}  # from the folder that the batch runs in
+    both = [shared | north | {"weights": [0]}, shared | north | {"split": "block"}]
+    sweeps = write_sweeps(folder / "own.yml", north=both, south=[shared | south | {"split": ["random", "block"]}])
     done = finished(snakemake(sweeps, "--cores", "2", "--quiet", "rules"), folder)
     assert done.returncode == 0, done.stdout
     found = Store(folder / "store", packaged=False).records()
     assert {record.study.key for record in found} == {study.key for study in studies(sweeps)}
-    (trained,) = [record for record in found if record.weights]
-    assert trained.study.labels_path == north["labels_path"]
-    assert trained.study.checksum == scenes[0].checksum
-    assert trained.map(scenes[0]).shape == (20, 20)
+    assert len(found) == 8
+    trained = [record for record in found if record.weights]
+    assert [record.study.method for record in trained] == ["cpdgal", "vit"]
+    assert {record.study.labels_path for record in trained} == {north["labels_path"]}
+    assert {record.study.checksum for record in trained} == {scenes[0].checksum}
     assert planned_of(sweeps, folder) == set()
+    listed = CliRunner().invoke(app, ["records", "--store", str(folder / "store"), "--csv"]).stdout
+    assert all(record.study.key in listed for record in found)
+    for scene, given in zip(scenes, ([], [str(tmp_path / "south.mat")]), strict=True):
+        out = tmp_path / "map.npy"
+        done = CliRunner().invoke(app, ["map", str(trained[0].path), *given, "-o", str(out)])
+        assert done.exit_code == 0, done.output
+        assert np.load(out).tolist() == trained[0].map(scene, elsewhere=bool(given)).tolist()
+
+
+@needs_snakemake
+def test_a_folder_of_scenes_is_mapped_a_job_a_scene_and_a_large_one_in_shares(tmp_path):
+    folder, fields, out = workplace(tmp_path), tmp_path / "my fields", tmp_path / "maps of them"
+    fields.mkdir()
+    own = own_scene(tmp_path)
+    model = small_run(own, tmp_path / "store", weights=True)
+    cubes = {name: np.load(tmp_path / "cube.npy")[: 5 * k] for k, name in enumerate(("a", "b c", "large"), 2)}
+    for name, cube in cubes.items():
+        envi.save_image(str(fields / f"{name}.hdr"), cube, dtype=np.float32)
+    config = [f"model={model.path}", f"scenes={fields}", f"maps={out}", "pixels=200", "options=--confidence"]
+    command = [sys.executable, "-m", "snakemake", "maps", "--snakefile", str(ROOT / "workflow" / "maps.smk"), "--cores", "2"]
+    done = finished([*command, "--config", *config], folder)
+    assert done.returncode == 0, done.stdout
+    assert "scene_3_share_2" in done.stdout
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{name}{end}.tif" for name in cubes for end in ("", "-confidence")
+    )
+    for name, cube in cubes.items():
+        expected = model.map(cpdgal.Scene(cube, None), elsewhere=True)
+        assert (
+            ClassMap.open(out / f"{name}.tif").at(*np.mgrid[: len(cube), :20].reshape(2, -1)).tolist()
+            == expected.ravel().tolist()
+        )
+    (out / "b c.tif").unlink()
+    done = finished([*command, "--dry-run", "--config", *config], folder)
+    assert re.findall(r"^rule (scene\w+):", done.stdout, re.M) == ["scene_2"]
 
 
 def planned_of(sweeps: Path, folder: Path) -> set[str]:

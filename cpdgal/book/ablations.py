@@ -86,6 +86,24 @@ def beside_the_paper(table: Ablation, groups: Mapping[str, Sequence[Record]], se
     return figure
 
 
+def finding(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
+    """How many settings are above the one that the paper calls best here, and which of them is highest, for a caption."""
+    others = changes_against_best(table, groups).here.drop(table.best).dropna()
+    if others.empty:
+        return f"No comparison yet: it needs runs of the paper's best setting, {table.best}, and of at least one other."
+    return (
+        f"{(others > 0).sum()} of {len(others)} other settings have a higher mean accuracy here than {table.best}, the paper's "
+        f"best; the highest of them is {others.idxmax()}, at a difference of {others.max():+.2f} points."
+    )
+
+
+def differences(scores: pd.DataFrame) -> str:
+    """The mean differences by row, in points, for a caption; columns are seeds."""
+    means = scores.mean(axis=1).dropna()
+    listed = ", ".join(f"{name} {mean:+.2f}" for name, mean in means.items())
+    return f"Mean differences here, in points: {listed}." if listed else "No difference is on record yet."
+
+
 def order_sentence(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> str:
     """Whether the settings of a table are in the paper's order here, as a sentence."""
     return rank_sentence(table.published, scores_by_setting(table, groups).mean(axis=1).tolist(), "settings")

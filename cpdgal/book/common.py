@@ -6,10 +6,11 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..plots import PALETTE, draw_mean, line_styles, not_run, one_legend, panels
+from ..plots import PALETTE, draw_mean, line_styles, name_curves, not_run, one_legend, panels
 from ..records import Record
 from ..study import Study
 from . import figures
@@ -119,12 +120,20 @@ def to_level(left: Sequence[Record], right: Sequence[Record], index: str = "labe
 
 
 def curves_by_panel(
-    curves: dict[str, dict[str, pd.DataFrame]], x: str | list[str], y: str | list[str], *, columns=2, log=False, share_y=True
+    curves: dict[str, dict[str, pd.DataFrame]],
+    x: str | list[str],
+    y: str | list[str],
+    *,
+    columns=2,
+    log=False,
+    share_y=True,
+    named=True,
 ) -> Figure:
-    """Panels by title with curves by name: the mean over seeds, and a band of one deviation.
+    """Panels by title with curves by name: the mean over seeds, and a band of one standard deviation.
 
-    A curve is a table with a row for each x (its index) and a column for each seed; the legend says which are empty. `x` and
-    `y` name the axes, all alike or one a panel; `log` puts x on a logarithmic scale.
+    A curve is a table with a row for each x (its index) and a column for each seed; a legend says which are empty. `x` and `y`
+    name the axes, all alike or one a panel; `log` puts x on a logarithmic scale. Curves have their names at their ends, or with
+    ``named=False`` none, for a caller that adds marks and a legend.
     """
     width, height = {1: (8, 5.2), 2: (9, 3.8)}.get(columns, (10, 2.6))
     figure, axes = panels(width, height, len(curves), columns, sharey=share_y)
@@ -144,8 +153,39 @@ def curves_by_panel(
             axis.minorticks_off()
         else:
             axis.locator_params(axis="x", nbins=5)
-    one_legend(figure, axes, 4)
+    if named:
+        name_curves(figure, axes)
     return figure
+
+
+def ends_of(axes: Iterable[Axes], where: str = "at the end", form: str = "{:.1f} %") -> str:
+    """Which curve is highest and which is lowest at its end in each of the panels, for a caption."""
+    said = []
+    for axis in axes:
+        drawn = {str(line.get_label()): np.asarray(line.get_ydata(), dtype=float) for line in axis.lines}
+        ends = {
+            name: y[np.isfinite(y)][-1]
+            for name, y in drawn.items()
+            if np.isfinite(y).any() and not name.startswith(("_", "the paper"))
+        }
+        ranked = [f"{name} ({form.format(ends[name])})" for name in sorted(ends, key=lambda name: -ends[name])]
+        if len(ranked) > 1:
+            text = f"{where}, {ranked[0]} is highest and {ranked[-1]} lowest"
+        else:
+            text = f"{where}, {ranked[0]}" if ranked else "no run is on record yet"
+        title = axis.get_title()
+        text = f"{title}: {text}" if title else text
+        said.append(f"{text[:1].upper()}{text[1:]}.")
+    return " ".join(said)
+
+
+def extremes(values: pd.DataFrame, what: str, form: str = "{:.2f} %") -> str:
+    """Which of the rows has the highest mean over its columns, the seeds, and which the lowest, for a caption."""
+    means = values.mean(axis=1).dropna().sort_values()
+    if means.empty:
+        return "No run is on record yet."
+    low, *_, high = [f"{name} ({form.format(mean)})" for name, mean in [*means.items()][:1] + [*means.items()][-1:]]
+    return f"{what} is highest for {high} and lowest for {low}." if len(means) > 1 else f"{what}: {high}."
 
 
 def seeds_by_row(

@@ -164,11 +164,14 @@ def headline(groups: Mapping[str, Sequence[Record]], peers: Mapping[str, Sequenc
     for score in ("OA", "AA"):
         others = [final_scores(ran[title], score) for title in published_scores() if title in ran and title != "CPDGAL"]
         highest = max(others, key=mean_over_seeds, default={})
-        claims[f"{score} over the best other of Table 1, points"] = (_differences(final_scores(own, score), highest), 0.0)
+        claims[f"{score} over the best other method of Table 1, points"] = (
+            _differences(final_scores(own, score), highest),
+            0.0,
+        )
     for name in ("ViT", "coordinates, spread out"):
         claims[f"OA over {name}, points"] = (_differences(late["CPDGAL"], late[name]), 0.0)
     by_margin, by_chance = to_level(own, groups.get(RANDOM, []))
-    return claims | {"labels that the margin saves over chance": (_differences(by_chance, by_margin), 0.0)}
+    return claims | {"labels that the margin saves over random queries": (_differences(by_chance, by_margin), 0.0)}
 
 
 def _differences(left: Mapping[int, float], right: Mapping[int, float]) -> dict[int, float]:
@@ -189,7 +192,9 @@ def between_seeds(store: Store) -> tuple[str, dict[int, float]]:
 def seeds_sentence(where: str, differences: Mapping[int, float], margin: float = 0.16) -> str:
     """How many seeds it takes to find the paper's margin over the best other, given what `between_seeds` found."""
     if not differences:
-        return "Fewer than three pairs of CPDGAL and the ViT are on record: how they differ from seed to seed is unknown."
+        return (
+            "Fewer than three pairs of CPDGAL and the ViT are on record: how their difference varies between seeds is unknown."
+        )
     deviation, low, high = deviation_interval([*differences.values()])
     needed, fewest, most = (seeds_needed(margin, each) for each in (deviation, low, high))
     return (
@@ -285,6 +290,36 @@ def ranking(splits: dict[str, Mapping[str, Sequence[Record]]], published: dict[s
     ours = {name: PALETTE[3] for table in scores.values() for name in table.index if name.startswith("CPDGAL")}
     paper = {labels.get(name, name): value for name, value in published.items()}
     return seeds_by_row(scores, "method", intervals=intervals, published=paper, highlighted=ours)
+
+
+def highest_by_split(splits: Mapping[str, Mapping[str, Sequence[Record]]]) -> str:
+    """The method with the highest mean OA on each of the splits of a `ranking`, for a caption."""
+    means = {
+        split: {name: mean_over_seeds(final_scores(records)) for name, records in groups.items() if records}
+        for split, groups in splits.items()
+    }
+    tops = {split: max(each, key=lambda name: each[name]) for split, each in means.items() if each}
+    listed = "; ".join(f"{split}, {top} ({means[split][top]:.2f} %)" for split, top in tops.items())
+    return f"Highest mean accuracy: {listed}." if listed else "No run is on record yet."
+
+
+def equal_pixels(predicted: Mapping[str, np.ndarray]) -> str:
+    """On how many pixels of their maps (height, width) networks predict the same class, for a caption; empty for one map."""
+    first, *others = predicted.items()
+    shares = [
+        f"{first[0]} and {name} predict the same class for {100 * (first[1] == each).mean():.0f} %" for name, each in others
+    ]
+    return f"{'; '.join(shares)} of the pixels." if shares else ""
+
+
+def cheaper_and_better(costs: pd.DataFrame) -> str:
+    """Which methods of `costs` are more accurate than CPDGAL with fewer parameters, and which in less time, for a caption."""
+    if "CPDGAL" not in costs.index:
+        return "CPDGAL has no run on record yet."
+    ours = costs.loc["CPDGAL"]
+    better = costs[costs["OA, %"] > ours["OA, %"]]
+    named = (", ".join(better.index[better[cost] < ours[cost]]) or "none" for cost in ("parameters", "minutes"))
+    return "More accurate than CPDGAL with fewer parameters: {}; in less time: {}.".format(*named)
 
 
 def _wilson(records: Sequence[Record]) -> tuple[float, float]:

@@ -60,6 +60,17 @@ def more_separated(left: Mapping[int, dict], right: Mapping[int, dict], names: t
     return combined(verdicts)
 
 
+def neighbours_in_the_plane(classes: np.ndarray, placed: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    """The `neighbour_purity` of samples as they are drawn by `embeddings`, for a caption."""
+    shares = {
+        f"{network}, {setting}": neighbour_purity(points, classes)
+        for network, settings in placed.items()
+        for setting, points in settings.items()
+    }
+    listed = "; ".join(f"{share:.0f} % ({name})" for name, share in shares.items())
+    return f"Of the ten nearest neighbours in the plane, the share with the class of the pixel is {listed}."
+
+
 def embeddings(scene: Scene, classes: np.ndarray, placed: dict[str, dict[str, np.ndarray]]) -> Figure:
     """Samples placed in the plane, (n, 2) for each network (rows) and setting (columns), coloured and marked by class (n,)."""
     titled = {f"{network}, {name}": points for network, settings in placed.items() for name, points in settings.items()}

@@ -1,4 +1,4 @@
-"""Can the paper's figures be true? What an overall accuracy leaves for kappa and for the average accuracy.
+"""Can the paper's figures be true? The kappa and the average accuracy that an overall accuracy allows.
 
 With E errors among N test pixels, of which class k has n_k, kappa = 1 - (E / N) / (1 - p_e), and the agreement by chance p_e is
 the sum over classes of n_k times the pixels predicted as k, over N^2. An error moves one pixel from its class j to a class k
@@ -79,8 +79,8 @@ def outside(scene: str, score: str = "kappa", name: str = "cpdgal") -> str:
     if row.get(f"{score} possible", True):
         return ""
     low, high = row[f"{score} from"], row[f"{score} to"]
-    said = f"Beside an OA of {row.OA:.2f} %, {score} lies between {low:.2f} and {high:.2f} % on the whole hold-out"
-    return f"{said}, so {row[score]:.2f} % cannot be."
+    said = f"With an OA of {row.OA:.2f} %, {score} lies between {low:.2f} and {high:.2f} % on the whole hold-out"
+    return f"{said}, so {row[score]:.2f} % is impossible."
 
 
 def averaging(scene: str, accuracy: float, deviation: float) -> float:
@@ -111,5 +111,16 @@ def kappa_figure(table: pd.DataFrame) -> Figure:
         axis.scatter(own.kappa - middle, own.method, c=colours, s=28, zorder=3)
         axis.set(title=scene.replace("_", " ").title())
         axis.grid(alpha=0.3)
-    figure.supxlabel("kappa less the middle of the range that its OA leaves (points)", fontsize=10)
+    figure.supxlabel("kappa minus the middle of the range that its OA allows (points)", fontsize=10)
     return figure
+
+
+def outside_by_scene(table: pd.DataFrame) -> str:
+    """Which of Table 1's kappas lie outside their range, by scene, for a caption."""
+    wrong = table[~table["kappa possible"]]
+    if wrong.empty:
+        return "All kappas lie inside their range."
+    scenes = [
+        f"{' and '.join(own.method)} on {scene.replace('_', ' ').title()}" for scene, own in wrong.groupby("scene", sort=False)
+    ]
+    return f"{len(wrong)} of {len(table)} kappas lie outside their range: {'; '.join(scenes)}."

@@ -13,7 +13,7 @@ from ..sources import disjoint_mask
 from ..splits import touched
 from ..study import Study
 from .common import COMPARED, NO_LOOP, PLACE, RANDOM, REFERENCE, by_folds, curves_by_panel, pooled, studies_of, sweep
-from .verdicts import WORDS, better
+from .verdicts import WORDS, better, mean_over_seeds
 
 SPLITS: dict[str, dict] = {
     "random pixels": {"split": "random"},
@@ -67,6 +67,21 @@ def accuracy_by_split(table: pd.DataFrame) -> Figure:
     figure.axes[0].set_xticks(range(table.shape[1]), table.columns)
     figure.axes[0].margins(x=0.1)
     return figure
+
+
+def losses(table: pd.DataFrame) -> str:
+    """How many points each method loses from the first split of a table of `accuracy_by_split` to the last, for a caption."""
+    means = table.map(mean_over_seeds)
+    lost = (means.iloc[:, 0] - means.iloc[:, -1]).dropna().sort_values()
+    listed = "; ".join(f"{name} {loss:.0f}" for name, loss in lost.items())
+    return f"Points lost from {means.columns[0]} to {means.columns[-1]}: {listed}." if listed else "No method has both splits."
+
+
+def from_near_to_far(curves: Mapping[str, pd.DataFrame]) -> str:
+    """The accuracy of each method in the nearest and in the farthest bin of `accuracy_over_distance`, for a caption."""
+    ends = {name: curve.accuracy.iloc[[0, -1]] for name, curve in curves.items() if len(curve)}
+    listed = "; ".join(f"{name} {near:.0f} and {far:.0f} %" for name, (near, far) in ends.items())
+    return f"Correct in the nearest and in the farthest bin: {listed}." if listed else "No run is on record yet."
 
 
 def accuracy_by_distance(curves: dict[str, pd.DataFrame], gap: int) -> Figure:
@@ -126,7 +141,7 @@ def place_pays(groups: Mapping[tuple[int, int], Mapping[str, Sequence[Record]]])
         word = better(pooled(group[names[0]]), pooled(group[names[1]]), names).word
         by_word.setdefault(word, []).append(f"blocks of {block}, gap {gap}")
     listed = "; ".join(f"{word}: {', '.join(by_word[word])}" for word in WORDS if word in by_word)
-    return f"Is a classifier by row and column alone, its labels spread out, better than one by spectrum alone? {listed}."
+    return f"Is a classifier by row and column alone, with its labels spread out, better than one by spectrum alone? {listed}."
 
 
 def mask_sentence(scene: Scene, records: Sequence[Record]) -> str:

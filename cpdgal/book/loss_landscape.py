@@ -128,7 +128,7 @@ def verdict_convex(table: pd.DataFrame) -> Verdict:
             "one minimum against many": on_every_seed(
                 contrast,
                 lambda count: count > 0,
-                "Further minima of the ViT where CPDGAL has none, else minus CPDGAL's",
+                "Further minima of the ViT where CPDGAL has none, otherwise those of CPDGAL with a minus sign",
                 "above 0",
             ),
         }
@@ -142,7 +142,7 @@ def on_every_seed(counts: Mapping[int, float], met: Callable[[float], bool], wha
         return not_run(f"{what}: no run is on record yet.")
     here, answers = ", ".join(f"{count:g}" for count in counts.values()), [met(count) for count in counts.values()]
     word = "undecided" if len(counts) < FEWEST or len({*answers}) > 1 else "holds" if answers[0] else "does not hold"
-    said = f"{what}, {seed_count(len(counts))}: {here}; wanted on every seed: {wanted}."
+    said = f"{what}, {seed_count(len(counts))}: {here}; the claim needs this on every seed: {wanted}."
     return Verdict(word, here, said, len(counts))
 
 
@@ -165,7 +165,7 @@ def verdict_skew(table: pd.DataFrame) -> Verdict:
     ours, theirs = (by_seed(table, name, "skewness") for name in NETWORKS)
     below = above(0.0, {seed: -each for seed, each in theirs.items()}, "Skewness times -1", "(no unit)", 0.0)
     inside = {seed: 0.5 - abs(each - 0.5) for seed, each in ours.items()}
-    between = above(0.0, inside, "Skewness, distance inside its bounds (negative outside)", "(no unit)", 0.0)
+    between = above(0.0, inside, "Distance of the skewness to the nearer bound (negative outside the bounds)", "(no unit)", 0.0)
     parts = {"ViT below 0": (below, theirs), "CPDGAL between 0 and 1": (between, ours)}
     return combined({name: each._replace(here=_mean(values)) for name, (each, values) in parts.items()})
 
@@ -181,7 +181,7 @@ def verdict_magnitude(table: pd.DataFrame) -> Verdict:
     for reading, names in READINGS.items():
         ours, theirs = (by_seed(table, name, "largest magnitude") for name in names)
         ratios = {seed: np.log10(ours[seed] / theirs[seed]) for seed in ours if seed in theirs}
-        found = above(np.log10(5), ratios, "Largest magnitude, CPDGAL over ViT", "powers of ten", 0.0)
+        found = above(np.log10(5), ratios, "Ratio of the largest magnitudes, CPDGAL to ViT", "powers of ten", 0.0)
         parts[reading] = found._replace(here=f"{10**found.mean:.3g} times") if ratios else found
     return combined(parts)
 
@@ -194,10 +194,10 @@ def likenesses(
     surfaces: Mapping[int, Mapping[str, Surface]], answers: Mapping[int, Mapping[str, np.ndarray]]
 ) -> dict[str, dict[tuple[int, int], tuple[float, float]]]:
     """How alike two seeds of each network are, by part and pair: in "shape", the correlation of the logarithms of their losses
-    over the plane, in hundredths, and in "answers" (n,) to the same pixels, the percentage of equal ones."""
+    over the plane, in hundredths, and in "predictions", the percentage of equal ones among their `answers` (n,)."""
     alike: dict[str, tuple[Mapping, Callable]] = {
         "shape": (surfaces, _correlation),
-        "answers": (answers, lambda one, other: float(100 * (one == other).mean())),
+        "predictions": (answers, lambda one, other: float(100 * (one == other).mean())),
     }
     found = {}
     for part, (each, measure) in alike.items():
@@ -217,12 +217,12 @@ def verdict_invariant(likeness: Likeness, seeds: int) -> Verdict:
     their labels and noise too; data sets do not enter. One of the `seeds` alone has no other to be like.
     """
     if seeds == 1:
-        return Verdict("undecided", "one seed", "One seed has no other to be like.", 1)
+        return Verdict("undecided", "one seed", "One seed has no other to be compared with.", 1)
     parts = {}
     for part, pairs in likeness.items():
         differences = pseudo_values({pair: ours - theirs for pair, (ours, theirs) in pairs.items()})
         unit = "hundredths" if part == "shape" else "points"
-        parts[part] = above(0.0, differences, "Likeness of two seeds, CPDGAL minus ViT, by the jackknife", unit)
+        parts[part] = above(0.0, differences, "Similarity of two seeds, CPDGAL minus ViT, jackknife values", unit)
     return combined(parts)
 
 
@@ -286,8 +286,9 @@ def loss_surfaces(surfaces: dict[str, Surface]):
     names = " and ".join(surfaces)
     lowest = ", ".join(f"{name} {surface.loss.min():.2g}" for name, surface in surfaces.items())
     caption = (
-        f"The cross-entropy around the trained weights of {names}, as the logarithm to base 10, over the same two directions "
-        f"and with the same axes and colours; lowest: {lowest}. Drag one and all turn. The contours below are its still form."
+        f"The lowest cross-entropy on the plane: {lowest}. The logarithm (base 10) of the cross-entropy around the trained "
+        f"weights of {names}, over the same two directions and with the same axes and colours. Dragging one surface turns "
+        f"all of them. The contours below show the same without scripts."
     )
     label = f'role="group" aria-label="Turnable loss surfaces of {names}"'
     return HTML(f"<figure><div {label}>{body}</div><figcaption>{caption}</figcaption></figure>")
@@ -307,6 +308,20 @@ def loss_contours(surfaces: dict[str, Surface], columns: int = 2) -> Figure:
         axis.set(xlabel="first direction", ylabel="second direction")
     figure.colorbar(filled, ax=axes, label="cross-entropy (logarithm to base 10)", format="%.1f")
     return figure
+
+
+def convex_points(surfaces: Mapping[str, Surface]) -> str:
+    """The share of points at which the surfaces of each network are convex, mean over them, for a caption; surfaces are named
+    "network, seed"."""
+    shares = pd.Series({name: 100 * landscape.convexity(surface.loss) for name, surface in surfaces.items()})
+    means = shares.groupby(lambda name: name.split(",")[0], sort=False).mean()
+    return f"The share of convex points is {' and '.join(f'{mean:.0f} % for {name}' for name, mean in means.items())}."
+
+
+def outer_eigenvalues(spectra: Mapping[str, Spectrum]) -> str:
+    """The lowest and the highest eigenvalue of each network, for a caption."""
+    ends = [f"from {min(each.values):.2g} to {max(each.values):.2g} for {name}" for name, each in spectra.items()]
+    return f"Eigenvalues reach {' and '.join(ends)}."
 
 
 def hessian_spectra(spectra: dict[str, Spectrum], shown: int = 6) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import auc
 
-from ..plots import line_styles, one_legend, panels
+from ..plots import line_styles, name_curves, panels
 from ..records import Record
 from ..scenes import Scene
 from .common import COMPARED, studies_of, sweep, to_level
@@ -29,7 +29,7 @@ SETTINGS = {
     for method in (*NETWORKS, *FLOORS)
     for setting, labels in FEW_LABELS.items()
 }
-# Networks whose trained weights are asked: half of the pool, 5 % of the labelled pixels.
+# Networks whose trained weights are used: half of the pool, 5 % of the labelled pixels.
 FIVE_PERCENT = {name: {"cycles": 0, "initial": 0.5, **COMPARED[name]} for name in NETWORKS}
 # Without DGFR, masking and labels alike: what DGFR does to calibration.
 WITHOUT_DGFR = {"CPDGAL without DGFR": {**FIVE_PERCENT["CPDGAL"], "method": "cpdgal-no-dgfr"}}
@@ -120,17 +120,28 @@ def retained_accuracy(accuracies: pd.Series) -> float:
 
 
 def reliability_diagrams(groups: dict[str, list[Record]]) -> Figure:
-    """How often answers are right over how sure the network is, and how many are so sure: all seeds of a group together."""
+    """The share of correct predictions over the probability of the predicted class, and the share of the pixels with that
+    probability: all seeds of a group together."""
     figure, (right, share) = panels(9, 4.2, 2)
-    right.plot([0, 1], [0, 1], color="#000000", lw=1, ls=":", label="calibrated confidence")
+    right.plot([0, 1], [0, 1], color="#000000", lw=1, ls=":", label="calibrated")
     for name, style in line_styles(groups).items():
         bins = pd.concat([record.calibration for record in groups[name]])
         right_and_sure = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0)
         sums = right_and_sure.assign(count=bins["count"]).groupby(level=0).sum().query("count > 0")
         confidence = sums.confidence / sums["count"]
-        right.plot(confidence, sums.accuracy / sums["count"], ms=5, lw=2, label=name, **style)
-        share.plot(confidence, 100 * sums["count"] / sums["count"].sum(), ms=5, lw=2, **style)
-    right.set(xlabel="probability of the predicted class", ylabel="share that is right")
+        right.plot(confidence, sums.accuracy / sums["count"], ms=5, lw=2, **style)
+        share.plot(confidence, 100 * sums["count"] / sums["count"].sum(), ms=5, lw=2, label=name, **style)
+    right.set(xlabel="probability of the predicted class", ylabel="share of correct predictions")
     share.set(xlabel="probability of the predicted class", ylabel="pixels of the hold-out (%)", yscale="log")
-    one_legend(figure, [right], 3)
+    name_curves(figure, [right, share])
     return figure
+
+
+def overconfidence(groups: Mapping[str, Sequence[Record]]) -> str:
+    """By how many points the mean confidence is above the accuracy, all seeds of a group together, for a caption."""
+    gaps = {}
+    for name, records in groups.items():
+        bins = pd.concat([record.calibration for record in records]).query("count > 0")
+        gaps[name] = 100 * np.average(bins.confidence - bins.accuracy, weights=bins["count"])
+    listed = ", ".join(f"{name} {gap:+.0f}" for name, gap in gaps.items())
+    return f"Mean confidence minus accuracy, in points: {listed}."

@@ -22,14 +22,28 @@ def emi(records: Sequence[Record], first: int, last: int, statistic=np.mean) -> 
     return {seed: float(statistic(gain)) for seed, gain in gains.items() if gain.notna().all()}
 
 
+def mean_emi(records: Sequence[Record], first: int, last: int) -> str:
+    """The mean EMI over cycles first..last and seeds, as a fraction with its sign, or "not run"."""
+    means = list(emi(records, first, last).values())
+    return f"{np.mean(means) / 100:+.4f}" if means else "not run"
+
+
+def first_and_last(groups: Mapping[str, Sequence[Record]]) -> str:
+    """The mean EMI of the first cycle and of cycles 21 to 30 at each budget, for a caption."""
+    listed = (f"{name}: {mean_emi(runs, 1, 1)} and {mean_emi(runs, 21, 30)}" for name, runs in groups.items())
+    return f"Mean EMI of the first cycle and of cycles 21 to 30: {'; '.join(listed)}."
+
+
 def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On the EMI of the first cycle: at each budget, in points, it is `reached`."""
-    return combined({name: reached(100 * value, emi(groups[name], 1, 1), name) for name, value in FIRST_EMI.items()})
+    return combined(
+        {name: reached(100 * value, emi(groups[name], 1, 1), "EMI of the first cycle") for name, value in FIRST_EMI.items()}
+    )
 
 
 def emi_declines(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "EMI declines": at each budget the mean over cycles 1 to 5 is `better` than that over cycles 11 to 30."""
-    spans, unit = ("cycles 1 to 5", "cycles 11 to 30"), "points a cycle"
+    spans, unit = ("Mean EMI of cycles 1 to 5", "of cycles 11 to 30"), "points per cycle"
     return combined({name: better(emi(runs, 1, 5), emi(runs, 11, 30), spans, unit, 0.0) for name, runs in groups.items()})
 
 
@@ -37,14 +51,14 @@ def emi_stabilises(records: Sequence[Record]) -> Verdict:
     """On "EMI stabilises after the 20th cycle": it varies less over cycles 21 to 30 than over the ten before, which are as many
     and come after the early decline. The measure is its standard deviation."""
     before, after = (emi(records, *span, np.std) for span in ((11, 20), (21, 30)))
-    return better(before, after, ("Deviation over cycles 11 to 20", "over cycles 21 to 30"), margin=0.0)
+    return better(before, after, ("Standard deviation over cycles 11 to 20", "over cycles 21 to 30"), margin=0.0)
 
 
 def budget_tradeoff(groups: Mapping[str, Sequence[Record]]) -> Verdict:
     """On "larger batches reduce variance": the standard deviation of EMI over cycles 11 to 30 at 2 % is below that at 0.5 %
     and at 1 %, each by `better`."""
     deviations = {name: emi(groups[name], 11, 30, np.std) for name in BUDGETS}
-    names = {name: (f"Deviation at {name}", "at 2 %") for name in ("0.5 %", "1 %")}
+    names = {name: (f"Standard deviation at {name}", "at 2 %") for name in ("0.5 %", "1 %")}
     return combined({name: better(deviations[name], deviations["2 %"], said, margin=0.0) for name, said in names.items()})
 
 
@@ -56,22 +70,24 @@ def emi_small(records: Sequence[Record]) -> Verdict:
     tenth = {seed: value / 10 for seed, value in first.items()}
     return combined(
         {
-            "peak": better(first, emi(records, 2, 30, np.max), ("First cycle", "the highest of all later ones"), margin=0.0),
-            "spike": above(1.0, emi(records, 6, 8, np.max), "The highest of cycles 6 to 8", margin=0.0),
-            "threshold": better(tenth, rest, ("A tenth of the first cycle", "cycles 11 to 30"), margin=0.0),
+            "peak": better(first, emi(records, 2, 30, np.max), ("EMI of the first cycle", "the highest later one"), margin=0.0),
+            "spike": above(1.0, emi(records, 6, 8, np.max), "The highest EMI of cycles 6 to 8", margin=0.0),
+            "threshold": better(tenth, rest, ("A tenth of the first EMI", "the mean of cycles 11 to 30"), margin=0.0),
         }
     )
 
 
 def emi_middle(records: Sequence[Record]) -> Verdict:
     """On the sentences about 1 %: EMI "drops sharply" (the second cycle has less than half of the first) and "fluctuates
-    between the 5th and 10th cycles" (its deviation there is above that over cycles 11 to 20)."""
+    between the 5th and 10th cycles" (its standard deviation there is above that over cycles 11 to 20)."""
     half = {seed: value / 2 for seed, value in emi(records, 1, 1).items()}
     around, after = (emi(records, *span, np.std) for span in ((5, 10), (11, 20)))
     return combined(
         {
-            "drop": better(half, emi(records, 2, 2), ("Half of the first cycle", "the second"), margin=0.0),
-            "fluctuation": better(around, after, ("Deviation over cycles 5 to 10", "over 11 to 20"), margin=0.0),
+            "drop": better(half, emi(records, 2, 2), ("Half of the first EMI", "the second"), margin=0.0),
+            "fluctuation": better(
+                around, after, ("Standard deviation over cycles 5 to 10", "over cycles 11 to 20"), margin=0.0
+            ),
         }
     )
 
@@ -85,11 +101,10 @@ def improvement(groups: dict[str, list[Record]], first: dict[str, float], thresh
         for name, records in groups.items()
     }
     y = ["EMI: gain of OA (fraction)"] * len(groups) + ["EMI per label (fraction)"] * len(groups)
-    figure = curves_by_panel(panels, "cycle", y, columns=len(groups), share_y="row")
+    figure = curves_by_panel(panels, "cycle", y, columns=len(groups), share_y="row", named=False)
     for axis, name in zip(figure.axes, groups, strict=False):
         axis.plot(1, first[name], "s", ms=8, mfc="none", mew=1.8, color=PALETTE[3], label="the paper, first cycle")
         if name == threshold[0]:
             axis.axhline(threshold[1], color=PALETTE[3], lw=1.5, ls="--", label="the paper: a spike near cycle 7 above")
-    figure.legends[0].remove()
     one_legend(figure, figure.axes, 3)
     return figure

@@ -106,14 +106,14 @@ AT_ONCE = studies_of({f"{name}, once": values for name, values in FEW.items()}, 
 # What a record's diagnostics say of the modules, by column; shares in percent.
 MODULES = {
     "alpha_t, mean": ("alpha_mean", 1),
-    "steps on the clip, %": ("alpha_clipped", 100),
+    "steps at an end of the range, %": ("alpha_clipped", 100),
     "noise over token, %": ("noise_share", 100),
     "M_b, mean": ("mask_mean", 1),
-    "M_b, deviation within a window": ("mask_within", 1),
-    "between windows": ("mask_between", 1),
+    "M_b, standard deviation within a window": ("mask_within", 1),
+    "M_b, standard deviation between windows": ("mask_between", 1),
     "gamma": ("gamma", 1),
-    "answers changed by a constant mask, %": ("changed_by_constant_mask", 100),
-    "answers changed by DGFR as in training, %": ("changed_by_dgfr", 100),
+    "predictions changed by a constant mask, %": ("changed_by_constant_mask", 100),
+    "predictions changed by DGFR as in training, %": ("changed_by_dgfr", 100),
 }
 
 
@@ -151,16 +151,16 @@ def unbroken(record: Record) -> float:
 
 
 def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """What a training of some epochs does to the loop: a row a group, means and deviations over seeds.
+    """What a training of some epochs does to the loop: a row a group, means and standard deviations over seeds.
 
-    Overall accuracy on validation pixels (%), all trainings that broke down, the median of the losses at their ends, and how
-    sure the network is of what is left of the pool: mean entropy (% of log K) after cycle 10 and at the end.
+    Overall accuracy on validation pixels (%), all trainings that broke down, the median of the losses at their ends, and the
+    mean entropy of the remaining pool (% of log K) after cycle 10 and at the end.
     """
     measures = {
         "OA, last five evaluations, %": lambda r: r.cycles.OA[-5:].mean(),
-        "OA, last ten, broken trainings left out, %": unbroken,
+        "OA, last ten, without broken trainings, %": unbroken,
         "loss, thousandths": lambda r: 1000 * r.cycles.loss.median(),
-        "entropy of the pool's rest after cycle 10, %": lambda r: 100 * mean_entropy(r.entropy[10]),
+        "entropy of the remaining pool after cycle 10, %": lambda r: 100 * mean_entropy(r.entropy[10]),
         "at the end, %": lambda r: 100 * mean_entropy(r.entropy[-1]),
     }
     rows = {}
@@ -175,11 +175,21 @@ def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def most_changed(groups: Mapping[str, Sequence[Record]]) -> dict[str, float]:
-    """The largest share of answers, in percent, that change in any one network at the end: by a constant "mask", and by "dgfr"
-    acting as in training. Empty where no record says so."""
+    """The largest share of predictions, in percent, that change in any one network at the end: by a constant "mask", and by
+    "dgfr" acting as in training. Empty where no record says so."""
     ends = [each.diagnostics.iloc[-1] for own in groups.values() for each in own if each.diagnostics.size]
     keys = {"mask": "changed_by_constant_mask", "dgfr": "changed_by_dgfr"}
     return {name: float(100 * max(end[key] for end in ends)) for name, key in keys.items()} if ends else {}
+
+
+def largest_changes(changes: pd.DataFrame) -> str:
+    """How many alternatives are above the default on average, and the largest gain and loss in points, for a caption; `changes`
+    has a row for each alternative and a column for each seed."""
+    means = changes.mean(axis=1)
+    return (
+        f"{(means > 0).sum()} of {len(means)} alternatives have a higher mean than the default; the means range from "
+        f"{means.min():+.2f} points ({means.idxmin()}) to {means.max():+.2f} points ({means.idxmax()})."
+    )
 
 
 def alternatives() -> dict[str, list[Study]]:

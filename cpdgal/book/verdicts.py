@@ -3,7 +3,7 @@
 A claim is put as "this number lies above that threshold": a difference between A and B above 0, taken seed by seed, or a score
 above the paper's figure less half a point. The word is the first of these that applies:
 
-- *not run here*: no run that answers is on record;
+- *not run here*: no run that decides it is on record;
 - *undecided*: fewer than three seeds;
 - *holds*: the whole 95 % interval over seeds (Student's t) lies above the threshold;
 - *does not hold*: the whole interval lies below the threshold plus a margin, half a point for accuracies;
@@ -29,7 +29,7 @@ MARGIN = 0.5  # points: what a claim of accuracy has to be worth, and how far be
 
 
 class Verdict(NamedTuple):
-    """What records answer to a claim."""
+    """What the records say about a claim."""
 
     word: str  # one of `WORDS`
     here: str  # what was measured, in short
@@ -115,7 +115,7 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     by_word = {word: [name for name in others if parts[name].word == word] for word in WORDS}
     ran = [name for name in others if parts[name].seeds]
     if not ran:
-        return not_run(f"{claimed} and at least one other have to be run first.")
+        return not_run(f"The comparison needs runs of {claimed} and of at least one other.")
     word = "does not hold" if by_word["does not hold"] else "holds" if len(by_word["holds"]) == len(others) else "undecided"
     said = {
         "holds": "better than",
@@ -145,7 +145,7 @@ def combined(parts: Mapping[str, Verdict]) -> Verdict:
     word = "holds in part" if {"holds", "holds in part"} & set(words) else next(each for each in order if each in words)
     word = "holds" if set(words) == {"holds"} else word
     here = "; ".join(f"{name}: {each.here}" for name, each in parts.items())
-    said = " ".join(f"{name}: {each.word}. {each.sentence}" for name, each in parts.items())
+    said = " ".join(f"*{name}*: {each.word}. {each.sentence}" for name, each in parts.items())
     return Verdict(word, here, said, min(each.seeds for each in parts.values()), parts=parts)
 
 
@@ -178,7 +178,7 @@ def rank_sentence(published: Sequence[float], measured: Sequence[float], what: s
     """Spearman's correlation of two columns of settings or methods, which `what` names, as a sentence."""
     rho, low, high = rank_agreement(published, measured)
     if np.isnan(rho):
-        return f"For a rank correlation with {whose}, four {what} have to be run."
+        return f"A rank correlation with {whose} needs runs of at least four {what}."
     count = int(np.isfinite(np.add(published, measured)).sum())
     return f"Spearman's rank correlation with {whose} is {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count} {what})."
 
