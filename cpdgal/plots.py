@@ -112,9 +112,11 @@ def painted(scene: Scene, labels: np.ndarray) -> np.ndarray:
 
 
 def name_colours(figure: Figure, colours: dict) -> None:
-    """A legend of colours by name below the panels."""
+    """A legend of colours by name below the panels, in as many columns as there is room for."""
+    longest, inches = max(map(len, colours), default=1), figure.get_size_inches()[0]
+    columns = int(np.clip(14 * inches // (longest + 6), 1, 4))
     handles = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8)
 
 
 def scene_overview(scene: Scene) -> Figure:
