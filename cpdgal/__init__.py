@@ -2,6 +2,7 @@
 
 from .active import Cycle, Protocol, active_learning, protocol
 from .label import suggest
+from .mapping import write_map
 from .methods import build, coordinates_floor, spectra_floor
 from .metrics import class_accuracies, scores
 from .model import CPDGAL, DGFR, ContextualMasking, EncoderBlock, Output, PatchEmbedding, cw_mse
@@ -19,5 +20,5 @@ __all__ = ["Scene", "SceneError", "Split", "Windows", "block_split", "load_scene
 __all__ += ["CPDGAL", "DGFR", "ContextualMasking", "EncoderBlock", "Output", "PatchEmbedding", "cw_mse"]
 __all__ += ["Training", "build", "class_accuracies", "coordinates_floor", "fit", "predict", "scores", "spectra_floor"]
 __all__ += ["Cycle", "Protocol", "active_learning", "margin", "protocol", "suggest"]
-__all__ += ["Record", "RecordError", "Store", "Study", "run", "side_by_side"]
+__all__ += ["Record", "RecordError", "Store", "Study", "run", "side_by_side", "write_map"]
 __version__ = "0.1.0"

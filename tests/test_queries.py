@@ -282,5 +282,5 @@ def test_the_overall_uncertainty_is_the_mean_entropy_of_a_blind_guess_s():
 def test_a_round_is_told_in_one_sentence(agreements, uncertainties, begins):
     said = stopping(agreements, uncertainties)
     assert said.startswith(begins)
-    assert said.endswith(f"what is left is {uncertainties[-1]:.3f} of 1 (stop at 0.01 or less)")
+    assert said.endswith(f"what is left {uncertainties[-1]:.3f} of 1 (stop at 0.01 or less)")
     assert "\n" not in said
