@@ -165,3 +165,28 @@ def test_what_a_user_can_mend_is_one_sentence_and_an_exit_status(arguments, sent
     assert done.output.count("\n") <= 1
     assert sentence in done.output
     assert not (tmp_path / "s").exists()
+
+
+def test_a_run_says_what_its_split_is_worth(tmp_path):
+    scene = cpdgal.load_scene("synthetic", bands=8)
+    np.save(tmp_path / "cube.npy", scene.cube)
+    np.save(tmp_path / "truth.npy", scene.labels)
+    given = (
+        "--scene",
+        tmp_path / "cube.npy",
+        "--labels",
+        tmp_path / "truth.npy",
+        "--method",
+        "coordinates",
+        "--store",
+        tmp_path,
+    )
+    for split, also in (("random", "--split folds keeps them apart"), ("folds", "--split random is what papers mostly report")):
+        sizes = ("--set", "block=8", "--set", "gap=6")
+        said = call("run", *given, "--split", split, "--profile", "smoke", *sizes).output
+        study = cpdgal.Record.read(next(tmp_path.glob(f"cube-coordinates-{split}-*.json"))).study
+        made = study.make_split(scene)
+        near = cpdgal.splits.touched(scene, made.pool, made.holdout, 7)
+        assert (near > 0) == (split == "random")
+        assert f"tested on the {split} split, where {near:.0%} of the test windows hold a training pixel ({also})" in said
+        assert "--method coordinates and --method spectra" in said

@@ -19,6 +19,7 @@ from scipy.io import savemat
 from small import SMALL, contents, one_sentence, run
 from spectral.io import envi
 from test_faults import Child
+from test_readers import write_v73
 from typer.testing import CliRunner
 
 import cpdgal
@@ -123,6 +124,7 @@ def planted(record, network, projection, **changes):
 def test_every_format_of_a_scene_has_the_same_map(made, trained, tmp_path):
     np.save(tmp_path / "a.npy", made.cube)
     savemat(tmp_path / "a.mat", {"cube": made.cube})
+    write_v73(tmp_path / "v73.mat", cube=made.cube)
     write_tiff(tmp_path / "rows.tif", made.cube)
     write_tiff(tmp_path / "tiled.tif", made.cube, tiled=True, blockxsize=16, blockysize=16, compress="deflate")
     for order in ("bsq", "bil", "bip"):
@@ -133,7 +135,7 @@ def test_every_format_of_a_scene_has_the_same_map(made, trained, tmp_path):
             done = call("map", trained.path, path, "-o", tmp_path / "map.npy", "--probabilities")
             assert done.exit_code == 0, done.output
             maps[path.name] = (tmp_path / "map.npy").read_bytes(), (tmp_path / "map-probabilities.npy").read_bytes()
-    assert len(maps) == 7
+    assert len(maps) == 8
     assert len({*maps.values()}) == 1
     quiet(trained, tmp_path / "map.npy", outputs=["probabilities"])
     assert maps["a.npy"] == ((tmp_path / "map.npy").read_bytes(), (tmp_path / "map-probabilities.npy").read_bytes())
