@@ -18,7 +18,7 @@ from .scenes import Scene
 PADDINGS: dict[str, Any] = {"zero": "constant", "reflect": "reflect", "symmetric": "symmetric"}  # as numpy names them
 
 
-BLOCK = 2**27  # values of a cube up to which it is scaled and projected at once, and a block's beyond
+BLOCK = 2**24  # values of a cube up to which it is scaled and projected at once, and a block's beyond
 
 
 def _blocks(spectra: np.ndarray) -> Iterator[np.ndarray]:

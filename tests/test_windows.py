@@ -212,3 +212,15 @@ def test_windows_of_a_part_with_its_neighbours_are_those_of_the_whole(scene):
         rows, columns = (each.ravel() for each in np.mgrid[10:20, 0:32])
         part = cpdgal.windows.Padded(scores[10 - 3 : 20 + 2], 6, padding, margins=((0, 0), (3, 2)))
         assert torch.equal(part.at(rows - 10, columns), windows.at(rows, columns))
+
+
+def test_fitting_a_large_scene_takes_at_most_8_bytes_a_value(monkeypatch):
+    """The whole way that a network's input goes, above the cube itself."""
+    cube = np.random.default_rng(0).normal(size=(300, 200, 50)).astype(np.float32)
+    scene = Scene(cube, None)
+    monkeypatch.setattr(cpdgal.windows, "BLOCK", cube.size // 4)
+    tracemalloc.start()
+    Windows(scene, 7, 15)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * cube.size
