@@ -45,8 +45,11 @@ seed: int = 0  # decides weights, noise and random choices
 # %% tags=["hide-input", "nbval-ignore-output"]
 import os
 import shlex
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import mkdtemp
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -66,15 +69,17 @@ truth = np.concatenate([[0], scene.label_values])[scene.labels]
 
 def shell(line):
     """Run a command of cpdgal as in a shell, in the folder of the files."""
-    print("$ cpdgal", line)
-    here = Path.cwd()
+    here, said = Path.cwd(), StringIO()
     try:
         os.chdir(place)
-        app(shlex.split(line), standalone_mode=False)
+        with redirect_stdout(said):
+            app(shlex.split(line), standalone_mode=False)
     except SystemExit as error:  # a sentence on what to mend
-        print(error.code)
+        said.write(str(error.code))
     finally:
         os.chdir(here)
+    lines = [f"$ cpdgal {line}", *said.getvalue().splitlines()]
+    print("\n".join(fill(each, 100, subsequent_indent="    ") for each in lines))
 
 
 def write_tiff(name, values):
@@ -229,11 +234,6 @@ shell(
 
 # %% tags=["nbval-ignore-output"]
 labels = pd.read_csv(place / "field-labels" / "labels.csv")
-cpdgal.suggest(
-    scene,
-    labels[labels["class"] > 0],
-    5,
-    profile=profile,
-    distance=3,
-    progress=False,
-)
+known = labels[labels["class"] > 0]
+found = cpdgal.suggest(scene, known, 5, profile=profile, distance=3, progress=False)
+found.set_axis(range(1, len(found) + 1)).rename_axis("number")
