@@ -343,7 +343,7 @@ def test_foreign_tensors_with_the_digest_of_the_record(own, kind, tmp_path):
     weights = path.with_suffix(".safetensors")
     save_file({name: tensor.clone() for name, tensor in FOREIGN[kind](load_file(weights)).items()}, weights)
     rewritten(path, weights=hashlib.sha256(weights.read_bytes()).hexdigest())
-    sentence(call("map", path, tmp_path / "map.npy"), "does not hold the weights of its record")
+    sentence(call("map", path, "-o", tmp_path / "map.npy"), "does not hold the weights of its record")
 
 
 def test_weights_for_which_there_is_no_memory_are_not_told_to_be_foreign(own, tmp_path, monkeypatch):
