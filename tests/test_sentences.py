@@ -351,14 +351,16 @@ def test_weights_for_which_there_is_no_memory_are_not_told_to_be_foreign(own, tm
         raise MemoryError
 
     monkeypatch.setattr(records, "opened", full)
-    sentence(call("map", own[1], tmp_path / "map.npy"), "there is not enough memory")
+    sentence(call("map", own[1], "-o", tmp_path / "map.npy"), "there is not enough memory")
 
 
-def test_weights_in_the_place_of_a_record(own, tmp_path):
-    _, path = own
-    sentence(
-        call("map", path.with_suffix(".safetensors"), "-o", tmp_path / "map.npy"), "is not a whole record .it is not text."
-    )
+def test_weights_in_the_place_of_a_record_map_its_scene_and_nothing_else_does(own, tmp_path):
+    study, path = own
+    weights = path.with_suffix(".safetensors")
+    assert call("map", weights, "-o", tmp_path / "map.npy").exit_code == 0
+    assert np.load(tmp_path / "map.npy").tolist() == Record.read(path).map(study.load_scene()).tolist()
+    shutil.copy(weights, tmp_path / "weights.json")
+    sentence(call("map", tmp_path / "weights.json", "-o", tmp_path / "map.npy"), "is not a whole record .it is not text.")
 
 
 @pytest.mark.parametrize("size", [20, 24])
