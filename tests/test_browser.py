@@ -49,7 +49,7 @@ INACCESSIBLE = """async (only) => (await axe.run(document, {preload: false, resu
     .map(found => `${found.id}: ${found.nodes.length} times, such as ${found.nodes[0].html.slice(0, 120)}`)"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(book_pages) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: the book was not looked at in a browser")
