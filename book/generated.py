@@ -1,4 +1,4 @@
-"""The pages that are made from claims, run records and the package: start page, claims, records, status, API.
+"""The pages that are made from claims, run records and the package: start page, claims, discussion, records, status, API.
 
 `build.py` writes them before a build; they are committed, and a test holds them against what they are made from.
 """
@@ -160,6 +160,17 @@ def start_page() -> str:
     }
     text = (BOOK / "index.in.md").read_text(encoding="utf-8")
     return re.sub("|".join(made), lambda found: made[found.group()], text)
+
+
+def discussion_page() -> str:
+    """The page of what the runs say together: the paper's own claims by verdict; those not decided are counted only."""
+    own = [claim for claim in claims() if claim["where"] != "not in the paper"]
+    lines = [verdict_bar([claim["word"] for claim in claims()], "claims.html")]
+    for word in ("holds", "holds in part", "does not hold"):
+        if listed := [f'<a href="{section_of(claim)}">{claim["claim"]}</a>' for claim in own if claim["word"] == word]:
+            lines.append(f"- **{word.capitalize()}:** {'; '.join(listed)}.")
+    text = (BOOK / "discussion.in.md").read_text(encoding="utf-8")
+    return text.replace("WORDS", "\n\n".join([lines[0], "\n".join(lines[1:])]))
 
 
 def answer_box(page: str) -> str:
@@ -353,6 +364,7 @@ def generated_pages(results: Path = ROOT / "results") -> dict[str, str]:
     return {
         "index.md": start_page(),
         "claims.md": claims_page(),
+        "discussion.md": discussion_page(),
         "records.md": records_page(store),
         "records.csv": records_table(store),
         "status.md": status_page(store),

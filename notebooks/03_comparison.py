@@ -149,6 +149,10 @@ shown = {
     for name, each in pines.items()
     if name in ("CPDGAL", "ViT", "CPDGAL, random queries")
 }
+best_cycle = by_seed(
+    pines["CPDGAL"], lambda r: r.cycles.OA.max() - r.cycles.OA.dropna()[-5:].mean()
+)
+glue("comparison-best-cycle", spread(best_cycle.values()))
 pd.DataFrame(shown).T
 
 # %% [markdown]

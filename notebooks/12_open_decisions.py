@@ -179,6 +179,11 @@ glue(
     "decision-readings-open",
     int(judged["by the rule"].str.startswith("open").sum()),
 )
+for name, row in judged.drop(index="default").iterrows():
+    interval = f" ({row['95 % interval']})" if row["95 % interval"] else ""
+    gain = f"{row['gain, points']} points{interval}: {row['by the rule']}"
+    key = name.replace("'", "").replace(" ", "-")
+    glue(f"reading-{key}", gain if row["seeds"] else "not run")
 judged
 
 # %% [markdown]
