@@ -16,7 +16,7 @@ from cpdgal.records import Record
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = {
     "random": "Test pixels lie between training pixels and their windows overlap: expect a lower accuracy on other land.",
-    "block": "Tested on whole blocks, kept apart by a gap; few blocks are held out, so the accuracy varies much between seeds.",
+    "block": "Tested on whole blocks, kept apart by a gap; the pool is a few blocks, so accuracy varies much between seeds.",
 }
 
 

@@ -192,34 +192,39 @@ def answer_box(page: str) -> str:
     return f"{bar}\n\n::::{{dropdown}} {title}{opened}\n:class-container: answers\n\n{table}\n::::\n"
 
 
-def made_from(page: str, store: cpdgal.Store) -> str:
+@cache
+def made_with(page: str) -> dict[Study, dict]:
+    """With what and how long the runs of a page were made, those that are on record; all else in a record is left unread."""
+    paths = {study: ROOT / "results" / f"{study.name}.json" for study in pages_with_runs().get(page, {})}
+    return {each: json.loads(path.read_text(encoding="utf-8"))["provenance"] for each, path in paths.items() if path.exists()}
+
+
+def made_from(page: str) -> str:
     """What stands behind the figures and tables of a page, in words: its runs, their seeds, machines and hours; "" without."""
-    studies = pages_with_runs().get(page, {})
-    found = [record for study in studies if (record := store.get(study))]
+    found = made_with(page)
     if not found:
         return ""
-    seeds = ", ".join(map(str, sorted({record.study.seed for record in found})))
-    hours = sum(sum(record.provenance["seconds"]) for record in found) / 3600
-    processors = " and ".join(sorted({record.provenance["processor"] for record in found}))
+    seeds = ", ".join(map(str, sorted({study.seed for study in found})))
+    hours = sum(sum(made["seconds"]) for made in found.values()) / 3600
+    processors = " and ".join(sorted({made["processor"] for made in found.values()}))
     link = f'<a href="../book/records.html?Pages={number_of(page)}">the records</a>'
-    about = f"of {len(studies)}; seeds {seeds}; {hours:.1f} hours on {processors}"
+    about = f"of {len(pages_with_runs()[page])}; seeds {seeds}; {hours:.1f} hours on {processors}"
     return (
         f"Drawn from this page's {len(found)} runs on record ({about}): "
         f"{link}, [seed by seed](#how-this-page-was-made) as JSON, or {{download}}`all as CSV <../book/records.csv>`."
     )
 
 
-def foot(page: str, store: cpdgal.Store) -> str:
+def foot(page: str) -> str:
     """The runs of a page that are on record, a row for each setting: its seeds as links to their records, and the time."""
-    settings: dict[str, list[Record]] = {}
-    for study in pages_with_runs().get(page, {}):
-        if record := store.get(study):
-            settings.setdefault(setting(study), []).append(record)
+    settings: dict[str, dict[Study, dict]] = {}
+    for study, made in made_with(page).items():
+        settings.setdefault(setting(study), {})[study] = made
     rows = ["| Runs | Records by seed (JSON) | Minutes | Made with |", "|---|---|--:|---|"]
     for name, found in settings.items():
-        links = " ".join(f"{{download}}`{each.study.seed} <../results/{each.study.name}.json>`" for each in found)
-        minutes = sum(sum(each.provenance["seconds"]) for each in found) / 60
-        processors = ", ".join(sorted({each.provenance["processor"] for each in found}))
+        links = " ".join(f"{{download}}`{study.seed} <../results/{study.name}.json>`" for study in found)
+        minutes = sum(sum(made["seconds"]) for made in found.values()) / 60
+        processors = ", ".join(sorted({made["processor"] for made in found.values()}))
         rows.append(f"| {name} | {links} | {minutes:.1f} | {processors} |")
     table = "\n".join(rows)
     return f"## How this page was made\n\n::::{{dropdown}} Its runs, seed by seed\n\n{table}\n::::\n" if settings else ""
@@ -237,6 +242,7 @@ def number_of(page: str) -> str:
     return page[:2] if page[:2].isdigit() else page
 
 
+@cache
 def pages_with_runs() -> dict[str, dict[Study, bool]]:
     """The studies of every page that has some, by the name of its notebook."""
     found = {}

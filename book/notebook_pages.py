@@ -9,8 +9,6 @@ import nbformat
 sys.path.insert(0, str(Path(__file__).parent))
 from generated import ROOT, address, answer_box, foot, made_from
 
-import cpdgal
-
 TITLE = re.compile(r"^(# .+)$", re.MULTILINE)
 
 
@@ -22,8 +20,7 @@ def complete(app, docname: str, source: list[str]) -> None:
     notebook = nbformat.reads(source[0], 4)
     box = answer_box(page)
     notebook.cells[0].source = TITLE.sub(lambda title: f"{title[1]}\n\n{box}", notebook.cells[0].source, count=1)
-    store = cpdgal.Store(ROOT / "results", packaged=False)
-    made = made_from(page, store)
+    made = made_from(page)
     script = (ROOT / "notebooks" / f"{page}.py").read_text(encoding="utf-8")
     cells = []
     for cell in notebook.cells:
@@ -33,7 +30,7 @@ def complete(app, docname: str, source: list[str]) -> None:
             code = f"[notebooks/{page}.py, line {line}]({address()}/blob/main/notebooks/{page}.py#L{line})"
             fold = f'<details class="made"><summary>How this was made</summary>\n\n{made} The code: {code}.\n\n</details>'
             cells.append(nbformat.v4.new_markdown_cell(fold))
-    notebook.cells = [*cells, nbformat.v4.new_markdown_cell(foot(page, store))]
+    notebook.cells = [*cells, nbformat.v4.new_markdown_cell(foot(page))]
     source[0] = nbformat.writes(notebook)
 
 

@@ -40,7 +40,9 @@ labels_path: str = ""  # the ground truth of a cube of your own
 method: str = "cpdgal"  # a network, or a baseline: coordinates, spectra
 split: str = "random"  # random, block (leak-free) or validation
 query: str = "margin"  # a query strategy
-profile: str = "paper"  # smoke (seconds), quick (minutes), paper (an hour or two)
+profile: str = (
+    "paper"  # smoke (seconds), quick (minutes), paper (half an hour to two hours)
+)
 seed: int = 0  # decides split, first labels, weights and noise
 changes: str = "{}"  # other values of cpdgal.Study, as JSON or a YAML mapping
 store: str = "results"  # the folder of records

@@ -413,10 +413,13 @@ def test_labels_are_counted_to_the_level_of_both():
 
 def test_classifiers_by_place_beside_table_1():
     def ended(*values):
-        return [Run(Study(seed=seed), pd.Series({"OA": value})) for seed, value in enumerate(values)]
+        return [Run(Study(seed=seed), pd.Series({"OA": value, "labels": 144.0})) for seed, value in enumerate(values)]
 
     said = comparison.below_place("botswana", ended(99.3, 99.5))
-    assert said.startswith("On Botswana, row and column alone reach 99.40 ± 0.14 % over 2 seeds: 13 of Table 1's 13 methods")
+    assert said.startswith(
+        "On Botswana, with 144 labels, as many as CPDGAL's, row and column alone reach 99.40 ± 0.14 % over 2"
+    )
+    assert "seeds: 13 of Table 1's 13 methods" in said
     assert "CPDGAL" in said
     assert "0 of Table 1's 13 methods report less." in comparison.below_place("salinas", ended(50.0))
     assert "no run" in comparison.below_place("salinas", [])
@@ -547,6 +550,23 @@ def test_captions_of_the_comparison_tell_the_best_the_equal_and_the_cheap():
     table.index = pd.Index(["CPDGAL", "SPRN", "SST"])
     assert comparison.cheaper_and_better(table).endswith("with fewer parameters: none; in less time: SPRN.")
     assert comparison.cheaper_and_better(table.drop("CPDGAL")).startswith("CPDGAL has no run")
+
+
+def test_few_blocks_are_compared_on_the_seeds_that_all_have():
+    groups = {**ended_peers(cpdgal=[50.0], ssftt=[30.0, 60.0, 90.0]), "not run": []}
+    shared = common.on_shared_seeds(groups)
+    assert [record.final.OA for record in shared["SSFTT"]] == [30.0]
+    assert [record.final.OA for record in shared["CPDGAL"]] == [50.0]
+    assert shared["not run"] == []
+    apart = {"CPDGAL": groups["CPDGAL"], "SSFTT": groups["SSFTT"][1:]}
+    assert common.on_shared_seeds(apart) == apart  # nothing shared: all, rather than none
+    assert common.on_shared_seeds({"CPDGAL": []}) == {"CPDGAL": []}
+
+
+def test_the_best_of_the_peers_is_neither_ours_nor_cut():
+    groups = ended_peers({"dctn": {"epochs": 15}}, cpdgal=[99.0], ssftt=[30.0, 40.0], sprn=[36.0], dctn=[98.0])
+    assert comparison.best_of_peers(groups) == "SPRN, 36.00 %"
+    assert comparison.best_of_peers({"CPDGAL": groups["CPDGAL"]}) == "no run"
 
 
 def test_accuracies_by_class_are_means_over_seeds():

@@ -106,8 +106,9 @@ def test_the_readme_s_numbers_are_those_of_the_committed_run():
         "seeds on record so far: {comparison-seeds}",
         "an overall accuracy of {comparison-OA} % on Indian Pines",
         "the paper's modules {comparison-vit} %",
-        "row and column reaches {comparison-spread-out} %",
+        "row and column reaches {place-indian_pines-spread} %",
         "held out CPDGAL has {comparison-blocks} % ({comparison-blocks-seeds})",
+        "row and column alone, on the same blocks, {comparison-blocks-place} %",
     ):
         assert sentence.format_map(values) in text
 

@@ -111,6 +111,22 @@ def test_generated_pages_are_in_step(made):
     assert made["records.csv"].count("\n") == len(RECORDS) + 1
 
 
+def test_the_discussion_lists_what_is_decided_of_the_paper(made, monkeypatch):
+    """Each claim of the paper under its word, and none of ours; with another word it moves."""
+    listed = generated.claims()
+    lines = {word: f"\n- **{word.capitalize()}:** " for word in ("holds", "holds in part", "does not hold")}
+    for claim in listed:
+        said = f">{claim['claim']}</a>"
+        if claim["word"] in lines and claim["where"] != "not in the paper":
+            line = made["discussion.md"].split(lines[claim["word"]])[1].split("\n")[0]
+            assert said in line, claim["id"]
+        else:
+            assert said not in made["discussion.md"], claim["id"]
+    moved = [{**claim, "word": "undecided"} for claim in listed]
+    monkeypatch.setattr(generated, "claims", lambda: moved)
+    assert not any(line in generated.discussion_page() for line in lines.values())
+
+
 def test_the_api_page_lists_every_peer():
     page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     assert all(f"cpdgal.peers.{name}." in page for name in PEERS)

@@ -232,6 +232,8 @@ def test_the_first_pairs_on_record_say_how_differences_vary(tmp_path, monkeypatc
     said = comparison.seeds_sentence(where, found)
     assert "standard deviation of 1.00 points between seeds" in said
     assert f"{seeds_needed(0.16, 1.0)} seeds ({seeds_needed(0.16, 0.5207)} to " in said
+    assert "It will vary less on the hold-out" in said
+    assert "vary less" not in comparison.seeds_sentence("under the paper's protocol", found)
     assert comparison.between_seeds("random")[1] == {seed: float(seed) for seed in range(5)}
     assert comparison.between_seeds("block") == ("", {})
     assert "Fewer than three pairs" in comparison.seeds_sentence("", {})

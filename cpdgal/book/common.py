@@ -103,6 +103,16 @@ REFERENCE = sweep(
 )
 
 
+def on_shared_seeds(groups: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """The records of the seeds that every group with records has: where a split has few blocks, methods can be compared on the
+    same ones only. Without such a seed, all records."""
+    ran = [{record.study.seed for record in records} for records in groups.values() if records]
+    shared = set.intersection(*ran) if ran else set()
+    return {
+        name: [record for record in records if not shared or record.study.seed in shared] for name, records in groups.items()
+    }
+
+
 def over_seeds(records: Sequence[Record], column: str = "OA", index: str = "labels") -> pd.DataFrame:
     """A column of the cycles of records, by seed (columns), over another column of the cycles (rows); unscored cycles are left
     out."""
