@@ -30,13 +30,14 @@ from .assess import ClassMap, read_points, whole_number, write_points
 from .methods import METHODS
 from .queries import BALANCED, Candidates, agreement, overall_uncertainty, select, stopping
 from .readers import SceneError, read_array
-from .records import opened, trained_file, write
 from .scenes import Scene, colours
 from .sources import SCENES, load_scene
 from .study import Study
 from .training import State
 from .truths import rasterised
+from .weights import opened, trained_file
 from .windows import Projection
+from .writing import write
 
 SAMPLE = 10_000  # candidates that a strategy looks at where its time or memory grows faster than their number
 SAMPLED = ("badge", "bald", "core-set", "farthest-first", "typiclust")

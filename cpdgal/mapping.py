@@ -24,12 +24,14 @@ from tqdm.auto import tqdm
 from .metrics import entropy
 from .plots import map_with_legend
 from .readers import ENVI, TIFF, Georeference, SceneError, kept_bands, raster_file
-from .records import Record, RecordError, Trained, write
+from .records import Record
 from .scenes import Scene, clean
 from .sources import SCENES, load_scene
 from .training import predict
 from .truths import rasterised
+from .weights import Trained
 from .windows import Padded, Projection
+from .writing import RecordError, write
 
 TILE = (128, 256)  # rows and columns: whatever the format, so that every form of a scene has the same map
 CHUNK = 256  # windows that a core predicts at a time

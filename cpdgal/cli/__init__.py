@@ -6,7 +6,7 @@ import sys
 import typer
 from typer.core import TyperGroup
 
-from ..records import RecordError
+from ..writing import RecordError
 from . import assessments, labels, maps, runs, scenes
 
 

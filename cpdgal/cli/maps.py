@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from ..mapping import opened, write_map
-from ..records import Record, Trained
+from ..records import Record
 from ..runner import check_device
 from ..study import Study
+from ..weights import Trained
 from .options import with_reading
 
 

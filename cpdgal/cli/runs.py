@@ -9,12 +9,13 @@ import pandas as pd
 import typer
 
 from ..methods import METHODS, size
+from ..migration import migrate as migrated
 from ..readers import SceneError
-from ..records import Record, RecordError, Store
-from ..records import migrate as migrated
+from ..records import Record, Store
 from ..runner import bound, run, versions
 from ..splits import touched
 from ..study import Study
+from ..writing import RecordError
 from .options import LabelsOption, parsed, with_reading
 
 StoreOption = Annotated[Path, typer.Option("--store", help="the folder of records")]
