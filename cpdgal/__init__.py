@@ -1,7 +1,6 @@
 """cpdgal: context-aware masking and diffusion-guided refinement for hyperspectral image classification, reproduced."""
 
 from .active import Cycle, Protocol, active_learning, protocol
-from .label import suggest
 from .mapping import write_map
 from .methods import build, coordinates_floor, spectra_floor
 from .metrics import class_accuracies, scores
@@ -13,6 +12,7 @@ from .scenes import Scene, SceneError
 from .sources import load_scene
 from .splits import Split, block_split, random_split
 from .study import Study
+from .suggestions import suggest
 from .training import Training, fit, predict
 from .windows import Windows
 from .writing import RecordError

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..label import SKIPPED, Session, claimed
+from ..labelling import SKIPPED, Session, claimed
 from ..study import Study
 from .options import parsed, with_reading
 
