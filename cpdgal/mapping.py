@@ -4,37 +4,33 @@ import hashlib
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from PIL import Image
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from .map_files import GOES_ON, check_place, check_room, targets, write_legend, write_plane
 from .metrics import entropy
-from .plots import map_with_legend
 from .readers import ENVI, TIFF, Georeference, SceneError, kept_bands, raster_file
-from .records import Record, RecordError, Trained, write
+from .records import Record
 from .scenes import Scene, clean
 from .sources import SCENES, load_scene
 from .training import predict
 from .truths import rasterised
+from .weights import Trained
 from .windows import Padded, Projection
+from .writing import RecordError, write
 
 TILE = (128, 256)  # rows and columns: whatever the format, so that every form of a scene has the same map
 CHUNK = 256  # windows that a core predicts at a time
-OUTPUTS = ("probabilities", "entropy", "confidence")
-GOES_ON = "; the same command goes on where it stopped"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +134,7 @@ def write_map(
     Raises `RecordError` for weights or a target that cannot be used, `SceneError` for a scene that does not fit.
     """
     out, (own, of) = Path(out), share
-    targets, legend = _targets(out, outputs), Path(legend) if legend else None
-    _check_legend(legend)
+    files = targets(out, outputs, legend)
     network, projection = record.trained()
     if source is None:
         source = record.study.read_scene()
@@ -151,13 +146,14 @@ def write_map(
         raise SceneError(f"{source.name} has no ground truth, so none of its pixels is labelled; give one as labels")
     if not 1 <= own <= of:
         raise ValueError(f"a share is one of so many, such as 2/4, not {own}/{of}")
-    _check_place(source, out)
+    shape, place = source.shape[:2], source.georeference
+    check_place(out, source.name, place)
     wanted = source.labelled if labelled else None
-    names = ["classes", *(each for each in OUTPUTS if each in outputs)]
+    names = [name for name in files if name != "legend"]
     what = (record.study.key, record.digest, source.fingerprint, source.shape, names, TILE, CHUNK)
     digest = hashlib.sha256(json.dumps(what).encode() + (b"" if wanted is None else wanted.tobytes()))
-    tiles = _Tiles(out.parent / f".{out.name}.{digest.hexdigest()[:12]}.part", source.shape[:2], names)
-    _check_room(out.parent, source.shape, names, len(about["classes"]))
+    tiles = _Tiles(out.parent / f".{out.name}.{digest.hexdigest()[:12]}.part", shape)
+    check_room(out.parent, shape, names, len(about["classes"]))
     try:
         tiles.folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -170,26 +166,24 @@ def write_map(
             tiles.folder.rmdir()  # where it is empty, there is nothing to go on from
     if of > 1:
         return []
-    for name, path in targets.items():
-        _join(tiles, name, path, source, about)
-    if legend:
-        targets["legend"] = _write_legend(tiles, legend, source, about)
+    for name, path in files.items():
+        if name == "legend":
+            write_legend(path, tiles.rows("classes"), shape, place, about)
+        else:
+            write_plane(path, name, tiles.rows(name), shape, place, about)
     for each in out.parent.glob(f".{out.name}.*.part"):
         shutil.rmtree(each, ignore_errors=True)
-    return [*targets.values()]
+    return [*files.values()]
 
 
 class _Tiles:
     """The tiles of a map, each a file as soon as it is predicted."""
 
-    def __init__(self, folder: Path, shape: tuple[int, int], names: list[str]):
-        self.folder, self.names = folder, names
-        starts = (range(0, side, step) for side, step in zip(shape, TILE, strict=True))
-        self.starts = [*starts]
-        ends = [
-            [slice(at, min(at + step, side)) for at in each] for each, side, step in zip(self.starts, shape, TILE, strict=True)
-        ]
-        self.all = [*product(*ends)]
+    def __init__(self, folder: Path, shape: tuple[int, int]):
+        self.folder = folder
+        sides = zip(shape, TILE, strict=True)
+        rows, columns = ([slice(at, min(at + step, side)) for at in range(0, side, step)] for side, step in sides)
+        self.all, self.across = [*product(rows, columns)], len(columns)
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:07}.npz"
@@ -201,9 +195,9 @@ class _Tiles:
 
     def rows(self, name: str) -> Iterator[np.ndarray]:
         """A plane of the map, a row of tiles at a time."""
-        across = len(self.starts[1])
-        for first in range(0, len(self.all), across):
-            yield np.concatenate([np.load(self.path(first + each), allow_pickle=False)[name] for each in range(across)], axis=1)
+        for first in range(0, len(self.all), self.across):
+            numbers = range(first, first + self.across)
+            yield np.concatenate([np.load(self.path(each), allow_pickle=False)[name] for each in numbers], axis=1)
 
 
 def _fill(tiles: _Tiles, map_tile, own: int, of: int, jobs: int | None, desc: str) -> None:
@@ -212,10 +206,8 @@ def _fill(tiles: _Tiles, map_tile, own: int, of: int, jobs: int | None, desc: st
     sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles.all]
     missing = [number for number in ours if not tiles.path(number).exists()]
     total, left = sum(sizes[number] for number in ours), sum(sizes[number] for number in missing)
-    cores, threads = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        torch.get_num_threads(),
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(jobs or cores)
     try:
         torch.set_num_threads(1)  # a core predicts windows of its own: sums round alike, however many there are
@@ -275,34 +267,6 @@ def _plane(values: np.ndarray, at, shape: tuple[int, int]) -> np.ndarray:
     return tile
 
 
-def _targets(out: Path, outputs: Collection[str]) -> dict[str, Path]:
-    """The file of each plane, where a map can be written there."""
-    if unknown := [each for each in outputs if each not in OUTPUTS]:
-        raise ValueError(f"a map is written with {', '.join(OUTPUTS)}, not with {unknown[0]!r}")
-    suffix = out.suffix.lower()
-    if suffix not in (*TIFF, ".npy", ".png"):
-        raise RecordError(f"a map is written to a .tif, .npy or .png file, not to {out}")
-    if suffix == ".png" and outputs:
-        raise RecordError(f"a .png holds classes alone; write {', '.join(outputs)} with a .tif or .npy")
-    if suffix in TIFF:
-        try:
-            import rasterio  # noqa: F401
-        except ImportError as error:
-            raise RecordError(f"{out} takes rasterio: pip install 'cpdgal[geo]', or write a .npy") from error
-    if not out.parent.is_dir():
-        raise RecordError(f"{out.parent} is no folder; make it first")
-    if out.is_dir():
-        raise RecordError(f"{out} is a folder; name a file")
-    return {"classes": out} | {each: out.with_name(f"{out.stem}-{each}{out.suffix}") for each in OUTPUTS if each in outputs}
-
-
-def _check_legend(path: Path | None) -> None:
-    if path and path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise RecordError(f"a legend is written to a .png, .svg or .pdf file, not to {path}")
-    if path and not path.parent.is_dir():
-        raise RecordError(f"{path.parent} is no folder; make it first")
-
-
 def _check_fit(source: Source, projection: Projection, trained_on, record: Record | Trained) -> None:
     if source.shape[2] != projection.bands:
         raise SceneError(
@@ -319,132 +283,3 @@ def _check_fit(source: Source, projection: Projection, trained_on, record: Recor
             f"{source.name} has band {band + 1} at {source.band_centers_nm[band]:.0f} nm, and {record.study.name} was trained "
             f"with {centers[band]:.0f} nm there; resample the cube to the training scene's wavelengths, or choose bands"
         )
-
-
-def _check_place(source: Source, out: Path) -> None:
-    """Raise `SceneError` for a CRS that no file can be given."""
-    if out.suffix.lower() in TIFF and source.georeference:
-        from rasterio.crs import CRS
-        from rasterio.errors import CRSError
-
-        try:
-            CRS.from_user_input(source.georeference.crs)
-        except CRSError as error:
-            named = source.georeference.crs[:60]
-            raise SceneError(f"{source.name} has a CRS that is not known ({named!r}); correct its header") from error
-
-
-def _check_room(folder: Path, shape, names, classes: int) -> None:
-    """Raise `RecordError` where tiles and files would not fit on the disk."""
-    layers = {"classes": 2, "entropy": 4, "confidence": 4, "probabilities": 4 * classes}
-    needed, free = 2 * shape[0] * shape[1] * sum(layers[name] for name in names), shutil.disk_usage(folder).free
-    if needed > free:
-        raise RecordError(
-            f"the map takes up to {needed / 1e6:,.0f} MB in {folder} while it is made, and it has {free / 1e6:,.0f}; make room"
-        )
-
-
-def _join(tiles: _Tiles, name: str, path: Path, source: Source, about: dict) -> None:
-    """Write the file of a plane from its tiles, whole or not at all."""
-    path = Path(os.path.realpath(path))  # a link stays one
-    suffix, part = path.suffix.lower(), path.with_name(f".{path.stem}.part{path.suffix}")
-    values = np.array(about["label_values"])
-    values = values if 1 <= values.min() and values.max() < 2**16 else np.arange(1, len(values) + 1)
-    as_written = np.concatenate([[0], values]).astype(np.uint8 if values.max() < 256 else np.uint16)
-    rows = tiles.rows(name)
-    if name == "classes":
-        rows = (each if suffix == ".png" else as_written[each] for each in rows)
-    try:
-        if suffix == ".npy":
-            _write_npy(part, rows, source.shape[:2])
-        elif suffix == ".png":
-            _painted(np.concatenate([*rows]), np.asarray(about["palette"])).save(part, "png")
-        else:
-            _write_tiff(part, rows, name, source, about["classes"], values, np.asarray(about["palette"]))
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:  # rasterio's are some too
-        reason = error.strerror or " ".join(str(error).split())[:90]
-        raise RecordError(f"{path} could not be written ({reason}); make room, or choose another folder{GOES_ON}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _write_legend(tiles: _Tiles, path: Path, source: Source, about: dict) -> Path:
-    """The map with its legend, thinned to a thousand pixels a side or so."""
-    step, classes = max(1, max(source.shape[:2]) // 1000), len(about["classes"])
-    thinned, counts, top = [], np.zeros(classes + 1, dtype=np.int64), 0
-    for each in tiles.rows("classes"):
-        counts += np.bincount(each.ravel(), minlength=classes + 1)
-        thinned.append(each[-top % step :: step, ::step])
-        top += len(each)
-    figure = map_with_legend(
-        np.concatenate(thinned),
-        counts[1:],
-        about["classes"],
-        np.asarray(about["palette"]),
-        step,
-        _pixel_metres(source.georeference),
-    )
-    content = BytesIO()
-    figure.savefig(content, format=path.suffix[1:].lower(), dpi=150)
-    plt.close(figure)
-    write(path, content.getvalue(), GOES_ON)
-    return path
-
-
-def _pixel_metres(place: Georeference | None) -> float | None:
-    """The width of a pixel in metres; None where its CRS has no linear unit, or rasterio is not there to say."""
-    try:
-        from rasterio.crs import CRS
-    except ImportError:
-        return None
-    crs = CRS.from_user_input(place.crs) if place else None
-    if not (place and crs and crs.is_projected):
-        return None
-    return float(np.hypot(place.transform[0], place.transform[3]) * crs.linear_units_factor[1])
-
-
-def _write_npy(path: Path, rows: Iterator[np.ndarray], shape: tuple[int, int]) -> None:
-    with path.open("wb") as file:
-        for number, each in enumerate(rows):
-            if not number:
-                described = {"descr": each.dtype.str, "fortran_order": False, "shape": (*shape, *each.shape[2:])}
-                np.lib.format.write_array_header_1_0(file, described)
-            file.write(np.ascontiguousarray(each).data)
-
-
-def _painted(classes: np.ndarray, palette: np.ndarray) -> Image.Image:
-    """Classes 0..K in their colours, white where 0."""
-    colours = np.round(255 * np.vstack([np.ones(3), palette])).astype(np.uint8)
-    return Image.fromarray(colours[classes])
-
-
-def _write_tiff(path: Path, rows, name: str, source: Source, classes, values: np.ndarray, palette: np.ndarray) -> None:
-    import rasterio
-
-    of_classes, place = name == "classes", source.georeference
-    dtype = "float32" if not of_classes else "uint8" if values.max() < 256 else "uint16"
-    about: dict[str, Any] = {"height": source.shape[0], "width": source.shape[1], "dtype": dtype}
-    about |= {"count": len(classes) if name == "probabilities" else 1, "nodata": 0 if of_classes else np.nan}
-    if place:
-        about |= {"crs": place.crs, "transform": rasterio.Affine(*place.transform)}
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        options = {"driver": "GTiff", "compress": "deflate", "BIGTIFF": "IF_SAFER"}
-        file = stack.enter_context(rasterio.open(path, "w", **options, **about))
-        if of_classes:
-            file.update_tags(1, **{f"class_{value}": each for value, each in zip(values, classes, strict=True)})
-            if dtype == "uint8":
-                colours = np.round(255 * palette).astype(int)
-                file.write_colormap(1, {int(v): (*map(int, rgb), 255) for v, rgb in zip(values, colours, strict=True)})
-        else:
-            for band, each in enumerate(classes if name == "probabilities" else [name], start=1):
-                file.set_band_description(band, each)
-        top = 0
-        for each in rows:
-            window = rasterio.windows.Window(0, top, source.shape[1], len(each))
-            file.write(np.moveaxis(np.atleast_3d(each), 2, 0), window=window)
-            top += len(each)

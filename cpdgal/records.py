@@ -5,7 +5,6 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,24 +15,18 @@ import fastjsonschema
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from .methods import METHODS
 from .scenes import Scene, SceneError
-from .sources import SCENES, known_checksum
+from .sources import SCENES
 from .study import READING, Study, check_names, other_data
-from .training import State, part, predict, under
+from .training import State, predict
+from .weights import FOREIGN, opened, restored, trained_file
 from .windows import Projection, Windows
+from .writing import RecordError, write
 
 FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
-# What foreign tensors make safetensors, torch and scikit-learn raise.
-FOREIGN = (SafetensorError, OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
 TABLES = ("cycles", "classes", "queried", "calibration", "diagnostics")
-
-
-class RecordError(RuntimeError):
-    """A record or a store that cannot be used; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +67,17 @@ class Record:
     def to_json(self) -> str:
         """The record as a file holds it: one line for each part."""
         bound = {"weights": self.digest, "provenance": self.provenance}
-        return _as_lines({"format": FORMAT, "key": self.study.key, **self.results, **bound})
+        content = {"format": FORMAT, "key": self.study.key, **self.results, **bound}
+        lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in content.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
     def read(cls, path: Path) -> "Record":
         """The record of a file; `RecordError` when it cannot be read, is damaged, or of another format."""
-        return cls._of(Path(path), _content(Path(path)))
+        return cls.of(Path(path), content_of(Path(path)))
 
     @classmethod
-    def _of(cls, path: Path, content: dict) -> "Record":
+    def of(cls, path: Path, content: dict) -> "Record":
         """The record of what a file holds, or is to hold."""
         if content["format"] != FORMAT:
             newer = content["format"] > FORMAT
@@ -165,7 +160,7 @@ class Record:
         try:
             if hashlib.sha256(content).hexdigest() != self.digest:
                 raise ValueError("the digest is another")
-            return _restored(self.study, opened(self.weights)[0], len(self.classes))
+            return restored(self.weights, self.study, len(self.classes))
         except FOREIGN as error:
             advice = "move both away to run the study again"
             raise RecordError(f"{self.weights} does not hold the weights of its record; {advice}") from error
@@ -331,138 +326,12 @@ class Store:
         return replace(record, path=path)
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A trained network by itself, of a `trained_file`: what a map takes of a record, without one."""
-
-    study: Study
-    scene: dict = field(repr=False)  # as for `Record.training_scene`
-    digest: str
-    path: Path
-
-    @classmethod
-    def read(cls, path: Path) -> "Trained":
-        """The network of a file; `RecordError` where it holds none."""
-        try:
-            about = json.loads(opened(path)[1]["about"])
-            study, digest = Study.from_form(about.pop("study")), hashlib.sha256(path.read_bytes()).hexdigest()
-            len(about["classes"]), about["label_values"], about["palette"], about["band_centers_nm"]
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:90]
-            raise RecordError(
-                f"{path} holds no trained network ({reason}); give a record, or what cpdgal label keeps"
-            ) from error
-        return cls(study, about, digest, path)
-
-    def trained(self) -> tuple[torch.nn.Module, Projection]:
-        """The network and the projection that goes with it; `RecordError` where the file does not hold them."""
-        try:
-            return _restored(self.study, opened(self.path)[0], len(self.scene["classes"]))
-        except FOREIGN as error:
-            raise RecordError(f"{self.path} holds no trained network that can be used; train it again") from error
-
-    def training_scene(self) -> dict:
-        """As for a `Record`."""
-        return self.scene
-
-    def check(self, scene: Scene) -> None:
-        """Raise `SceneError` for a scene with other data than it was trained on, where that is known."""
-        if self.study.checksum and scene.checksum != self.study.checksum:
-            raise SceneError(other_data(scene, self.study.checksum, f"{self.path} was trained on data"))
-
-
-def _restored(study: Study, tensors: State, classes: int) -> tuple[torch.nn.Module, Projection]:
-    projection = Projection(study.components, whiten=study.whiten, scaling=study.scaling)
-    projection.restore(part(tensors, "projection"))
-    scores = projection.pipeline.transform(np.zeros((1, projection.bands), dtype=np.float32))
-    network = study.network(scores.shape[1], classes)
-    network.load_state_dict(part(tensors, "network"))
-    return network.eval(), projection
-
-
-def opened(path: Path) -> tuple[State, dict[str, str]]:
-    """The tensors of a safetensors file, and its metadata."""
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-
-
-def trained_file(study: Study, scene: Scene, projection: Projection, network: State) -> bytes:
-    """A trained network as one file that can be applied: weights, projection, the study they came from, and of its scene the
-    classes and the wavelengths."""
-    centers = None if scene.band_centers_nm is None else scene.band_centers_nm.tolist()
-    of_scene = {"classes": scene.class_names, "label_values": scene.label_values, "palette": scene.palette.tolist()}
-    about = json.dumps({"study": study.form, **of_scene, "band_centers_nm": centers})  # one entry: several have no fixed order
-    return save({**under("network", network), **under("projection", projection.state())}, {"about": about})
-
-
-def write(path: Path, content: bytes, then: str = ", and run the study again: it goes on where it was saved last") -> None:
-    """Write a file whole or not at all; `RecordError` says why not, and what to do `then`."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        advice = f"make room or choose another folder{then}"
-        raise RecordError(f"{path} could not be written ({error.strerror}); {advice}") from error
-
-
-def migrate(folder: Path) -> Iterator[tuple[str, str]]:
-    """Bring the records and weights of a folder to this format; each by its name, with what was in the way, else "".
-
-    Records that have the format are left alone, and numbers stay. A record of format 1 gets the checksum of its data as read,
-    where its scene is at hand, and stored weights the projection that goes with them and their digest.
-    """
-    for path in sorted(folder.glob("*.json")):
-        with suppress(RecordError):  # what is no record is none of ours; a listing says so
-            content = _content(path)
-            if content["format"] == FORMAT:
-                continue
-            problem = ""
-            try:
-                _migrate(path, content)
-            except (ValueError, TypeError, KeyError, OSError, RecordError, SafetensorError) as error:
-                problem = " ".join(str(error).split())[:200]
-            yield path.name, problem
-
-
-def _migrate(path: Path, content: dict) -> None:
-    if content["format"] != 1:
-        raise RecordError(f"it is of format {content['format']}, and this cpdgal knows 1 and {FORMAT}")
-    study = Study.from_form({**content["study"], "checksum": ""})
-    if study.scene in SCENES:  # it was the checksum of the scene's files
-        checksum = known_checksum(study.scene) or study.load_scene().checksum
-        content["study"]["checksum"] = content["provenance"]["checksum"] = checksum
-    study = study.but(checksum=content["study"]["checksum"])
-    content |= {"format": FORMAT, "study": study.form, "weights": None}
-    weights, trained = path.with_suffix(".safetensors"), None
-    if weights.is_file():
-        tensors, scene = opened(weights)[0], study.load_scene()
-        windows = study.make_windows(scene, study.make_split(scene))
-        trained = trained_file(study, scene, windows.projection, part(tensors, "network") or tensors)
-        content["weights"] = hashlib.sha256(trained).hexdigest()
-    Record._of(path, content)  # it is one, or nothing is written
-    if trained:
-        write(weights, trained, "")
-    write(path, _as_lines({**content, "provenance": content.pop("provenance")}).encode(), "")
-
-
 def columns(table: pd.DataFrame) -> dict[str, list]:
     """The columns of a table, ready for JSON: what is not a number becomes null."""
     return {name: table[name].astype(object).where(table[name].notna(), None).tolist() for name in table}
 
 
-def _as_lines(content: Mapping) -> str:
-    lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in content.items())
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _content(path: Path) -> dict:
+def content_of(path: Path) -> dict:
     """What a file holds that may be a record: an object with its format; `RecordError` for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)

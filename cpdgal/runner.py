@@ -33,12 +33,14 @@ from threadpoolctl import threadpool_limits
 from .active import Cycle, active_learning
 from .methods import METHODS
 from .metrics import calibration_error, class_accuracies, entropy_histogram, model_improvement, reliability
-from .records import Record, RecordError, Store, columns, opened, write
+from .records import Record, Store, columns
 from .scenes import Scene
 from .sources import known_checksum
 from .splits import Split
 from .study import Study
 from .training import State, part
+from .weights import opened
+from .writing import RecordError, write
 
 CHECKPOINT_EVERY = 60  # seconds of a training, beside the checkpoint after each cycle
 # A checkpoint is used only by the same code: these files decide numbers, and the method's own.

@@ -9,8 +9,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 import cpdgal
-import cpdgal.cli
-from cpdgal.cli import app
+from cpdgal.cli import app, runs
 from cpdgal.methods import METHODS
 
 SMALL = ("--scene", "synthetic", "--profile", "smoke")
@@ -120,7 +119,7 @@ def test_every_command_reads_files_with_the_same_options(odd, tmp_path, monkeypa
         if command[0] == "scenes":
             (following,) = (line for line in done.output.splitlines() if line.startswith("next: cpdgal run"))
     seen = []
-    monkeypatch.setattr(cpdgal.cli, "run", lambda study, *_, **__: seen.append(study) or 1 / 0)
+    monkeypatch.setattr(runs, "run", lambda study, *_, **__: seen.append(study) or 1 / 0)
     for arguments in (shlex.split(following)[2:], ["run", "--scene", file, *options], ["run", "--scene", file, *settings]):
         with pytest.raises(ZeroDivisionError):
             CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)

@@ -17,7 +17,7 @@ from small import contents, own_scene, run
 from typer.testing import CliRunner
 
 import cpdgal
-from cpdgal import label
+from cpdgal import labelling, suggestions
 from cpdgal.cli import app
 from cpdgal.queries import Candidates, select
 from cpdgal.splits import raster
@@ -301,7 +301,7 @@ def test_a_damaged_state_is_told_and_the_labels_are_of_use(files, session, tmp_p
 
 
 def test_two_at_once_do_not_meet(files, session):
-    with label.claimed(session):
+    with labelling.claimed(session):
         assert "is in use by another cpdgal label" in refused(files, session)
 
 
@@ -367,7 +367,7 @@ def test_a_session_stopped_at_any_write_ends_the_same(files, undisturbed, tmp_pa
         return write
 
     for name in ("write", "write_points"):
-        monkeypatch.setattr(label, name, stopping(getattr(label, name)))
+        monkeypatch.setattr(labelling, name, stopping(getattr(labelling, name)))
     folder, stops = tmp_path / "session", 0
     while not person(files[2], folder):
         stops += 1
@@ -471,7 +471,7 @@ def test_without_labels_the_pixels_are_typical_ones_of_different_kinds(files):
 
 def test_one_class_alone_trains_no_network(files, monkeypatch):
     scene = files[0]
-    monkeypatch.setattr(label, "Loop", None)
+    monkeypatch.setattr(suggestions, "Loop", None)
     only = np.where(scene.labels == 1, 1, 0)
     asked = cpdgal.suggest(scene, only, 2, progress=False, **FAST)
     assert 1 not in scene.labels[asked.row, asked.column]
@@ -549,7 +549,7 @@ def test_features_and_draws_are_computed_once_for_a_round_at_a_distance():
 
 def test_a_large_scene_is_looked_at_in_part_where_features_are_compared(files, monkeypatch):
     scene = files[0]
-    monkeypatch.setattr(label, "SAMPLE", 40)
+    monkeypatch.setattr(suggestions, "SAMPLE", 40)
     labels = np.where(np.arange(400).reshape(20, 20) % 5, 0, scene.labels)
     for query, known, said in (
         ("core-set", labels, "among 40 of the"),
@@ -557,8 +557,8 @@ def test_a_large_scene_is_looked_at_in_part_where_features_are_compared(files, m
         ("margin", None, "among 40 of the"),
     ):
         study = cpdgal.Study(scene="synthetic", query=query, **FAST)
-        points = label._table(known, scene)
-        found = label._suggestion(scene, study, points, None, 100, 0, None, {}, False)
+        points = suggestions._table(known, scene)
+        found = suggestions.next_pixels(scene, study, points, None, 100, 0, None, {}, False)
         assert (said in found.note) == (len(found.pixels) == 40 if said else not found.note)
         assert len(found.pixels) == (40 if said else 100)
 

@@ -264,7 +264,7 @@ def test_the_network_of_a_labelling_maps_without_a_record(made, tmp_path, monkey
         }
         assert file.transform == PLACE
         found = file.read(1)
-    network, projection = cpdgal.records.Trained.read(model).trained()
+    network, projection = cpdgal.weights.Trained.read(model).trained()
     of_all = windows.Windows(made, SMALL.window, projection=projection).scene_batches()
     np.testing.assert_array_equal(found.ravel(), VALUES[cpdgal.predict(network, of_all).argmax(1)])
     write_tiff(tmp_path / "field.tif", made.cube[::-1])

@@ -66,6 +66,9 @@ def test_the_command_line_does_not_load_what_only_pages_need():
 
 
 def test_the_wheel_holds_every_file_of_the_package():
+    packages = re.search(r"packages = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "cpdgal").rglob("*.py")}
+    assert {f'"{name}"' for name in (*folders, "cpdgal.results")} == set(packages.split(", "))
     listed = re.search(r"package-data = \{ cpdgal = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
     kinds = {path.suffix for path in (ROOT / "cpdgal").iterdir() if path.is_file()} - {".py"}
     assert {f'"*{kind}"' for kind in kinds} == set(listed.split(", "))

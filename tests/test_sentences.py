@@ -19,7 +19,7 @@ from small import SMALL, contents, own_scene, run
 from typer.testing import CliRunner
 
 import cpdgal
-from cpdgal import Record, RecordError, SceneError, Store, Study, cli, records, runner
+from cpdgal import Record, RecordError, SceneError, Store, Study, cli, migration, runner
 from cpdgal import study as module
 from cpdgal.runner import Checkpoints
 
@@ -350,7 +350,7 @@ def test_weights_for_which_there_is_no_memory_are_not_told_to_be_foreign(own, tm
     def full(path):
         raise MemoryError
 
-    monkeypatch.setattr(records, "opened", full)
+    monkeypatch.setattr("cpdgal.weights.opened", full)
     sentence(call("map", own[1], "-o", tmp_path / "map.npy"), "there is not enough memory")
 
 
@@ -556,14 +556,14 @@ def older(path: Path) -> None:
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_older_records_are_brought_up_to_date_once(own, interrupted, monkeypatch):
     study, path = own
-    expected, weights = Record.read(path), path.with_suffix(".safetensors").read_bytes()
+    content, expected, weights = path.read_bytes(), Record.read(path), path.with_suffix(".safetensors").read_bytes()
     older(path)
     with pytest.raises(
         RecordError, match=r"was written by an older cpdgal; `cpdgal records --migrate` brings its folder up to date"
     ):
         run(study, path.parent)
     if interrupted:
-        written = records.write
+        written = migration.write
 
         def write(at, content, *then):
             if at.suffix == ".json":
@@ -571,15 +571,14 @@ def test_older_records_are_brought_up_to_date_once(own, interrupted, monkeypatch
             written(at, content, *then)
 
         with monkeypatch.context() as patch:
-            patch.setattr(records, "write", write)
+            patch.setattr(migration, "write", write)
             with pytest.raises(KeyboardInterrupt):
-                list(records.migrate(path.parent))
+                list(migration.migrate(path.parent))
         assert json.loads(path.read_text())["format"] == 1
-    assert list(records.migrate(path.parent)) == [(path.name, "")]
-    assert list(records.migrate(path.parent)) == []
+    assert list(migration.migrate(path.parent)) == [(path.name, "")]
+    assert list(migration.migrate(path.parent)) == []
+    assert path.read_bytes() == content
     again = Record.read(path)
-    assert again.differences(expected) == []
-    assert again.study == expected.study
     assert path.with_suffix(".safetensors").read_bytes() == weights
     assert again.map(study.load_scene()).tolist() == expected.map(study.load_scene()).tolist()
 

@@ -15,11 +15,12 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from ..plots import false_colour
-from ..records import Record, RecordError, Store
+from ..records import Record, Store
 from ..runner import run
 from ..scenes import Scene
 from ..study import Study
 from ..training import part, predict
+from ..writing import RecordError
 from .common import COMPARED
 
 # The loop that is shown: the paper's protocol with trainings of 60 epochs.
