@@ -130,23 +130,30 @@ def describe(
     height, width, count = loaded.cube.shape
     typer.echo(f"{loaded.name}: {height} x {width} pixels, {count} bands, checksum {loaded.checksum}")
     typer.echo("wavelengths  " + ("not given" if centers is None else f"{centers.min():.0f} to {centers.max():.0f} nm"))
-    typer.echo("place        " + (f"{place.crs[:60]}, pixels of {place.transform[0]:g}" if place else "not given"))
+    side = np.hypot(place.transform[0], place.transform[3]) if place else 0
+    typer.echo("place        " + (f"{place.crs[:60]}, pixels of {side:g}" if place else "not given"))
     typer.echo(f"no data      {0 if loaded.mask is None else int(loaded.mask.sum())} pixels")
     for warning in told:
         typer.echo(f"look at this: {warning.message}")
     changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
+    few = " --set components=0" if loaded.bands < study.components else ""
     if not loaded.classes:
         typer.echo("no ground truth: a scene to be mapped with a trained network, or to be labelled")
-        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}")
+        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}{few}")
         return
     for name, size_ in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{size_:7}  {name}")
+    if loaded.classes < 2 or len(loaded.pixels) < 10:
+        typer.echo(
+            "too little ground truth to train and test on: a study takes two classes, and a pool of a tenth of the pixels"
+        )
+        return
     split = random_split(loaded, rng=np.random.default_rng(0))
     shared = touched(loaded, split.pool, split.holdout, window)
     typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
     given = {"scene": file} | ({"labels": labels} if labels else {}) | study.reading
     options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
-    typer.echo(f"next: cpdgal run {options} --split block --profile quick")
+    typer.echo(f"next: cpdgal run {options} --split block --profile quick{few}")
 
 
 @app.command()
@@ -165,11 +172,13 @@ def splits(
     """Write masks of training (1) and test pixels (2) for others to use, with checksums and a README."""
     if out.exists():
         raise ValueError(f"{out} exists; name a new folder")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out.parent} is no folder; make it first")
     values = dict(_parsed(each) for each in changes or ())
     study = Study(scene=scene, labels_path=labels, split=split, **reading | values)
     loaded = study.load_scene()
     masks = {seed: raster(loaded, study.but(seed=seed).make_split(loaded)) for seed in range(seeds)}
-    made = Path(mkdtemp(prefix=".splits-", dir=out.parent if out.parent.is_dir() else "."))
+    made = Path(mkdtemp(prefix=".splits-", dir=out.parent))
     try:
         lines = []
         for seed, mask in masks.items():
@@ -374,6 +383,13 @@ def map_(
     wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
     check_device(device)
     trained = Trained.read(model) if model.suffix.lower() == ".safetensors" else Record.read(model)
+    theirs = trained.study.reading
+    if scene and Path(scene).expanduser().resolve() == Path(trained.study.scene).expanduser().resolve():
+        said = theirs | said
+    elif scene and (
+        unsaid := [f"{name}={theirs[name]}" for name in ("bands", "scale", "no_data") if name in theirs.keys() - said]
+    ):
+        typer.echo(f"look at this: trained on a cube read with {', '.join(unsaid)}, and {scene} is read without", err=True)
     with opened(scene, labels, **said) if scene else nullcontext() as source:
         written = write_map(
             trained,
@@ -460,7 +476,8 @@ def assess_design(
     accuracy.write_points(opened.draw(counts, seed), out, opened)
     for value, count in counts.items():
         typer.echo(f"{count:7}  {opened.name(value)}")
-    typer.echo(f"written: {out}, {counts.sum()} points; fill in the class, then: cpdgal assess {classes} --reference {out}")
+    then = f"cpdgal assess {shlex.quote(str(classes))} --reference {shlex.quote(str(out))}"
+    typer.echo(f"written: {out}, {counts.sum()} points; fill in the class, then: {then}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -25,7 +25,7 @@ from .metrics import entropy
 from .plots import map_with_legend
 from .readers import ENVI, TIFF, Georeference, SceneError, kept_bands, raster_file
 from .records import Record, RecordError, Trained, write
-from .scenes import Scene, clean
+from .scenes import Scene, checked_labels, clean
 from .sources import SCENES, load_scene
 from .training import predict
 from .truths import rasterised
@@ -48,6 +48,7 @@ class Source:
     band_centers_nm: np.ndarray | None = None
     georeference: Georeference | None = None
     labelled: np.ndarray | None = None  # (height, width) true where the ground truth has a class
+    files: tuple[Path, ...] = ()  # what it was read from: no map is written over them
 
     @classmethod
     def of(cls, scene: Scene) -> "Source":
@@ -65,7 +66,7 @@ def opened(scene: str, labels: str = "", **reading) -> Iterator[Source]:
     """A scene by its name or file; a GeoTIFF or ENVI file stays on disk. Labels and reading options as for `load_scene`."""
     path = Path(scene).expanduser()
     if scene in ("synthetic", *SCENES) or path.suffix.lower() not in (*TIFF, *ENVI) or not os.path.isfile(path):
-        yield Source.of(load_scene(scene, labels or None, **reading))
+        yield replace(Source.of(load_scene(scene, labels or None, **reading)), files=(path, Path(labels)))
         return
     file = raster_file(path)
     try:
@@ -81,7 +82,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
 
     def read(rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray | None]:
         values = file.read(rows, columns)[..., kept]
-        values = values if scale == 1 else np.multiply(values, scale, dtype=float)
+        values = values if scale == 1 else np.ma.multiply(values, scale, dtype=float)
         where = f"{path.stem}, rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
         return clean(values, None, no_data, where, np.flatnonzero(kept) + 1)
 
@@ -90,7 +91,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
     labelled = None
     if labels:
         truth = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)[0]
-        labelled = np.asarray(truth) != unlabelled
+        labelled = checked_labels(truth, (height, width), unlabelled, path.stem)[1]
     centers = about.band_centers_nm
     return Source(
         name=path.stem,
@@ -100,6 +101,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
         band_centers_nm=None if centers is None else centers[kept],
         georeference=about.georeference,
         labelled=labelled,
+        files=(*file.paths, Path(labels)),
     )
 
 
@@ -152,6 +154,10 @@ def write_map(
     if not 1 <= own <= of:
         raise ValueError(f"a share is one of so many, such as 2/4, not {own}/{of}")
     _check_place(source, out)
+    _check_inputs(
+        [*targets.values(), *([legend] if legend else [])],
+        [*source.files, record.path, *map(Path, (record.study.scene, record.study.labels_path))],
+    )
     wanted = source.labelled if labelled else None
     names = ["classes", *(each for each in OUTPUTS if each in outputs)]
     what = (record.study.key, record.digest, source.fingerprint, source.shape, names, TILE, CHUNK)
@@ -332,6 +338,15 @@ def _check_place(source: Source, out: Path) -> None:
         except CRSError as error:
             named = source.georeference.crs[:60]
             raise SceneError(f"{source.name} has a CRS that is not known ({named!r}); correct its header") from error
+
+
+def _check_inputs(written: list[Path], read: Collection[Path | None]) -> None:
+    """Raise `RecordError` where a file would be written twice, or over one of those that are read."""
+    places = [os.path.realpath(each.expanduser()) for each in written]
+    inputs = {os.path.realpath(each.expanduser()) for each in read if each}
+    for path, place in zip(written, places, strict=True):
+        if place in inputs or places.count(place) > 1:
+            raise RecordError(f"{path} is a file that is read here, or written twice; choose another name")
 
 
 def _check_room(folder: Path, shape, names, classes: int) -> None:

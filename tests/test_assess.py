@@ -145,7 +145,7 @@ def test_a_draw_does_not_depend_on_strips(a_map, monkeypatch):
         ("row,column,class\n58,1,1", "row 58, column 1 has no class on the map"),
         ("row,column,class\n1,1,water", "'water' is no class of the map"),
         ("row,column,class\n1,1,1\n2,2,1", "class 7 has 0 reference points"),
-        ("", "cannot be read as points"),
+        ("", "cannot be read as a table"),
     ],
 )
 def test_points_that_cannot_be_used_are_one_sentence(rows, sentence, a_map, tmp_path):

@@ -290,13 +290,13 @@ def one_sentence_of(call, said):
         ("cube.npz", {"cube_key": "x"}, "has no variable 'x'"),
         ("cube.npz", {"labels_key": "x"}, "has no variable 'x'"),
         ("lone.img", {}, "has no ENVI header beside it"),
-        ("short.hdr", {}, "short.hdr cannot be read"),
+        ("short.hdr", {}, "short.img has 5 bytes and its header tells of 1080"),
         ("bbl.hdr", {}, r"lists 2 good and bad bands \(bbl\) for 5 bands"),
         ("struct.mat", {}, "struct"),
         ("cut.npz", {}, "cannot be read"),
         ("cut.h5", {}, "cannot be read"),
         ("flat.npy", {}, r"the cube has 2 dimensions \(108, 5\); .* of pixels x bands, reshape it"),
-        ("words.hdr", {}, "words.hdr cannot be read"),
+        ("words.hdr", {}, "words.hdr is no header of an ENVI image that can be read .*; correct it"),
     ],
 )
 def test_bad_cubes_get_one_sentence(forms, name, options, said):
