@@ -265,6 +265,8 @@ def write_points(points: pd.DataFrame, path: Path, of: ClassMap) -> None:
             places = geopandas.points_from_xy(points.x, points.y)
             geopandas.GeoDataFrame(points, geometry=places, crs=of.crs).to_file(part, driver="GPKG", layer=path.stem)
         os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # the latter are those of GDAL
+        raise SceneError(f"{path} could not be written ({_reason(error)}); make room, or choose another folder") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ from . import assess as accuracy
 from .label import SKIPPED, Session, claimed
 from .mapping import opened, write_map
 from .methods import METHODS, size
-from .readers import SceneError
+from .readers import SceneError, read_array
 from .records import Record, RecordError, Store, Trained
 from .records import migrate as migrated
 from .runner import bound, check_device, run, versions
@@ -184,6 +184,8 @@ def splits(
         for seed, mask in masks.items():
             path = made / f"{loaded.name}-{split}-{seed}{'.tif' if tiff else '.npy'}"
             write_mask(path, mask, loaded.georeference)
+            if not _holds(path, mask):  # NumPy and GDAL may lose the end of a file on a full disk, and say nothing
+                raise RecordError(f"{out} could not be written; make room, or choose another folder")
             sizes = np.bincount(mask.ravel(), minlength=3)
             lines.append(f"{path.name}  {sizes[1]} training, {sizes[2]} test  {digest(mask)}")
         said = {"split": split, "pool": study.pool} | study.reading | values
@@ -196,6 +198,12 @@ def splits(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     typer.echo(f"written: {out}, {len(masks)} masks and a README.md")
+
+
+def _holds(path: Path, mask: np.ndarray) -> bool:
+    with suppress(SceneError):
+        return np.array_equal(read_array(path, None, 2), mask)
+    return False
 
 
 @app.command()

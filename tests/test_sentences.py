@@ -574,6 +574,33 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("limit", "command"),
+    [
+        (1, ["splits", "out", "--seeds", "1", "--scene", "synthetic"]),
+        (1, ["assess", "design", "map.npy", "-o", "out.csv"]),
+        (20, ["assess", "design", "map.tif", "-o", "out.gpkg"]),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_a_file_that_does_not_fit_is_told_and_not_left(limit, command, tmp_path, monkeypatch):
+    resource, rasterio = pytest.importorskip("resource"), pytest.importorskip("rasterio")
+    np.save(tmp_path / "map.npy", classes := np.repeat([[1, 2]], 50, axis=0).repeat(20, axis=1).astype(np.uint8))
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)}
+    with rasterio.open(tmp_path / "map.tif", "w", count=1, height=50, width=40, dtype="uint8", **place) as file:
+        file.write(classes, 1)
+    monkeypatch.chdir(tmp_path)
+    before, soft = contents(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * limit, soft[1]))
+    try:
+        done = call(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+    sentence(done, "^out.* could not be written")
+    assert contents(tmp_path) == before
+    assert not [*tmp_path.glob("out*")]
+
+
 def test_names_that_a_console_cannot_print(tmp_path):
     """Class names in Chinese in a console of Western Europe."""
     values = np.random.default_rng(0).integers(1, 4, (12, 12))
