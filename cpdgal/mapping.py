@@ -1,5 +1,6 @@
 """A trained network over a whole scene, tile by tile: classes, probabilities, uncertainty, in files that keep their place."""
 
+import errno
 import hashlib
 import json
 import os
@@ -366,16 +367,18 @@ def _join(tiles: _Tiles, name: str, path: Path, source: Source, about: dict) -> 
     values = np.array(about["label_values"])
     values = values if 1 <= values.min() and values.max() < 2**16 else np.arange(1, len(values) + 1)
     as_written = np.concatenate([[0], values]).astype(np.uint8 if values.max() < 256 else np.uint16)
-    rows = tiles.rows(name)
-    if name == "classes":
-        rows = (each if suffix == ".png" else as_written[each] for each in rows)
+
+    def rows() -> Iterator[np.ndarray]:
+        return (as_written[each] if name == "classes" and suffix != ".png" else each for each in tiles.rows(name))
+
     try:
         if suffix == ".npy":
-            _write_npy(part, rows, source.shape[:2])
+            _write_npy(part, rows(), source.shape[:2])
         elif suffix == ".png":
-            _painted(np.concatenate([*rows]), np.asarray(about["palette"])).save(part, "png")
+            _painted(np.concatenate([*rows()]), np.asarray(about["palette"])).save(part, "png")
         else:
-            _write_tiff(part, rows, name, source, about["classes"], values, np.asarray(about["palette"]))
+            _write_tiff(part, rows(), name, source, about["classes"], values, np.asarray(about["palette"]))
+            _check_tiff(part, rows())
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
@@ -463,3 +466,21 @@ def _write_tiff(path: Path, rows, name: str, source: Source, classes, values: np
             window = rasterio.windows.Window(0, top, source.shape[1], len(each))
             file.write(np.moveaxis(np.atleast_3d(each), 2, 0), window=window)
             top += len(each)
+
+
+def _check_tiff(path: Path, rows: Iterator[np.ndarray]) -> None:
+    """Raise ``OSError`` where a file does not hold its rows: on a full disk GDAL may lose the end of it, and say nothing."""
+    import rasterio
+
+    top, lost = 0, OSError(errno.ENOSPC, "its end was lost")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path) as file:
+                for each in rows:
+                    there = file.read(window=rasterio.windows.Window(0, top, file.width, len(each)))
+                    if not np.array_equal(np.moveaxis(there, 0, 2), np.atleast_3d(each), equal_nan=True):
+                        raise lost
+                    top += len(each)
+        except rasterio.RasterioIOError as error:
+            raise lost from error
