@@ -97,7 +97,8 @@ class Scene:
         Args:
             cube_path: None gives a ground truth alone.
             labels_path: a raster of the same grid in one of these formats; a table of points (``.csv`` with the columns row,
-                column, class or x, y, class); or points or polygons with a field "class" (GeoPackage, GeoJSON, Shapefile).
+                column, class or x, y, class, as spreadsheets save it); or points or polygons with a field "class" (GeoPackage,
+                GeoJSON, Shapefile), without a label where two classes overlap.
                 Classes may be names there, which become 1..K in alphabetical order and the scene's class names.
                 Without it both come from a file with several variables, or the scene has no ground truth.
             cube_key, labels_key: names of variables; without them the only three- and the only two-dimensional one are taken.
