@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .scenes import Scene, SceneError
+from .truths import moved, read_features, read_table
 
 STRIP = 2**22  # pixels of a map that are read at a time
 NORMAL = 1.96  # of 95 % intervals, as Olofsson et al. print them
@@ -47,12 +48,18 @@ def estimate(mapped, reference, sizes: pd.Series, strata=None) -> Assessment:
     """
     mapped, reference = np.asarray(mapped), np.asarray(reference)
     strata = mapped if strata is None else np.asarray(strata)
+    if not len(mapped) == len(reference) == len(strata) or pd.isna([*mapped, *reference, *strata]).any():
+        raise ValueError(f"{len(mapped)} classes on the map and {len(reference)} true ones; give one of both for every point")
+    if not (sizes >= 0).all():
+        raise ValueError("a stratum has a size below 0, or none; give the pixels of each")
     sizes = sizes[sizes > 0]
     counts = pd.Series(strata).value_counts().reindex(sizes.index, fill_value=0)
     if unknown := sorted({str(each) for each in strata[~np.isin(strata, sizes.index)]}):
         raise ValueError(f"points lie in {unknown[0]}, which has no area on the map; are they of this map?")
-    if (counts < 2).any():
-        few, count = counts[counts < 2].index[0], counts[counts < 2].iloc[0]
+    if (counts > sizes).any():
+        raise ValueError(f"{(counts > sizes).idxmax()} has more reference points than pixels; is it the right map?")
+    if (scarce := (counts < 2) & (counts < sizes)).any():
+        few, count = counts[scarce].index[0], counts[scarce].iloc[0]
         raise ValueError(f"{few} has {count} reference points, and an interval takes two of every stratum; add points there")
 
     def ratio(top: np.ndarray, bottom: np.ndarray) -> tuple[float, float]:
@@ -83,7 +90,7 @@ def _ratio(top, bottom, strata: np.ndarray, sizes: np.ndarray) -> tuple[float, f
     value = sizes @ (np.bincount(strata, y, len(sizes)) / count) / total
     residual = y - value * x  # its variance is that of Eq. 28
     residual -= (np.bincount(strata, residual, len(sizes)) / count)[strata]
-    spread = np.bincount(strata, residual**2, len(sizes)) / (count - 1)
+    spread = np.bincount(strata, residual**2, len(sizes)) / np.maximum(count - 1, 1)  # a stratum of one pixel has none
     share = count / sizes
     finite = np.where(share > 0.05, 1 - share, 1)  # below, the correction is left out, as is usual (Cochran 1977, Section 2.6)
     return float(value), float(NORMAL * np.sqrt((sizes**2 * finite * spread / count).sum()) / total)
@@ -215,21 +222,14 @@ class ClassMap:
         return points.assign(x=x, y=y)
 
 
-def read_points(path: Path, to: ClassMap, *, complete: bool = True) -> pd.DataFrame:
-    """Reference points with row, column and class of a CSV (row, column, class; or x, y, class in the map's CRS), or of a file
-    that geopandas reads, in its own CRS. `SceneError` where they are no such points or do not lie on the map, and, where they
-    are to be ``complete``, for a class that is empty."""
-    try:
-        if Path(path).suffix.lower() == ".csv":
-            points = pd.read_csv(path, dtype={"class": str}, encoding="utf-8-sig")
-        else:
-            points = _located(path, to)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        if isinstance(error, SceneError):
-            raise
-        raise SceneError(f"{path} cannot be read as points ({_reason(error)})") from error
+def read_points(path: Path, to: ClassMap, *, complete: bool = True, crs: str = "") -> pd.DataFrame:
+    """Reference points with row, column and class of a CSV (row, column, class; or x, y, class in `crs`, or else the map's), or
+    of a file that geopandas reads, in its own CRS. `SceneError` where they are no such points or do not lie on the map, and,
+    where they are to be ``complete``, for a class that is empty."""
+    points = read_table(path).reset_index(drop=True) if path.suffix.lower() == ".csv" else _located(path, to)
     if not {"row", "column"} <= {*points} and {"x", "y"} <= {*points} and to.transform:
         x, y = (pd.to_numeric(points[each], errors="coerce").to_numpy(float) for each in ("x", "y"))
+        x, y = moved(x, y, crs, to.crs) if crs and to.crs else (x, y)
         columns, rows = _moved(~to.transform, x, y)
         points = points.assign(row=np.floor(rows), column=np.floor(columns))
     if missing := [each for each in ("row", "column", "class") if each not in points]:
@@ -265,6 +265,8 @@ def write_points(points: pd.DataFrame, path: Path, of: ClassMap) -> None:
             places = geopandas.points_from_xy(points.x, points.y)
             geopandas.GeoDataFrame(points, geometry=places, crs=of.crs).to_file(part, driver="GPKG", layer=path.stem)
         os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # the latter are those of GDAL
+        raise SceneError(f"{path} could not be written ({_reason(error)}); make room, or choose another folder") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -276,6 +278,8 @@ def assess(classes: ClassMap, points: pd.DataFrame, strata: ClassMap | None = No
     """
     if strata and strata.shape != classes.shape:
         raise SceneError(f"{strata.path} has {strata.shape} pixels and {classes.path} {classes.shape}; give maps of one grid")
+    if strata and strata.crs and classes.crs and not strata.transform.almost_equals(classes.transform):
+        raise SceneError(f"{strata.path} lies elsewhere than {classes.path}; give maps of one grid")
     mapped = classes.at(points.row.to_numpy(), points.column.to_numpy())
     if (outside := mapped == 0).any():
         place = points.iloc[int(np.argmax(outside))]
@@ -309,15 +313,12 @@ def whole_number(text: str) -> int | None:
 
 
 def _located(path: Path, to: ClassMap) -> pd.DataFrame:
-    try:
-        import geopandas
-    except ImportError:
-        raise SceneError(f"{path} takes geopandas: pip install 'cpdgal[geo]', or give a .csv") from None
-    points = geopandas.read_file(path)
+    points = read_features(path)
     if not (points.crs and to.crs):
         raise SceneError(f"{path}, or the map, has no CRS, so the points have no place on it; set it, or give row and column")
     if not (points.geom_type == "Point").all():
-        raise SceneError(f"{path} holds {points.geom_type.iloc[0]} geometries; an assessment takes points")
+        other = points.geom_type[points.geom_type != "Point"].fillna("empty").iloc[0]
+        raise SceneError(f"{path} holds {other} geometries; an assessment takes points")
     there = points.to_crs(to.crs)
     table = pd.DataFrame(points.drop(columns=[points.geometry.name, "row", "column", "x", "y"], errors="ignore"))
     return table.assign(x=there.geometry.x, y=there.geometry.y)

@@ -21,12 +21,12 @@ from safetensors.torch import save
 from .assess import ClassMap, read_points, whole_number, write_points
 from .queries import agreement, overall_uncertainty, stopping
 from .readers import SceneError, read_array
-from .scenes import colours
+from .scenes import checked_labels, colours
 from .sources import SCENES, load_scene
 from .study import Study
 from .suggestions import Suggestion, labelling_study, next_pixels
 from .training import State
-from .truths import rasterised
+from .truths import rasterised, read_table
 from .weights import opened, trained_file
 from .writing import write
 
@@ -133,16 +133,20 @@ class Session:
     def begin(self, path: Path) -> None:
         """Take the first labels: a CSV of points, or a raster or vector file as `Scene.from_files` takes it."""
         if path.suffix.lower() == ".csv":
-            first = read_points(path, self.grid)
+            first = read_points(path, self.grid, crs=self.study.crs)
         else:
-            key = self.study.labels_key or None
-            values = np.asarray(rasterised(path, key, self.grid.shape, self.scene.georeference, None)[0])
-            if values.shape != self.grid.shape:
-                raise ValueError(f"{path} is {values.shape} and {self.scene.name} {self.grid.shape}; give labels of its pixels")
-            rows, columns = np.nonzero(values != (unlabelled := self.study.unlabelled or 0))
-            if unlabelled and (values == 0).any():
+            key, unlabelled = self.study.labels_key or None, self.study.unlabelled or 0
+            values, names = rasterised(path, key, self.grid.shape, self.scene.georeference, None)
+            values, given = checked_labels(values, self.grid.shape, unlabelled, self.scene.name)
+            if (values[given] == 0).any():
                 raise ValueError(f"{path} has a class 0, and a labelling counts classes from 1; give it other numbers")
-            first = pd.DataFrame({"row": rows, "column": columns, "class": values[rows, columns].astype(str)})
+            rows, columns = np.nonzero(given)
+            classes = [names.get(value, str(value)) for value in values[given]]
+            first = pd.DataFrame({"row": rows, "column": columns, "class": classes})
+        named = first["class"][~first["class"].str.lower().isin(SKIPPED)]
+        if not self.names and len(named) and pd.to_numeric(named, errors="coerce").isna().all():
+            self.names = dict(enumerate(sorted({each.lower(): each for each in named}.values()), 1))
+            self.about["classes"] = {str(value): name for value, name in self.names.items()}
         first["class"] = self._numbers(first["class"], path)
         if not (self.state or self._labels.exists()):
             self._add(first, 0)
@@ -153,7 +157,7 @@ class Session:
         """Add labels to those so far, in labels.csv first."""
         rows = self.grid.placed(points[["row", "column"]]).assign(**{"class": points["class"], "round": round_})
         if self._labels.exists():
-            rows = pd.concat([pd.read_csv(self._labels, dtype=str, encoding="utf-8-sig"), rows.astype(str)])
+            rows = pd.concat([read_table(self._labels), rows.astype(str)])
         write(self._labels, rows.to_csv(index=False).encode(), "")
         self.points = pd.concat([self.points, points], ignore_index=True)
 

@@ -1,9 +1,10 @@
 """The files of a map, written row of tiles by row of tiles: GeoTIFF, .npy and .png, and a figure of it with its legend."""
 
+import errno
 import os
 import shutil
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -62,6 +63,16 @@ def check_place(out: Path, name: str, place: Georeference | None) -> None:
             raise SceneError(f"{name} has a CRS that is not known ({place.crs[:60]!r}); correct its header") from error
 
 
+def check_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raise `RecordError` where a file would be written twice, or over one of those that are read."""
+    written = [*written]
+    places = [os.path.realpath(each.expanduser()) for each in written]
+    inputs = {os.path.realpath(each.expanduser()) for each in read}
+    for path, place in zip(written, places, strict=True):
+        if place in inputs or places.count(place) > 1:
+            raise RecordError(f"{path} is a file that is read here, or written twice; choose another name")
+
+
 def check_room(folder: Path, shape, names, classes: int) -> None:
     """Raise `RecordError` where tiles and files would not fit on the disk."""
     layers = {"classes": 2, "entropy": 4, "confidence": 4, "probabilities": 4 * classes}
@@ -72,22 +83,27 @@ def check_room(folder: Path, shape, names, classes: int) -> None:
         )
 
 
-def write_plane(path: Path, name: str, rows: Rows, shape: tuple[int, int], place: Georeference | None, about: dict) -> None:
+def write_plane(
+    path: Path, name: str, rows: Callable[[], Rows], shape: tuple[int, int], place: Georeference | None, about: dict
+) -> None:
     """Write the file of a plane, whole or not at all; `about` is the training scene, as `Record.training_scene` has it."""
     path = Path(os.path.realpath(path))  # a link stays one
     suffix, part = path.suffix.lower(), path.with_name(f".{path.stem}.part{path.suffix}")
     values = np.array(about["label_values"])
     values = values if 1 <= values.min() and values.max() < 2**16 else np.arange(1, len(values) + 1)
     as_written = np.concatenate([[0], values]).astype(np.uint8 if values.max() < 256 else np.uint16)
-    if name == "classes":
-        rows = (each if suffix == ".png" else as_written[each] for each in rows)
+
+    def shown() -> Rows:
+        return (as_written[each] if name == "classes" and suffix != ".png" else each for each in rows())
+
     try:
         if suffix == ".npy":
-            _write_npy(part, rows, shape)
+            _write_npy(part, shown(), shape)
         elif suffix == ".png":
-            _painted(np.concatenate([*rows]), np.asarray(about["palette"])).save(part, "png")
+            _painted(np.concatenate([*shown()]), np.asarray(about["palette"])).save(part, "png")
         else:
-            _write_tiff(part, name, rows, shape, place, about["classes"], values, np.asarray(about["palette"]))
+            _write_tiff(part, name, shown(), shape, place, about["classes"], values, np.asarray(about["palette"]))
+            _check_tiff(part, shown())
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
@@ -134,6 +150,24 @@ def _write_tiff(path: Path, name: str, rows: Rows, shape, place, classes, values
             window = rasterio.windows.Window(0, top, shape[1], len(each))
             file.write(np.moveaxis(np.atleast_3d(each), 2, 0), window=window)
             top += len(each)
+
+
+def _check_tiff(path: Path, rows: Rows) -> None:
+    """Raise ``OSError`` where a file does not hold its rows: on a full disk GDAL may lose the end of it, and say nothing."""
+    import rasterio
+
+    top, lost = 0, OSError(errno.ENOSPC, "its end was lost")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path) as file:
+                for each in rows:
+                    there = file.read(window=rasterio.windows.Window(0, top, file.width, len(each)))
+                    if not np.array_equal(np.moveaxis(there, 0, 2), np.atleast_3d(each), equal_nan=True):
+                        raise lost
+                    top += len(each)
+        except rasterio.RasterioIOError as error:
+            raise lost from error
 
 
 def _painted(classes: np.ndarray, palette: np.ndarray) -> Image.Image:

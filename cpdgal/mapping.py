@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -17,11 +18,11 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from .map_files import GOES_ON, check_place, check_room, targets, write_legend, write_plane
+from .map_files import GOES_ON, check_inputs, check_place, check_room, targets, write_legend, write_plane
 from .metrics import entropy
 from .readers import ENVI, TIFF, Georeference, SceneError, kept_bands, raster_file
 from .records import Record
-from .scenes import Scene, clean
+from .scenes import Scene, checked_labels, clean
 from .sources import SCENES, load_scene
 from .training import predict
 from .truths import rasterised
@@ -44,6 +45,7 @@ class Source:
     band_centers_nm: np.ndarray | None = None
     georeference: Georeference | None = None
     labelled: np.ndarray | None = None  # (height, width) true where the ground truth has a class
+    files: tuple[Path, ...] = ()  # what it was read from: no map is written over them
 
     @classmethod
     def of(cls, scene: Scene) -> "Source":
@@ -61,7 +63,7 @@ def opened(scene: str, labels: str = "", **reading) -> Iterator[Source]:
     """A scene by its name or file; a GeoTIFF or ENVI file stays on disk. Labels and reading options as for `load_scene`."""
     path = Path(scene).expanduser()
     if scene in ("synthetic", *SCENES) or path.suffix.lower() not in (*TIFF, *ENVI) or not os.path.isfile(path):
-        yield Source.of(load_scene(scene, labels or None, **reading))
+        yield replace(Source.of(load_scene(scene, labels or None, **reading)), files=(path, Path(labels)))
         return
     file = raster_file(path)
     try:
@@ -77,7 +79,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
 
     def read(rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray | None]:
         values = file.read(rows, columns)[..., kept]
-        values = values if scale == 1 else np.multiply(values, scale, dtype=float)
+        values = values if scale == 1 else np.ma.multiply(values, scale, dtype=float)
         where = f"{path.stem}, rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
         return clean(values, None, no_data, where, np.flatnonzero(kept) + 1)
 
@@ -86,7 +88,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
     labelled = None
     if labels:
         truth = rasterised(Path(labels).expanduser(), labels_key, (height, width), about.georeference, crs)[0]
-        labelled = np.asarray(truth) != unlabelled
+        labelled = checked_labels(truth, (height, width), unlabelled, path.stem)[1]
     centers = about.band_centers_nm
     return Source(
         name=path.stem,
@@ -96,6 +98,7 @@ def _on_disk(path, file, labels, *, bands="", scale=1.0, no_data=None, labels_ke
         band_centers_nm=None if centers is None else centers[kept],
         georeference=about.georeference,
         labelled=labelled,
+        files=(*file.paths, Path(labels)),
     )
 
 
@@ -148,6 +151,8 @@ def write_map(
         raise ValueError(f"a share is one of so many, such as 2/4, not {own}/{of}")
     shape, place = source.shape[:2], source.georeference
     check_place(out, source.name, place)
+    learnt_from = (record.path, Path(record.study.scene), Path(record.study.labels_path))
+    check_inputs(files.values(), [*source.files, *filter(None, learnt_from)])
     wanted = source.labelled if labelled else None
     names = [name for name in files if name != "legend"]
     what = (record.study.key, record.digest, source.fingerprint, source.shape, names, TILE, CHUNK)
@@ -170,7 +175,7 @@ def write_map(
         if name == "legend":
             write_legend(path, tiles.rows("classes"), shape, place, about)
         else:
-            write_plane(path, name, tiles.rows(name), shape, place, about)
+            write_plane(path, name, partial(tiles.rows, name), shape, place, about)
     for each in out.parent.glob(f".{out.name}.*.part"):
         shutil.rmtree(each, ignore_errors=True)
     return [*files.values()]

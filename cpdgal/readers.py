@@ -171,7 +171,10 @@ def _open_geotiff(path: Path) -> RasterFile:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         file = rasterio.open(path)
-    centers = _nanometres([file.tags(band).get("wavelength") for band in file.indexes], file.tags(1))
+    centers = [
+        file.tags(band).get("wavelength") or file.tags(band, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM") for band in file.indexes
+    ]
+    masked = any(rasterio.enums.MaskFlags.per_dataset in flags for flags in file.mask_flag_enums)
     placed = None
     if file.crs and not file.transform.is_identity:
         placed = Georeference(file.crs.to_string(), tuple(file.transform)[:6])
@@ -179,9 +182,9 @@ def _open_geotiff(path: Path) -> RasterFile:
     def read(rows: slice, columns: slice) -> np.ndarray:
         part = rasterio.windows.Window.from_slices(rows, columns, height=file.height, width=file.width)
         with rasterio.Env(GDAL_CACHEMAX=CACHE):
-            return np.moveaxis(file.read(window=part), 0, -1)
+            return np.moveaxis(file.read(window=part, masked=masked), 0, -1)
 
-    about = Raster(np.empty((0, 0, file.count)), centers, None, file.nodata, placed)
+    about = Raster(np.empty((0, 0, file.count)), _nanometres(centers, file.tags(1)), None, file.nodata, placed)
     return RasterFile((*file.shape, file.count), about, read, (path,), file.close)
 
 
@@ -196,8 +199,17 @@ def _open_envi(path: Path) -> RasterFile:
             raise SceneError(f"{path} has no ENVI header beside it; put {path.stem}.hdr into the same folder")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters in capitals
-        said = envi.read_envi_header(str(header))
-        image: Any = envi.open(str(header), None if header == path else str(path))
+        try:
+            said = envi.read_envi_header(str(header))
+            image: Any = envi.open(str(header), None if header == path else str(path))
+            size = image.offset + image.nrows * image.ncols * image.nbands * image.sample_size
+        except (envi.EnviException, AttributeError, ValueError) as error:  # a library of spectra has other attributes
+            reason = " ".join(str(error).split())[:120].rstrip(".")
+            raise SceneError(f"{header} is no header of an ENVI image that can be read ({reason}); correct it") from error
+    if (found := os.path.getsize(image.filename)) < size:
+        raise SceneError(
+            f"{image.filename} has {found} bytes and its header tells of {size}; it is cut off, or the header another's"
+        )
 
     def read(rows: slice, columns: slice) -> np.ndarray:
         values = np.array(image.open_memmap(interleave="bip")[rows, columns])  # mapped anew, so that read pages are let go
@@ -214,12 +226,18 @@ def _open_envi(path: Path) -> RasterFile:
 
 
 def _nanometres(centers, about: Mapping) -> np.ndarray | None:
-    """Band centres in nm, from numbers in nm or micrometres; None where they are not all there."""
+    """Band centres in nm, from numbers in nm or micrometres; None where they are not all there, or other numbers."""
     if not centers or not all(centers):
         return None
-    values = np.array(centers, dtype=float)
-    micrometres = about.get("wavelength_units", "").lower().startswith(("micro", "um", "µm")) or values.max() < 100
-    return values * 1000 if micrometres else values
+    unit = about.get("wavelength_units", "").strip().lower()
+    known = unit in ("", "unknown") or unit.startswith("n")
+    try:
+        values = np.array(centers, dtype=float)
+    except ValueError:  # a band may have a word for it
+        return None
+    if unit.startswith(("micro", "um", "µm", "μm")) or (known and values.max() < 100):
+        return values * 1000
+    return values if known else None  # a wave number, a frequency
 
 
 def _map_info(header: Mapping) -> Georeference | None:

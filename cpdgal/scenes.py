@@ -63,12 +63,14 @@ class Scene:
         if self.labels is None:
             labels, given = np.zeros(cube.shape[:2], dtype=np.int64), np.zeros(cube.shape[:2], dtype=bool)
         else:
-            labels, given = _checked_labels(self.labels, cube.shape, self.unlabelled, self.name)
+            labels, given = checked_labels(self.labels, cube.shape, self.unlabelled, self.name)
             if not given.any():
                 everywhere = f"the ground truth is {self.unlabelled} everywhere"
                 raise SceneError(f"{self.name}: no pixel is labelled: {everywhere}; is it the right file?")
-        if mask is not None:
+        if mask is not None and given.any():
             given &= ~mask
+            if not given.any():
+                raise SceneError(f"{self.name}: every labelled pixel is without data; is it the right file?")
         values = np.unique(labels[given])
         labels = np.where(given, np.searchsorted(values, labels) + 1, 0)
         bands, classes, centers = cube.shape[2], len(values), self.band_centers_nm
@@ -95,7 +97,8 @@ class Scene:
         Args:
             cube_path: None gives a ground truth alone.
             labels_path: a raster of the same grid in one of these formats; a table of points (``.csv`` with the columns row,
-                column, class or x, y, class); or points or polygons with a field "class" (GeoPackage, GeoJSON, Shapefile).
+                column, class or x, y, class, as spreadsheets save it); or points or polygons with a field "class" (GeoPackage,
+                GeoJSON, Shapefile), without a label where two classes overlap.
                 Classes may be names there, which become 1..K in alphabetical order and the scene's class names.
                 Without it both come from a file with several variables, or the scene has no ground truth.
             cube_key, labels_key: names of variables; without them the only three- and the only two-dimensional one are taken.
@@ -126,7 +129,8 @@ class Scene:
             about["no_data"] = float(about["no_data"]) * scale
         placed = {"georeference": raster.georeference, "band_numbers": raster.band_numbers}
         scene = cls(cube, labels, **placed, **about)  # type: ignore[arg-type]  # None is taken too
-        if notes := _suspicions(scene):
+        zeros = np.ma.sum(labels == 0) if np.ma.isMaskedArray(labels) and not about.get("unlabelled") else 0
+        if notes := _suspicions(scene, zeros):
             warnings.warn(notes, stacklevel=2)
         return scene
 
@@ -233,9 +237,9 @@ def _without_data(cube, mask, no_data: float | None, where: str) -> tuple[np.nda
     return cube, masked if masked.any() else None
 
 
-def _suspicions(scene: Scene) -> str:
+def _suspicions(scene: Scene, zeros) -> str:
     """One sentence on constant extremes far outside the rest, and on a background that looks like a class; or nothing."""
-    said = []
+    said = [f"{zeros} labels are 0, which stands for unlabelled: if it is a class, say unlabelled=-1"] if zeros else []
     low, high = scene.cube.min(axis=2, initial=np.inf), scene.cube.max(axis=2, initial=-np.inf)
     flat = (low == high) if scene.bands > 2 else np.zeros(low.shape, dtype=bool)
     if scene.mask is not None:
@@ -289,7 +293,7 @@ def _gaps(finite: np.ndarray, mask: np.ndarray | None, numbers: np.ndarray | Non
     return f"the cube is NaN or infinite in {found}; {advice}"
 
 
-def _checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[np.ndarray, np.ndarray]:
+def checked_labels(labels, shape: tuple, unlabelled: int, where: str) -> tuple[np.ndarray, np.ndarray]:
     """The ground truth (height, width) as whole numbers, and which pixels have a label."""
     hidden = np.ma.getmaskarray(labels) if np.ma.isMaskedArray(labels) else None
     labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(np.ma.getdata(labels))

@@ -145,7 +145,7 @@ def test_a_draw_does_not_depend_on_strips(a_map, monkeypatch):
         ("row,column,class\n58,1,1", "row 58, column 1 has no class on the map"),
         ("row,column,class\n1,1,water", "'water' is no class of the map"),
         ("row,column,class\n1,1,1\n2,2,1", "class 7 has 0 reference points"),
-        ("", "cannot be read as points"),
+        ("", "cannot be read as a table"),
     ],
 )
 def test_points_that_cannot_be_used_are_one_sentence(rows, sentence, a_map, tmp_path):
@@ -154,6 +154,46 @@ def test_points_that_cannot_be_used_are_one_sentence(rows, sentence, a_map, tmp_
     assert done.exit_code == 1
     assert sentence in done.output
     assert len(done.output) < 400
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", ","), (";", "."), ("\t", ",")])
+def test_points_that_a_spreadsheet_saved(a_map, tmp_path, separator, decimal):
+    points = ClassMap.open(a_map).draw(pd.Series({1: 40, 7: 30})).drop(columns="class")
+    points["Class"] = np.load(a_map)[points.row, points.column] * 1.0
+    points.to_csv(tmp_path / "plain.csv", index=False)
+    text = points.to_csv(sep=separator, decimal=decimal, index=False, lineterminator="\r\n") + 2 * separator + "\r\n"
+    (tmp_path / "saved.csv").write_bytes(text.encode("utf-8-sig"))
+    plain, saved = (call("assess", a_map, "--reference", tmp_path / f"{name}.csv") for name in ("plain", "saved"))
+    assert plain.exit_code == 0, plain.output
+    assert saved.output == plain.output
+
+
+def test_a_class_of_one_pixel_is_known_when_it_is_looked_at(tmp_path):
+    classes = np.ones((10, 20), dtype=np.uint8)
+    classes[3, 4] = 2
+    np.save(tmp_path / "map.npy", classes)
+    done = call("assess", "design", tmp_path / "map.npy", "-o", tmp_path / "points.csv")
+    assert done.exit_code == 0, done.output
+    points = pd.read_csv(tmp_path / "points.csv")
+    points["class"] = classes[points.row, points.column]
+    found = assess(ClassMap.open(tmp_path / "map.npy"), points.astype({"class": str}))
+    assert (found.overall, found.overall_halfwidth) == (1, 0)
+    assert found.classes.loc["class 2", "area"] == pytest.approx(1 / 200)
+
+
+@pytest.mark.parametrize(
+    ("mapped", "reference", "sizes", "sentence"),
+    [
+        ([1, 1, 2, 2], [1, 1, 2], {1: 5, 2: 5}, "4 classes on the map and 3 true ones; give one of both for every point"),
+        ([1, 1, 2, 2], [1, 1, 2, np.nan], {1: 5, 2: 5}, "give one of both for every point"),
+        ([1, 1], [1, 1], {1: 5, 2: -3}, "a stratum has a size below 0, or none"),
+        ([1, 1], [1, 1], {1: 5, 2: np.nan}, "a stratum has a size below 0, or none"),
+        ([1, 1, 1], [1, 1, 2], {1: 2}, "1 has more reference points than pixels"),
+    ],
+)
+def test_samples_that_cannot_be(mapped, reference, sizes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        estimate(mapped, reference, pd.Series(sizes))
 
 
 def test_maps_that_are_none(tmp_path):
@@ -189,6 +229,16 @@ def test_georeferenced_maps_give_hectares_and_a_geopackage(tmp_path):
     back = read_points(tmp_path / "filled.gpkg", opened)
     assert (back[["row", "column"]].to_numpy() == points[["row", "column"]].to_numpy()).all()
     assert assess(opened, back).overall == 1
+    points.to_file(tmp_path / "filled.gpkg", layer="another")
+    with pytest.raises(SceneError, match="has the layers filled, another; save the one that is meant"):
+        read_points(tmp_path / "filled.gpkg", opened)
+    (tmp_path / "filled.gpkg").unlink()
+    points.to_crs(4326).to_file(tmp_path / "filled.gpkg")
+    with rasterio.open(tmp_path / "strata.tif", "w", **shape, **where | {"crs": "EPSG:32634"}) as raster:
+        raster.write(classes, 1)
+        raster.transform = rasterio.Affine(30, 0, 500_030, 0, -30, 4_600_000)
+    with pytest.raises(SceneError, match=r"strata.tif lies elsewhere than .*map.tif; give maps of one grid"):
+        assess(opened, back, ClassMap.open(tmp_path / "strata.tif"))
     shown = call("assess", tmp_path / "map.tif", "--reference", tmp_path / "filled.gpkg").output
     assert "area (ha)" in shown
     assert not re.search(r"\d\.\d{4}", shown)  # nothing is uncertain here, and no digits are made up

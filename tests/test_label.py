@@ -189,6 +189,41 @@ def test_first_labels_may_be_a_raster(files, tmp_path):
     assert "first.npy has a class 0, and a labelling counts classes from 1" in done.output
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_answers_and_labels_that_a_spreadsheet_saved(files, session, separator):
+    def saved(name, **answers):
+        table = pd.read_csv(session / name).assign(**answers)
+        content = table.to_csv(sep=separator, index=False, lineterminator="\r\n", quoting=1) + 2 * separator + "\r\n"
+        (session / name).write_bytes(content.encode("utf-8-sig"))
+
+    saved("ask-1.csv", **{"class": [1, 2, 3, "skip"]})
+    saved("labels.csv")
+    called(files[2][0], "--folder", session)
+    assert pd.read_csv(session / "labels.csv")["class"].tolist() == [1, 1, 2, 2, 3, 3, 1, 2, 3, 0]
+
+
+def test_first_labels_with_names_keep_them(files, tmp_path):
+    scene, _, command = files
+    named = {1: "wheat", 2: "Grass", 3: "corn"}
+    points = pd.DataFrame(scene.pixels[::9], columns=["row", "column"])
+    points["class"] = [named[value + 1] for value in scene.targets[::9]]
+    points.to_csv(tmp_path / "first.csv", index=False)
+    said = called(*command, "--labels", tmp_path / "first.csv", "--folder", tmp_path / "a", "-n", 1)
+    counts = points["class"].value_counts()
+    assert [line.split() for line in said.splitlines()[:3]] == [[str(counts[n]), n] for n in ("Grass", "corn", "wheat")]
+    fill(tmp_path / "a" / "ask-1.csv", ["WHEAT"])
+    assert f"{counts['wheat'] + 1}  wheat" in called(command[0], "--folder", tmp_path / "a")
+    first, other = ["--labels", tmp_path / "first.csv"], ["--folder", tmp_path / "b", "--classes", "1=wheat, 2=grass, 3=corn"]
+    assert f"{counts['Grass']}  grass" in called(*command, *first, *other)
+    labels = pd.read_csv(tmp_path / "b" / "labels.csv")
+    assert labels["class"].tolist() == (scene.targets[::9] + 1).tolist()
+    points.assign(**{"class": ["1", *points["class"][1:]]}).to_csv(tmp_path / "first.csv", index=False)
+    done = call(*command, *first, "--folder", tmp_path / "c")
+    assert done.exit_code == 1
+    assert "is no class; write a whole number from 1, or skip" in done.output
+    assert not (tmp_path / "c").exists()
+
+
 def test_labels_may_be_corrected_and_added_by_hand(files, session):
     labels = pd.read_csv(session / "labels.csv")
     labels.loc[0, "class"] = 3
@@ -433,6 +468,42 @@ def test_asked_pixels_open_in_their_places_and_come_back_from_there(files, geore
 
     called(georeferenced, *files[2][1:], "--labels", folder / "labels.csv", "--folder", tmp_path / "anew")
     assert (tmp_path / "anew" / "labels.csv").read_text() == (folder / "labels.csv").read_text().replace(",1\n", ",0\n")
+
+
+def test_first_labels_of_a_vector_file_have_the_names_of_the_classes_and_a_table_has_a_crs(files, georeferenced, tmp_path):
+    geopandas, scene = pytest.importorskip("geopandas"), files[0]
+    rows, columns = scene.pixels[::9].T
+    x, y, true = 500_000 + 30 * (columns + 0.5), 5_000_000 - 30 * (rows + 0.5), scene.targets[::9] + 1
+    points = geopandas.GeoDataFrame(
+        {"class": np.array(["", "wheat", "grass", "corn"])[true]}, geometry=geopandas.points_from_xy(x, y), crs="EPSG:32633"
+    )
+    points.to_file(tmp_path / "first.gpkg")
+    degrees = points.to_crs("EPSG:4326").geometry
+    pd.DataFrame({"x": degrees.x, "y": degrees.y, "class": points["class"]}).to_csv(tmp_path / "first.csv", index=False)
+    for number, options in enumerate((["first.gpkg"], ["first.csv", "--crs", "EPSG:4326"])):
+        begin = ["--labels", tmp_path / options[0], *options[1:], "--classes", "1=wheat, 2=grass, 3=corn"]
+        called(georeferenced, *files[2][1:], *begin, "--folder", tmp_path / str(number), "-n", 1)
+        labels = pd.read_csv(tmp_path / str(number) / "labels.csv")
+        np.testing.assert_array_equal(scene.labels[labels.row, labels.column], labels["class"])
+
+
+def test_the_map_of_a_session_reads_its_cube_as_the_session_does(files, georeferenced, tmp_path):
+    rows = [(*pixel, k + 1) for k in range(3) for pixel in files[0].pixels[files[0].targets == k][:2]]
+    pd.DataFrame(rows, columns=["row", "column", "class"]).to_csv(tmp_path / "first.csv", index=False)
+    read = ["--scale", 0.01, "--bands", "2-7"]
+    begin = [georeferenced, *files[2][1:], *read, "--labels", tmp_path / "first.csv", "--folder", tmp_path / "session"]
+    called(*begin, "-n", 1)
+    model, (a, b) = tmp_path / "session" / "model.safetensors", (tmp_path / "a.npy", tmp_path / "b.npy")
+
+    def mapped(*arguments):
+        return CliRunner().invoke(app, ["map", str(model), *(str(each) for each in arguments)])
+
+    for options in (["-o", a], [*read, "-o", b]):
+        assert mapped(georeferenced, *options).exit_code == 0
+    assert a.read_bytes() == b.read_bytes()
+    shutil.copy(georeferenced, tmp_path / "other.tif")
+    done = mapped(tmp_path / "other.tif", "--bands", "2-7", "-o", a)
+    assert "look at this: trained on a cube read with scale=0.01, and" in done.output
 
 
 def test_a_point_that_was_moved_and_answers_that_contradict_are_told(files, georeferenced, tmp_path):

@@ -422,6 +422,25 @@ def test_a_full_disk_is_told_before_and_while_it_is_written(trained, tmp_path, m
     assert contents(tmp_path).keys() == {"map.npy", "map-probabilities.npy"}
 
 
+def test_a_geotiff_that_a_full_disk_cuts_short_is_told(trained, tmp_path):
+    """Its tiles fit, its end does not, and GDAL does not say so."""
+    out, planes = tmp_path / "map.tif", ["probabilities"]
+    soft = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, soft[1]))
+    try:
+        with pytest.raises(
+            RecordError, match=r"map-probabilities.tif could not be written .*; make room, or choose another"
+        ) as error:
+            quiet(trained, out, outputs=planes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+    one_sentence(error)
+    assert not {*contents(tmp_path)} & {"map-probabilities.tif", ".map-probabilities.part.tif"}
+    assert [path.name for path in quiet(trained, out, outputs=planes)] == ["map.tif", "map-probabilities.tif"]
+    with rasterio.open(tmp_path / "map-probabilities.tif") as file:
+        np.testing.assert_allclose(file.read().sum(0), 1, rtol=1e-5)
+
+
 def maps_short_of_room(telling, path, out):
     """In a child: map where no file may be larger than half a kilobyte from the fourth tile on."""
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

@@ -8,11 +8,13 @@ import geopandas
 import h5py
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
+from shapely import box
 from small import SMALL, run
 from spectral.io import envi
 from typer.testing import CliRunner
@@ -143,6 +145,108 @@ def test_classes_may_be_names(forms):
     one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / "mixed.gpkg"), "'winter wheat' beside numbers as 3")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(("encoding", "newline", "after"), [("utf-8-sig", "\r\n", "\r\n\r\n"), ("utf-8", "\n", "{0}{0}\n")])
+def test_tables_as_spreadsheets_save_them(forms, separator, encoding, newline, after):
+    """With decimal commas where commas do not separate, a byte-order mark, empty lines, capitals, and a class called NA."""
+    rows, columns = np.nonzero(LABELS)
+    named = pd.DataFrame({"Row": rows, " column": columns, "CLASS": np.where(LABELS[rows, columns] == 1, "NA", "mown grass")})
+    placed = pd.DataFrame({"x": 500_000 + 20 * (columns + 0.25), "y": 4_400_000 - 20 * (rows + 0.75), "class": named["CLASS"]})
+    for table in (named, placed):
+        text = table.to_csv(sep=separator, decimal="." if separator == "," else ",", index=False, lineterminator=newline)
+        (forms / "t.csv").write_bytes((text + after.format(separator)).encode(encoding))
+        scene = load_scene(forms / "cube.TIF", forms / "t.csv")
+        assert scene.class_names == ("NA", "mown grass")
+        np.testing.assert_array_equal(scene.labels, np.select([LABELS == 1, LABELS == 4], [1, 2]))
+
+
+def test_features_in_parts_and_beside_styles(forms):
+    rows, columns = np.nonzero(LABELS)
+    x, y = 500_000 + 20 * (columns + 0.5), 4_400_000 - 20 * (rows + 0.5)
+    points = geopandas.GeoDataFrame({"Class": LABELS[rows, columns]}, geometry=geopandas.points_from_xy(x, y), crs="EPSG:32616")
+    points.dissolve("Class").reset_index().to_file(forms / "multi.gpkg", layer="points")
+    pyogrio.write_dataframe(pd.DataFrame({"style": ["red"]}), forms / "multi.gpkg", layer="layer_styles")
+    assert load_scene(forms / "cube.TIF", forms / "multi.gpkg").checksum == Scene(CUBE, LABELS).checksum
+    points.to_file(forms / "multi.gpkg", layer="other")
+    one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / "multi.gpkg"), "has the layers points, other; save the one")
+    points.assign(geometry=[None, *points.geometry[1:]]).to_file(forms / "hole.gpkg")
+    one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / "hole.gpkg"), "some without a geometry")
+
+
+def test_where_features_of_two_classes_overlap_there_is_no_label(forms):
+    fields = [box(500_000, 4_399_900, 500_100, 4_400_000), box(500_060, 4_399_900, 500_180, 4_400_000)]  # columns 0-4 and 3-8
+    table = geopandas.GeoDataFrame({"class": [2, 1]}, geometry=fields, crs="EPSG:32616")
+    table.loc[2] = [3, fields[1].centroid]  # a point of another class in the second one
+    table.to_file(forms / "t.geojson")
+    with pytest.warns(UserWarning, match="t.geojson: 11 pixels are of two classes, where features overlap, and get no label"):
+        scene = load_scene(forms / "cube.TIF", forms / "t.geojson")
+    expected = np.zeros((12, 9), dtype=int)
+    expected[:5] = [2, 2, 2, 0, 0, 1, 1, 1, 1]
+    expected[2, 6] = 0
+    np.testing.assert_array_equal(scene.labels, expected)
+
+
+def test_what_a_truth_file_says_of_no_data_and_of_its_place(forms):
+    for value, dtype in ((255, "uint8"), (-9999, "int16"), (np.nan, "float32")):
+        labels = np.where(LABELS == 0, value, LABELS.astype(float)).astype(dtype)
+        write_tiff(forms / "t.tif", labels, nodata=value)
+        assert load_scene(forms / "cube.TIF", forms / "t.tif").checksum == Scene(CUBE, LABELS).checksum
+    write_tiff(forms / "t.tif", LABELS, transform=from_origin(500_010, 4_400_000, 20, 20))  # corners or centres
+    assert load_scene(forms / "cube.TIF", forms / "t.tif").checksum == Scene(CUBE, LABELS).checksum
+    for elsewhere in (
+        {"transform": from_origin(500_020, 4_400_000, 20, 20)},
+        {"transform": from_origin(500_000, 4_400_000, 30, 20)},
+        {"crs": "EPSG:4326", "transform": from_origin(-87, 39.7, 2e-4, 2e-4)},
+    ):
+        write_tiff(forms / "t.tif", LABELS, **elsewhere)
+        one_sentence_of(
+            lambda: load_scene(forms / "cube.TIF", forms / "t.tif"), "lies elsewhere than the cube, or in another CRS"
+        )
+        assert load_scene(forms / "cube.npy", forms / "t.tif").checksum == Scene(CUBE, LABELS).checksum
+
+
+def test_classes_from_0_in_a_table(forms):
+    (forms / "t.csv").write_text("row,column,class\n0,0,0\n1,1,1\n2,2,2\n")
+    with pytest.warns(UserWarning, match="1 labels are 0, which stands for unlabelled: if it is a class, say unlabelled=-1"):
+        assert load_scene(forms / "cube.npy", forms / "t.csv").label_values == (1, 2)
+    scene = load_scene(forms / "cube.npy", forms / "t.csv", unlabelled=-1)
+    assert (scene.label_values, scene.pixels.tolist()) == ((0, 1, 2), [[0, 0], [1, 1], [2, 2]])
+    (forms / "t.csv").write_text("row,column,class,round\n0,0,0,1\n1,1,1,1\n2,2,2,1\n")  # a pixel that was skipped
+    assert load_scene(forms / "cube.npy", forms / "t.csv", unlabelled=-1).label_values == (1, 2)
+
+
+def test_the_mask_of_a_geotiff(forms):
+    write_tiff(forms / "masked.tif", CUBE)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(forms / "masked.tif", "r+") as file:
+        file.write_mask(LABELS > 0)
+    scene = load_scene(forms / "masked.tif")
+    np.testing.assert_array_equal(scene.mask, LABELS == 0)
+    one_sentence_of(lambda: Scene(CUBE, LABELS, mask=LABELS > 0), "every labelled pixel is without data")
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "centers"),
+    [
+        ("um", CENTERS / 1000, CENTERS),
+        ("\u03bcm", CENTERS / 1000, CENTERS),
+        ("Nanometers", CENTERS, CENTERS),
+        ("", CENTERS / 1000, CENTERS),
+        ("Wavenumber", 1e7 / CENTERS, None),
+        ("nm", ["blue", "green", "red", "edge", "nir"], None),
+        ("IMAGERY", CENTERS / 1000, CENTERS),
+    ],
+)
+def test_wavelengths_in_any_unit(forms, unit, values, centers):
+    with rasterio.open(forms / "cube.TIF", "r+") as file:
+        for band, value in enumerate(values, 1):
+            named = unit != "IMAGERY"
+            file.update_tags(band, wavelength=str(value) if named else "", wavelength_units=unit if named else "")
+            if not named:  # as GDAL writes it
+                file.update_tags(band, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(value))
+    found = load_scene(forms / "cube.TIF").band_centers_nm
+    assert found is None if centers is None else np.allclose(found, centers)
+
+
 def test_the_value_of_no_label():
     assert Scene(CUBE, np.where(LABELS == 0, 255, LABELS), unlabelled=255).checksum == Scene(CUBE, LABELS).checksum
     zero_based = np.where(LABELS == 0, -1, np.where(LABELS == 4, 3, 0))
@@ -243,10 +347,19 @@ def test_extremes_and_backgrounds_are_told_once(tmp_path):
         ("t.csv", "x,y,class\n1,2,1\n", "lie outside the 12 x 9 pixels"),
         ("t.csv", "row,column,class\n", "no pixel is labelled"),
         ("t.csv", "", "cannot be read as a table"),
+        ("t.csv", "row;column;class\n\n1;two;3\n", "line 3 has nothing usable in one of row, column, class"),
+        (
+            "t.csv",
+            "row,column,class\n1,2,3,4\n",
+            "has more values in a line than names in the first one; where commas are decimal",
+        ),
+        ("t.csv", "x,y,class\n500010,0,4399990,0,1\n", "has more values in a line than names in the first one"),
+        ("t.csv", "row,class,Class,column\n1,2,3,4\n", "has two columns 'class'; rename one of them"),
+        ("t.csv", "row;column;class\n1;2;Gr\xfcnland\n".encode("cp1252"), 'is not in UTF-8; save it as "CSV UTF-8"'),
         ("t.csv", "\0\1\2", "t.csv"),
         ("t.gpkg", "no database", "cannot be read"),
         ("t.geojson", "{", "cannot be read"),
-        ("t.geojson", '{"type": "FeatureCollection", "features": []}', "t.geojson"),
+        ("t.geojson", '{"type": "FeatureCollection", "features": []}', "has no (features|geometries)"),
         ("t.shp", "", "cannot be read"),
         ("t.npy", np.zeros(108, int) + 1, r"is flattened, \(108,\) for 12 x 9 pixels; reshape it with labels.reshape\(12, 9\)"),
         ("t.npy", np.ones((1, 108)), "is flattened"),
@@ -262,6 +375,8 @@ def test_extremes_and_backgrounds_are_told_once(tmp_path):
 def test_bad_truths_get_one_sentence(forms, name, content, said):
     if isinstance(content, str):
         (forms / name).write_text(content)
+    elif isinstance(content, bytes):
+        (forms / name).write_bytes(content)
     else:
         np.save(forms / name, content)
     one_sentence_of(lambda: load_scene(forms / "cube.TIF", forms / name), said)
@@ -290,13 +405,13 @@ def one_sentence_of(call, said):
         ("cube.npz", {"cube_key": "x"}, "has no variable 'x'"),
         ("cube.npz", {"labels_key": "x"}, "has no variable 'x'"),
         ("lone.img", {}, "has no ENVI header beside it"),
-        ("short.hdr", {}, "short.hdr cannot be read"),
+        ("short.hdr", {}, "short.img has 5 bytes and its header tells of 1080"),
         ("bbl.hdr", {}, r"lists 2 good and bad bands \(bbl\) for 5 bands"),
         ("struct.mat", {}, "struct"),
         ("cut.npz", {}, "cannot be read"),
         ("cut.h5", {}, "cannot be read"),
         ("flat.npy", {}, r"the cube has 2 dimensions \(108, 5\); .* of pixels x bands, reshape it"),
-        ("words.hdr", {}, "words.hdr cannot be read"),
+        ("words.hdr", {}, "words.hdr is no header of an ENVI image that can be read .*; correct it"),
     ],
 )
 def test_bad_cubes_get_one_sentence(forms, name, options, said):

@@ -188,6 +188,7 @@ def test_a_wrong_option(option, tmp_path):
         (("fetch", "nothing.tif"), "nothing.tif does not exist or is not a file"),
         (("fetch", "synthetic", "--labels", "x.npy"), "synthetic brings its own ground truth"),
         (("records", "--store", "resluts"), "resluts is no folder of records; check --store"),
+        (("splits", "none/masks", "--scene", "synthetic"), "none is no folder; make it first"),
         (("records", "--store", "resluts", "--migrate"), "resluts is no folder of records"),
         (
             ("run", "--profile", "smoke", "--store", "resluts", "--again", "--scene", "synthetic"),
@@ -403,6 +404,51 @@ def test_a_network_is_applied_to_another_scene_on_purpose(own, tmp_path):
         record.map(fewer, elsewhere=True)
 
 
+def test_a_map_is_not_written_over_what_it_is_read_from(own, tmp_path):
+    study, path = own
+    cube, truth, link = tmp_path / "cube.npy", tmp_path / "truth.npy", tmp_path / "link.npy"
+    shutil.copy(study.scene, cube)
+    shutil.copy(study.labels_path, truth)
+    link.symlink_to(cube)
+    np.save(tmp_path / "c-entropy.npy", np.load(cube))
+    before, files = contents(tmp_path), ("map", path, cube, "--labels", truth)
+    for out in (cube, truth, link):
+        sentence(call(*files, "-o", out), "is a file that is read here, or written twice; choose another name")
+    sentence(
+        call("map", path, tmp_path / "c-entropy.npy", "-o", tmp_path / "c.npy", "--entropy"), "is a file that is read here"
+    )
+    sentence(call(*files, "-o", tmp_path / "a.png", "--legend", tmp_path / "a.png"), "written twice")
+    sentence(call("map", path, "-o", study.labels_path), "is a file that is read here")
+    assert contents(tmp_path) == before
+
+
+def test_a_ground_truth_of_another_shape_for_a_map(own, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    study, path = own
+    cube = np.moveaxis(np.load(study.scene), -1, 0)
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)}
+    about = {"count": len(cube), "height": 20, "width": 20, "dtype": cube.dtype}
+    with rasterio.open(tmp_path / "cube.tif", "w", driver="GTiff", **about, **place) as file:
+        file.write(cube)
+    np.save(tmp_path / "truth.npy", np.ones((30, 30), dtype=int))
+    labels = ("--labels", tmp_path / "truth.npy", "--labelled", "-o", tmp_path / "map.tif")
+    sentence(call("map", path, tmp_path / "cube.tif", *labels), "the cube is 20 x 20 pixels and the ground truth 30 x 30")
+    assert not (tmp_path / "map.tif").exists()
+
+
+def test_little_ground_truth_is_described(own, tmp_path):
+    study, _ = own
+    truth = np.zeros((20, 20), dtype=int)
+    truth[3, :4] = [1, 2, 3, 1]
+    np.save(tmp_path / "truth.npy", truth)
+    done = call("scenes", "describe", study.scene, "--labels", tmp_path / "truth.npy")
+    assert done.exit_code == 0, done.output
+    assert "too little ground truth to train and test on" in done.output
+    done = call("scenes", "describe", study.scene, "--labels", study.labels_path)
+    assert done.output.rstrip().endswith("--set components=0")  # 8 bands have no 15 components
+    assert "next: cpdgal label" in call("scenes", "describe", study.scene).output
+
+
 def test_the_same_data_in_another_place_or_format_are_not_trained_again(own, tmp_path, monkeypatch):
     study, path = own
     record, scene = Record.read(path), study.load_scene()
@@ -526,6 +572,33 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "stopped; the same command goes on from a minute ago at most"
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("limit", "command"),
+    [
+        (1, ["splits", "out", "--seeds", "1", "--scene", "synthetic"]),
+        (1, ["assess", "design", "map.npy", "-o", "out.csv"]),
+        (20, ["assess", "design", "map.tif", "-o", "out.gpkg"]),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_a_file_that_does_not_fit_is_told_and_not_left(limit, command, tmp_path, monkeypatch):
+    resource, rasterio = pytest.importorskip("resource"), pytest.importorskip("rasterio")
+    np.save(tmp_path / "map.npy", classes := np.repeat([[1, 2]], 50, axis=0).repeat(20, axis=1).astype(np.uint8))
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)}
+    with rasterio.open(tmp_path / "map.tif", "w", count=1, height=50, width=40, dtype="uint8", **place) as file:
+        file.write(classes, 1)
+    monkeypatch.chdir(tmp_path)
+    before, soft = contents(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * limit, soft[1]))
+    try:
+        done = call(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+    sentence(done, "^out.* could not be written")
+    assert contents(tmp_path) == before
+    assert not [*tmp_path.glob("out*")]
 
 
 def test_names_that_a_console_cannot_print(tmp_path):

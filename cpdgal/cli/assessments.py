@@ -1,5 +1,6 @@
 """Accuracy and areas of a map, and the reference points to assess it by."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -72,4 +73,5 @@ def design(
     write_points(opened.draw(counts, seed), out, opened)
     for value, count in counts.items():
         typer.echo(f"{count:7}  {opened.name(value)}")
-    typer.echo(f"written: {out}, {counts.sum()} points; fill in the class, then: cpdgal assess {classes} --reference {out}")
+    then = f"cpdgal assess {shlex.quote(str(classes))} --reference {shlex.quote(str(out))}"
+    typer.echo(f"written: {out}, {counts.sum()} points; fill in the class, then: {then}")

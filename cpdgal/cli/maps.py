@@ -42,6 +42,13 @@ def map_(
     wanted = {"probabilities": probabilities, "entropy": entropy, "confidence": confidence}
     check_device(device)
     trained = Trained.read(model) if model.suffix.lower() == ".safetensors" else Record.read(model)
+    theirs = trained.study.reading
+    if scene and Path(scene).expanduser().resolve() == Path(trained.study.scene).expanduser().resolve():
+        said = theirs | said
+    elif scene and (
+        unsaid := [f"{name}={theirs[name]}" for name in ("bands", "scale", "no_data") if name in theirs.keys() - said]
+    ):
+        typer.echo(f"look at this: trained on a cube read with {', '.join(unsaid)}, and {scene} is read without", err=True)
     with opened(scene, labels, **said) if scene else nullcontext() as source:
         written = write_map(
             trained,

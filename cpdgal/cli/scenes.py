@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated
@@ -11,9 +12,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from ..readers import SceneError, read_array
 from ..sources import SCENES
 from ..splits import digest, random_split, raster, touched, write_mask
 from ..study import Study
+from ..writing import RecordError
 from .options import LabelsOption, parsed, with_reading
 
 app = typer.Typer()
@@ -50,23 +53,30 @@ def describe(
     height, width, count = loaded.cube.shape
     typer.echo(f"{loaded.name}: {height} x {width} pixels, {count} bands, checksum {loaded.checksum}")
     typer.echo("wavelengths  " + ("not given" if centers is None else f"{centers.min():.0f} to {centers.max():.0f} nm"))
-    typer.echo("place        " + (f"{place.crs[:60]}, pixels of {place.transform[0]:g}" if place else "not given"))
+    side = np.hypot(place.transform[0], place.transform[3]) if place else 0
+    typer.echo("place        " + (f"{place.crs[:60]}, pixels of {side:g}" if place else "not given"))
     typer.echo(f"no data      {0 if loaded.mask is None else int(loaded.mask.sum())} pixels")
     for warning in told:
         typer.echo(f"look at this: {warning.message}")
     changes = "".join(f" --set {name}={shlex.quote(json.dumps(value))}" for name, value in study.reading.items())
+    few = " --set components=0" if loaded.bands < study.components else ""
     if not loaded.classes:
         typer.echo("no ground truth: a scene to be mapped with a trained network, or to be labelled")
-        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}")
+        typer.echo(f"next: cpdgal label {shlex.quote(file)}{changes}{few}")
         return
     for name, size_ in zip(loaded.class_names, np.bincount(loaded.targets), strict=True):
         typer.echo(f"{size_:7}  {name}")
+    if loaded.classes < 2 or len(loaded.pixels) < 10:
+        typer.echo(
+            "too little ground truth to train and test on: a study takes two classes, and a pool of a tenth of the pixels"
+        )
+        return
     split = random_split(loaded, rng=np.random.default_rng(0))
     shared = touched(loaded, split.pool, split.holdout, window)
     typer.echo(f"On a random split {shared:.0%} of the test windows of {window} pixels would hold a training pixel.")
     given = {"scene": file} | ({"labels": labels} if labels else {}) | study.reading
     options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
-    typer.echo(f"next: cpdgal run {options} --split block --profile quick")
+    typer.echo(f"next: cpdgal run {options} --split block --profile quick{few}")
 
 
 @with_reading
@@ -93,16 +103,20 @@ def splits(
     """Write masks of training (1) and test pixels (2) for others to use, with checksums and a README."""
     if out.exists():
         raise ValueError(f"{out} exists; name a new folder")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out.parent} is no folder; make it first")
     values = parsed(changes)
     study = Study(scene=scene, labels_path=labels, split=split, **reading | values)
     loaded = study.load_scene()
     masks = {seed: raster(loaded, study.but(seed=seed).make_split(loaded)) for seed in range(seeds)}
-    made = Path(mkdtemp(prefix=".splits-", dir=out.parent if out.parent.is_dir() else "."))
+    made = Path(mkdtemp(prefix=".splits-", dir=out.parent))
     try:
         lines = []
         for seed, mask in masks.items():
             path = made / f"{loaded.name}-{split}-{seed}{'.tif' if tiff else '.npy'}"
             write_mask(path, mask, loaded.georeference)
+            if not _holds(path, mask):  # NumPy and GDAL may lose the end of a file on a full disk, and say nothing
+                raise RecordError(f"{out} could not be written; make room, or choose another folder")
             sizes = np.bincount(mask.ravel(), minlength=3)
             lines.append(f"{path.name}  {sizes[1]} training, {sizes[2]} test  {digest(mask)}")
         said = {"split": split, "pool": study.pool} | study.reading | values
@@ -115,3 +129,9 @@ def splits(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     typer.echo(f"written: {out}, {len(masks)} masks and a README.md")
+
+
+def _holds(path: Path, mask: np.ndarray) -> bool:
+    with suppress(SceneError):
+        return np.array_equal(read_array(path, None, 2), mask)
+    return False
