@@ -63,10 +63,10 @@ def parts(**named: Found) -> Found:
     return Found(word, str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}", said or "-")
 
 
-def best(own: dict[int, float], others: list[dict[int, float]]) -> Found:
-    """The rule for "this one is best": what is shown is the closest of the others."""
+def best(own: dict[int, float], others: list[dict[int, float]], gain: float) -> Found:
+    """The rule for "this one is best", by the gain that the paper states: what is shown is the closest of the others."""
     each = [
-        (np.mean([own[s] - other[s] for s in set(own) & set(other)]), minus(own, other))
+        (np.mean([own[s] - other[s] for s in set(own) & set(other)]), minus(own, other, min(0.5, gain)))
         for other in others
         if own.keys() & other.keys()
     ]
@@ -169,7 +169,8 @@ def peers(records):
     loop, listed = pick(records), [name for name in PAPER["table_1"]["indian_pines"] if name in PEERS]
 
     def against(score, names):
-        return best(end(loop, score), [end(runs.get(name, {}), score) for name in names])
+        gain = {"OA": 0.16, "AA": 2.40, "kappa": 0.43}[score]
+        return best(end(loop, score), [end(runs.get(name, {}), score) for name in names], gain)
 
     return {
         "comparison-peers": parts(**{score: against(score, PEERS.keys() - {"vit_hong"}) for score in ("OA", "AA", "kappa")}),
@@ -227,7 +228,7 @@ def sizes(_):
 
 
 def ablations(records):
-    sizes = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
+    sizes = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 16, 6), (64, 32, 6)]  # C10: one seed
     plain = end(pick(records, profile="ablation", seeds=range(3)))
 
     def ran(changes=None, method="cpdgal"):
@@ -242,13 +243,13 @@ def ablations(records):
     vit, cm, dgfr = ran(method="vit"), ran(method="cpdgal-no-dgfr"), ran(method="cpdgal-no-masking")
     batches = dict(zip((8, 16, 32, 64, 128, 256), changed("batch", (8, 16, 32, 64, 128, 256), 32), strict=True))
     return {
-        "ablation-size": best(plain, [ran(shape) for shape in shapes]),
-        "ablation-batch": best(batches.pop(64), [*batches.values()]),
-        "ablation-masking": best(plain, [*static.values()]),
-        "ablation-static": best(static.pop(0.6), [*static.values()]),
-        "ablation-steps": best(plain, changed("steps", (5, 10, 500, 1000), 100)),
+        "ablation-size": best(plain, [ran(shape) for shape in shapes], 98.94 - 98.50),
+        "ablation-batch": best(batches.pop(64), [*batches.values()], 98.94 - 98.73),
+        "ablation-masking": best(plain, [*static.values()], 98.94 - 98.42),
+        "ablation-static": best(static.pop(0.6), [*static.values()], 98.42 - 98.02),
+        "ablation-steps": best(plain, changed("steps", (5, 10, 500, 1000), 100), 98.94 - 98.59),
         "ablation-dgfr": parts(CM=minus(cm, vit), DGFR=minus(dgfr, vit)),
-        "ablation-components": best(plain, [vit, cm, dgfr]),
+        "ablation-components": best(plain, [vit, cm, dgfr], 98.94 - 98.20),
     }
 
 

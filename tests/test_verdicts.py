@@ -10,8 +10,8 @@ from conftest import ROOT
 from scipy import stats
 
 from cpdgal import Store
-from cpdgal.book import method
-from cpdgal.book.common import COMPARED, PAPER, studies_of
+from cpdgal.book import ablations, method
+from cpdgal.book.common import COMPARED, GAINS, PAPER, studies_of
 from cpdgal.book.feasibility import outside
 from cpdgal.book.verdicts import (
     WORDS,
@@ -147,6 +147,35 @@ def test_the_paper_s_best_is_best_or_not(measured, word):
         assert said.here.startswith(
             f"above {sum(better(measured['a'], measured[n], ('', '')).word == 'holds' for n in 'bc')} of 2"
         )
+
+
+@pytest.mark.parametrize(
+    ("mean", "gain", "word"),
+    [
+        (0.0, 0.5, "does not hold"),
+        (0.0, 0.16, "undecided"),  # -0.17 to 0.17 contains the gain claimed
+        (-0.02, 0.16, "does not hold"),
+        (0.2, 0.16, "holds"),
+        (0.0, 2.4, "does not hold"),  # no claim has to be worth more than half a point
+    ],
+)
+def test_an_interval_that_contains_the_gain_claimed_refutes_nothing(mean, gain, word):
+    assert best("a", {"a": around(90 + mean), "b": around(90, spread=0)}, gain).word == word
+
+
+def test_the_gains_of_table_1_are_those_in_its_last_row():
+    assert GAINS["indian_pines"] == {"OA": 0.16, "AA": 2.40, "kappa": 0.43}
+    assert GAINS["salinas"] == {"OA": 0.92, "AA": 0.36, "kappa": 0.98}
+    assert GAINS["botswana"] == {"OA": 0.09, "AA": 0.13, "kappa": 0.07}
+
+
+def test_a_setting_that_is_planned_with_fewer_seeds_is_left_out_of_the_verdict_and_named():
+    table, planned = ablations.TABLES[2], ablations.studies(range(3))[2]
+    scores = {name: around(92 if name == table.best else 80, 3) for name in table.settings} | {"C10 (64, 64, 8)": {0: 99.0}}
+    said = ablations.is_best(table, scores, planned)
+    assert (said.word, said.here[:12]) == ("holds", "above 8 of 8")
+    assert said.sentence.endswith("Left out, with fewer seeds by plan: C10 (64, 64, 8).")
+    assert ablations.is_best(table, scores).word == "undecided"
 
 
 @pytest.mark.parametrize(("counted", "word"), [(100.9, "holds"), (96, "holds in part"), (80, "does not hold")])

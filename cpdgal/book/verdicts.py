@@ -6,7 +6,8 @@ above the paper's figure less half a point. The word is the first of these that 
 - *not run here*: no run that decides it is on record;
 - *undecided*: fewer than three seeds;
 - *holds*: the whole 95 % interval over seeds (Student's t) lies above the threshold;
-- *does not hold*: the whole interval lies below the threshold plus a margin, half a point for accuracies;
+- *does not hold*: the whole interval lies below the threshold plus a margin: half a point for accuracies, or the gain that the
+  paper states where that is smaller;
 - *undecided*: anything else.
 
 A claim of several parts *holds* when all parts do and *holds in part* when some do. A claim that is arithmetically impossible
@@ -107,11 +108,13 @@ def better(
     return above(0.0, differences, " minus ".join(names), unit, margin)
 
 
-def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
+def best(claimed: str, measured: Mapping[str, Mapping[int, float]], gain: float = MARGIN) -> Verdict:
     """On "this one is best", given the percentage of every setting or method by seed: it holds when the one is `better` than
-    each of the others, and does not when it is not better than some. One that was not run leaves it undecided."""
+    each of the others, and does not when it is not better than some. One that was not run leaves it undecided. The `gain` in
+    points that the paper states over the next best is the margin where it is below `MARGIN`: an interval that contains the
+    claimed gain refutes nothing."""
     others = [name for name in measured if name != claimed]
-    parts = {name: better(measured[claimed], measured[name], (claimed, name)) for name in others}
+    parts = {name: better(measured[claimed], measured[name], (claimed, name), margin=min(MARGIN, gain)) for name in others}
     by_word = {word: [name for name in others if parts[name].word == word] for word in WORDS}
     ran = [name for name in others if parts[name].seeds]
     if not ran:
