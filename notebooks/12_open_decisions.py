@@ -147,8 +147,9 @@ Markdown(
 # ### Parts that the paper argues for
 #
 # Section 2.2 argues for a learned noise schedule instead of a fixed one and for a denoiser that is conditioned on the step t; Section 2.4
-# weights unmasked {term}`tokens <token>` by 1.2 and masked ones by 1.0. With each of these parts the default should be better than without
-# it, under the short protocol, on validation pixels and by {ref}`the rules that are the same on every page <verdicts>`.
+# weights unmasked {term}`tokens <token>` by 1.2 and masked ones by 1.0, and calls the emphasis and tolerance of {term}`CW-MSE` "critical in
+# low-label settings". With each of these parts the default should be better than without it, under the short protocol, on validation pixels
+# and by {ref}`the rules that are the same on every page <verdicts>`.
 
 # %% tags=["remove-input"]
 lines = []

@@ -360,7 +360,8 @@ def in_passing(records):
     short = {"acquired": 0.06, "cycles": 8, "epochs": 40}
     seeds = range(101, 104)
     plain = end(pick(records, short, seeds, split="validation"))
-    changed = {"learned": {"alpha_form": "fixed"}, "conditioned": {"conditioned": False}, "weights": {"unmasked_weight": 1.0}}
+    changed = {"learned": {"alpha_form": "fixed"}, "conditioned": {"conditioned": False}}
+    changed |= {"weights": {"unmasked_weight": 1.0}, "cwmse": {"cw_mse_weight": 0.0}}
     return {
         f"part-{key}": minus(plain, end(pick(records, {**short, **change}, seeds, split="validation")))
         for key, change in changed.items()

@@ -198,6 +198,11 @@ def alternatives() -> dict[str, list[Study]]:
 
 
 # What the paper says of its parts in passing: an alternative without the part has to be worse.
-PARTS = {"learned": "5: fixed schedule", "conditioned": "5: denoiser without t", "weights": "3: masked tokens weigh as much"}
+PARTS = {
+    "learned": "5: fixed schedule",
+    "conditioned": "5: denoiser without t",
+    "weights": "3: masked tokens weigh as much",
+    "cwmse": "2: CW-MSE weight 0",
+}
 _short = alternatives()
 STUDIES = sweep({name: _short[name] for name in PARTS.values()}, readings(), EARLY, _short)
