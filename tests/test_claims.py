@@ -379,7 +379,7 @@ def kept(study):
 @torch.no_grad()
 def masks(_, scene):
     """Eq. 12-16 of networks that learned once from 5 %, by hand."""
-    differ, depend = {}, {}
+    differ, depend, steps = {}, {}, {}
     for seed in range(3):
         if record := kept(cpdgal.Study(cycles=0, initial=0.5, seed=seed)):
             network, split = record.network(scene).eval(), record.study.make_split(scene)
@@ -392,7 +392,12 @@ def masks(_, scene):
                 tokens = block(tokens)
             again = network.head(network.norm(tokens).mean(1)).argmax(1)
             depend[seed] = float(100 * (again != out.logits.argmax(1)).float().mean())
-    return {"method-specific": parts(masks_differ=above(differ, 1.0, 0.0), predictions_depend_on_them=above(depend, 1.0, 0.0))}
+            alpha = network.dgfr.schedule.clamp(0.01, 0.99)
+            steps[seed] = float(100 * alpha.std(correction=0) / alpha.mean())
+    return {
+        "method-specific": parts(masks_differ=above(differ, 1.0, 0.0), predictions_depend_on_them=above(depend, 1.0, 0.0)),
+        "method-schedule": above(steps, 1.0, 0.0),
+    }
 
 
 def embeddings(_, scene):

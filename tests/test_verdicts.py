@@ -281,14 +281,24 @@ def test_an_impossible_kappa_does_not_hold_however_high_it_is_here(tmp_path):
 
 
 def test_an_inert_mask_is_told_from_one_that_works():
-    inert = {seed: {"mask_between": 0.0003, "mask_mean": 0.72, "changed_by_constant_mask": 0.0} for seed in range(3)}
+    gamma = {"gamma": 0.5, "gamma_between": 0.01}
+    inert = {seed: {"mask_between": 0.0003, "mask_mean": 0.72, "changed_by_constant_mask": 0.0, **gamma} for seed in range(3)}
     works = {
-        s: {"mask_between": 0.05 + s / 1000, "mask_mean": 0.5, "changed_by_constant_mask": 0.1 + s / 100} for s in range(3)
+        s: {"mask_between": 0.05 + s / 1000, "mask_mean": 0.5, "changed_by_constant_mask": 0.1 + s / 100, **gamma}
+        for s in range(3)
     }
+    assert method.sample_specific(inert).sentence.endswith("between windows of 2.00 ± 0.00 % of its mean.")
     assert method.sample_specific(inert).word == "does not hold"
     assert method.sample_specific(works).word == "holds"
     assert method.sample_specific({0: works[0]}).word == "undecided"
     assert method.sample_specific({}).word == "not run here"
+
+
+def test_a_schedule_that_is_the_same_at_every_step_tunes_nothing():
+    line = np.linspace(0.99, 0.5, 100)
+    assert method.tunes_schedule({seed: np.full(100, 0.99) for seed in range(3)}).word == "does not hold"
+    assert method.tunes_schedule({seed: line - seed / 100 for seed in range(3)}).word == "holds"
+    assert method.tunes_schedule({0: line}).word == "undecided"
 
 
 def test_a_mask_that_falls_with_importance_occludes_nothing_salient():
