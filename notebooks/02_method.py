@@ -407,8 +407,9 @@ Markdown(
 # windows by more than one percent of their mean, and predictions should depend on them: more than one in a hundred should change
 # when every token is masked by the same mean value. The verdict follows {ref}`the rules shared by all pages <verdicts>`, over the
 # networks trained once. **Does the model tune the noise per timestep?** Section 2.2 says that the learnable $\alpha_t$ allows this.
-# In the same networks $\alpha_t$ should vary over the steps by more than one percent of its mean. **Does the mask occlude salient
-# regions?** Section 1 says so. Eq. 15 alone decides this.
+# In the same networks $\alpha_t$ should vary over the steps by more than one percent of its mean; with a sigmoid in place of the clamp
+# the gradient does not vanish ([the reading *bundle*](#what-the-modules-do)). **Does the mask occlude salient regions?** Section 1 says so.
+# Eq. 15 alone decides this.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 by_seed = {
@@ -425,8 +426,7 @@ Markdown(
     f"- Sample-specific: {answer('method-specific', page.sample_specific(by_seed))}\n"
     f'- Tuned per timestep: {answer("method-schedule", page.tunes_schedule(learned))} So it is under the clamp, our reading of "clipped" '
     f"([open decision 5](../book/decisions.md)), under which a step that reaches the end of the range has no gradient and stays there; "
-    f"before training the deviation is {100 * alphas['before training'].std() / alphas['before training'].mean():.0f} %. With a sigmoid in "
-    f"its place the schedule does not get stuck: [the reading *bundle*](12_open_decisions.md#what-the-modules-do).\n"
+    f"before training the deviation is {100 * alphas['before training'].std() / alphas['before training'].mean():.0f} %.\n"
     f"- Occluding salient regions: {answer('method-occludes', page.occludes(importance[0], mask[0]))}"
 )
 

@@ -22,7 +22,9 @@ from cpdgal.book.verdicts import (
     better,
     combined,
     final_scores,
+    near,
     on_record,
+    printed,
     rank_agreement,
     reached,
     spread,
@@ -181,6 +183,29 @@ def test_a_setting_that_is_planned_with_fewer_seeds_is_left_out_of_the_verdict_a
 @pytest.mark.parametrize(("counted", "word"), [(100.9, "holds"), (96, "holds in part"), (80, "does not hold")])
 def test_a_size_agrees_or_not(counted, word):
     assert agrees(100, counted, "parameters").word == word
+
+
+@pytest.mark.parametrize(
+    ("mean", "word"), [(2.1, "holds"), (2.4, "undecided"), (3.0, "does not hold"), (1.0, "does not hold"), (1.6, "undecided")]
+)
+def test_a_figure_that_is_no_merit_is_met_from_both_sides(mean, word):
+    assert near(2.14, around(mean), "EMI").word == word  # 0.17 to either side
+    assert near(2.14, around(mean, seeds=2), "EMI").word == "undecided"
+    assert near(2.14, around(2.14, spread=9), "EMI").word == "undecided"  # wider than the span
+
+
+@pytest.mark.parametrize(
+    ("stated", "counted", "word"),
+    [
+        (4.7, 4.7029, "holds"),
+        (4.3, 4.2499, "holds in part"),
+        (4.3, 4.26, "holds"),
+        (1.0, 1.3671, "holds"),
+        (1.0, 1.51, "does not hold"),
+    ],
+)
+def test_about_is_read_by_the_digits_printed(stated, counted, word):
+    assert printed(stated, counted, "%").word == word
 
 
 def test_rank_agreement_on_known_orders():

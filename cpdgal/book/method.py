@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,7 +48,8 @@ def looked_into(record: Record, scene: Scene, count: int = 1000) -> tuple[np.nda
     that change without the mask and those that are correct with it, and `right_without_mask`."""
     split, seed = record.study.make_split(scene), record.study.seed
     asked = np.random.default_rng(seed).permutation(split.holdout)[:count]
-    windows, network = record.study.make_windows(scene, split), record.network(scene).eval()
+    windows = record.study.make_windows(scene, split)
+    network: Any = record.network(scene).eval()
     answers = predict(network, windows.batches(asked)).argmax(1)
     found = diagnose(network, lambda: windows.batches(asked), answers, torch.Generator().manual_seed(seed))
     with torch.no_grad():

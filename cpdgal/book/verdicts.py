@@ -132,12 +132,33 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]], gain: float 
     return parts[rival]._replace(word=word, here=here, sentence=f"{claimed} is {listed}. Closest: {parts[rival].sentence}")
 
 
+def near(published: float, measured: Mapping[int, float], what: str, unit: str = "points") -> Verdict:
+    """On a published figure that is no merit, given ours by seed: it holds when the whole 95 % interval lies within `MARGIN` of
+    the figure, and does not when it lies wholly outside."""
+    found = above(published, measured, what, unit, 0.0)
+    if len(measured) < FEWEST:
+        return found
+    below, over = published - MARGIN, published + MARGIN
+    inside, apart = below <= found.low and found.high <= over, found.high < below or found.low > over
+    word = "holds" if inside else "does not hold" if apart else "undecided"
+    return found._replace(word=word, sentence=found.sentence.replace("threshold", "the paper's figure"))
+
+
 def agrees(published: float, counted: float, unit: str) -> Verdict:
     """On a published size of the network, given ours in the same unit: *holds* within 1 %, *holds in part* within 5 %."""
     off = abs(counted / published - 1)
     word = "holds" if off <= 0.01 else "holds in part" if off <= 0.05 else "does not hold"
     said = f"Here {counted:,.5g} {unit}, {100 * off:.2f} % off the paper's {published:,.5g}."
     return Verdict(word, f"{counted:,.5g} {unit}", said)
+
+
+def printed(published: float, counted: float, unit: str) -> Verdict:
+    """On a published "about": *holds* where ours rounds to the digits printed, *holds in part* within 10 % of it."""
+    digits = len(f"{published:g}".partition(".")[2])
+    off = counted / published - 1
+    word = "holds" if round(counted, digits) == published else "holds in part" if abs(off) <= 0.1 else "does not hold"
+    here = f"{counted:,.5g} {unit}"
+    return Verdict(word, here, f"Here {here}, {100 * off:+.1f} % off the paper's {published:g}.")
 
 
 def combined(parts: Mapping[str, Verdict]) -> Verdict:
