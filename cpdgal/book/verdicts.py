@@ -12,6 +12,7 @@ above the paper's figure less half a point. The word is the first of these that 
 
 A claim of several parts *holds* when all parts do and *holds in part* when some do. A claim that is arithmetically impossible
 *does not hold* whatever is run; counts, such as parameters, have no seeds and are compared as they are.
+A figure that is no merit is met when the interval lies within half a point of it (`near`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
