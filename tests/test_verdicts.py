@@ -186,11 +186,12 @@ def test_a_size_agrees_or_not(counted, word):
 
 
 @pytest.mark.parametrize(
-    ("mean", "word"), [(2.1, "holds"), (2.4, "undecided"), (3.0, "does not hold"), (1.0, "does not hold"), (1.6, "undecided")]
+    ("mean", "word"), [(2.1, "holds"), (2.6, "undecided"), (3.0, "does not hold"), (1.0, "does not hold"), (1.6, "undecided")]
 )
 def test_a_figure_that_is_no_merit_is_met_from_both_sides(mean, word):
     assert near(2.14, around(mean), "EMI").word == word  # 0.17 to either side
     assert near(2.14, around(mean, seeds=2), "EMI").word == "undecided"
+    assert near(2.14, {}, "EMI").word == "not run here"
     assert near(2.14, around(2.14, spread=9), "EMI").word == "undecided"  # wider than the span
 
 

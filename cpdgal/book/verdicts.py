@@ -137,11 +137,9 @@ def near(published: float, measured: Mapping[int, float], what: str, unit: str =
     """On a published figure that is no merit, given ours by seed: it holds when the whole 95 % interval lies within `MARGIN` of
     the figure, and does not when it lies wholly outside."""
     found = above(published, measured, what, unit, 0.0)
-    if len(measured) < FEWEST:
-        return found
     below, over = published - MARGIN, published + MARGIN
     inside, apart = below <= found.low and found.high <= over, found.high < below or found.low > over
-    word = "holds" if inside else "does not hold" if apart else "undecided"
+    word = "holds" if inside else "does not hold" if apart else "undecided" if measured else "not run here"
     return found._replace(word=word, sentence=found.sentence.replace("threshold", "the paper's figure"))
 
 
