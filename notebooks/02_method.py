@@ -372,18 +372,44 @@ masks = {name: masks for name, (masks, _) in examined.items()}
 trained = page.trained_modules(alphas, masks)
 
 # %% tags=["nbval-ignore-output"]
-for change in ("constant_mask", "dgfr"):
-    found = examined.get(f"{page.LOOP}, seed 0", ({}, {}))[1]
-    share = found.get(f"changed_by_{change}")
-    glue(f"headline-{change}", "not run" if share is None else f"{100 * share:.1f}")
+found = examined.get(f"{page.LOOP}, seed 0", ({}, {}))[1]
+said = {
+    "constant_mask": "changed_by_constant_mask",
+    "dgfr": "changed_by_dgfr",
+    "no_mask": "changed_by_no_mask",
+    "oa": "right",
+    "no_mask_oa": "right_without_mask",
+}
+headline = {
+    name: f"{100 * found[key]:.1f}" if found else "not run"
+    for name, key in said.items()
+}
+for name, share in headline.items():
+    glue(f"headline-{name}", share)
 table = pd.DataFrame({name: found for name, (_, found) in examined.items()})
 table.rename(page.SAYS).round(4)
+
+# %% [markdown]
+# A constant mask tests whether the *variation* of the mask matters, not whether the mask does: the same weights without any mask are
+# another network than the one that was trained. And {term}`DGFR` is off at inference here ([decision 4](../book/decisions.md)); "as in training"
+# switches it on.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+Markdown(
+    f"In the headline's network a constant mask changes {headline['constant_mask']} % of the predictions for 1,000 test pixels. Leaving the mask "
+    f"out altogether changes {headline['no_mask']} % of them, and {headline['no_mask_oa']} % are correct in place of {headline['oa']} %."
+    if found
+    else "The headline's network is not on record."
+)
 
 # %% [markdown]
 # **Is the mask sample-specific?** Section 2.3 speaks of a sample-specific masking probability. If so, masks should differ between
 # windows by more than one percent of their mean, and predictions should depend on them: more than one in a hundred should change
 # when every token is masked by the same mean value. The verdict follows {ref}`the rules shared by all pages <verdicts>`, over the
-# networks trained once. **Does the mask occlude salient regions?** Section 1 says so. Eq. 15 alone decides this.
+# networks trained once. **Does the model tune the noise per timestep?** Section 2.2 says that the learnable $\alpha_t$ allows this.
+# In the same networks $\alpha_t$ should vary over the steps by more than one percent of its mean; with a sigmoid in place of the clamp
+# the gradient does not vanish ([the reading *bundle*](#what-the-modules-do)). **Does the mask occlude salient regions?** Section 1 says so.
+# Eq. 15 alone decides this.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 by_seed = {
@@ -391,8 +417,16 @@ by_seed = {
     for name, record in kept.items()
     if name.startswith(page.ONCE)
 }
+learned = {
+    record.study.seed: alphas[name]
+    for name, record in kept.items()
+    if name.startswith(page.ONCE)
+}
 Markdown(
     f"- Sample-specific: {answer('method-specific', page.sample_specific(by_seed))}\n"
+    f'- Tuned per timestep: {answer("method-schedule", page.tunes_schedule(learned))} So it is under the clamp, our reading of "clipped" '
+    f"([open decision 5](../book/decisions.md)), under which a step that reaches the end of the range has no gradient and stays there; "
+    f"before training the deviation is {100 * alphas['before training'].std() / alphas['before training'].mean():.0f} %.\n"
     f"- Occluding salient regions: {answer('method-occludes', page.occludes(importance[0], mask[0]))}"
 )
 

@@ -20,8 +20,8 @@
 # **The paper says** (Section 4, Fig. 7): at first the predictive {term}`entropy` of the remaining {term}`pool` "is skewed towards higher-entropy
 # bins"; as labels come in, "mass shifts toward lower-entropy bins, reflecting growing model confidence", while "a persistent
 # fraction of samples remain in higher-entropy bins". At a budget of 0.5 % per {term}`cycle` very low entropy shows a deep yellow from cycles
-# 8 to 30; at 2 % the map is "globally lighter, with minimal low-entropy accumulation", and "from cycle 20 [...] all predicted
-# samples in the high confidence region". Neither scene nor number of runs is given.
+# 8 to 30; at 2 % the paper speaks of a "globally lighter map, with minimal low-entropy accumulation across cycles", and "from cycle 20
+# [...] all predicted samples in the high confidence region". Neither scene nor number of runs is given.
 #
 # **Measured here**: the same runs as on [the page before](07_model_improvement), three budgets of 30 cycles. After every training
 # the pixels of the remaining pool are sorted by predictive entropy divided by log K, 0 for a certain and 1 for a uniform prediction, into

@@ -164,9 +164,8 @@ def labels_to_one_level(right, left) -> list[dict[int, int]]:
 def of_headline_modules() -> list[float]:
     """What the page of the method says of the headline's network, which `test_claims` looks into by hand."""
     stored = build.glued(ROOT / "notebooks" / "02_method.ipynb")
-    return [
-        float(stored[f"headline-{change}"]) for change in ("constant_mask", "dgfr") if stored[f"headline-{change}"] != "not run"
-    ]
+    said = [stored.get(f"headline-{name}", "not run") for name in ("constant_mask", "dgfr", "no_mask", "no_mask_oa")]
+    return [float(share) for share in said if share != "not run"]
 
 
 def of_place(records) -> list[float]:

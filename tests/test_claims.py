@@ -45,6 +45,19 @@ def above(values: dict[int, float], threshold: float = 0.0, margin: float = 0.5)
     return Found(word, str(len(numbers)), f"{low:+.2f} to {high:+.2f} (threshold {threshold:+.2f})")
 
 
+def near(values: dict[int, float], figure: float) -> Found:
+    """The rule for a figure that is no merit: the interval is within half a point of it, or wholly outside, or neither."""
+    found = above(values, figure, 0.0)
+    if found.interval == "-":
+        return found
+    ends = stats.ttest_1samp([*values.values()], figure).confidence_interval(0.95)
+    distances = [end - figure for end in ends]
+    word = "holds" if max(map(abs, distances)) <= 0.5 else "undecided"
+    if min(distances) > 0.5 or max(distances) < -0.5:
+        word = "does not hold"
+    return found._replace(word=word)
+
+
 def minus(left: dict[int, float], right: dict[int, float], margin: float = 0.5) -> Found:
     return above({seed: left[seed] - right[seed] for seed in sorted(set(left) & set(right))}, 0.0, margin)
 
@@ -63,10 +76,10 @@ def parts(**named: Found) -> Found:
     return Found(word, str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}", said or "-")
 
 
-def best(own: dict[int, float], others: list[dict[int, float]]) -> Found:
-    """The rule for "this one is best": what is shown is the closest of the others."""
+def best(own: dict[int, float], others: list[dict[int, float]], gain: float) -> Found:
+    """The rule for "this one is best", by the gain that the paper states: what is shown is the closest of the others."""
     each = [
-        (np.mean([own[s] - other[s] for s in set(own) & set(other)]), minus(own, other))
+        (np.mean([own[s] - other[s] for s in set(own) & set(other)]), minus(own, other, min(0.5, gain)))
         for other in others
         if own.keys() & other.keys()
     ]
@@ -169,7 +182,8 @@ def peers(records):
     loop, listed = pick(records), [name for name in PAPER["table_1"]["indian_pines"] if name in PEERS]
 
     def against(score, names):
-        return best(end(loop, score), [end(runs.get(name, {}), score) for name in names])
+        gain = {"OA": 0.16, "AA": 2.40, "kappa": 0.43}[score]
+        return best(end(loop, score), [end(runs.get(name, {}), score) for name in names], gain)
 
     return {
         "comparison-peers": parts(**{score: against(score, PEERS.keys() - {"vit_hong"}) for score in ("OA", "AA", "kappa")}),
@@ -222,12 +236,15 @@ def sizes(_):
         labels = int(pool * first + 1e-9)
         for _ in range(cycles):
             labels += int((pool - labels) * asked + 1e-9)
-        found[f"budget-{scene}"] = agrees(100 * labels / pixels, PAPER["label_share"][scene])
+        share, stated = 100 * labels / pixels, {"indian_pines": "4.7", "botswana": "4.3", "salinas": "1"}[scene]
+        word = "holds" if f"{share:.{len(stated[2:])}f}" == stated else "does not hold"
+        word = "holds in part" if word != "holds" and abs(share / float(stated) - 1) <= 0.1 else word
+        found[f"budget-{scene}"] = Found(word, "-", "-")
     return found
 
 
 def ablations(records):
-    sizes = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
+    sizes = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 16, 6), (64, 32, 6)]  # C10: one seed
     plain = end(pick(records, profile="ablation", seeds=range(3)))
 
     def ran(changes=None, method="cpdgal"):
@@ -242,13 +259,13 @@ def ablations(records):
     vit, cm, dgfr = ran(method="vit"), ran(method="cpdgal-no-dgfr"), ran(method="cpdgal-no-masking")
     batches = dict(zip((8, 16, 32, 64, 128, 256), changed("batch", (8, 16, 32, 64, 128, 256), 32), strict=True))
     return {
-        "ablation-size": best(plain, [ran(shape) for shape in shapes]),
-        "ablation-batch": best(batches.pop(64), [*batches.values()]),
-        "ablation-masking": best(plain, [*static.values()]),
-        "ablation-static": best(static.pop(0.6), [*static.values()]),
-        "ablation-steps": best(plain, changed("steps", (5, 10, 500, 1000), 100)),
+        "ablation-size": best(plain, [ran(shape) for shape in shapes], 98.94 - 98.50),
+        "ablation-batch": best(batches.pop(64), [*batches.values()], 98.94 - 98.73),
+        "ablation-masking": best(plain, [*static.values()], 98.94 - 98.42),
+        "ablation-static": best(static.pop(0.6), [*static.values()], 98.42 - 98.02),
+        "ablation-steps": best(plain, changed("steps", (5, 10, 500, 1000), 100), 98.94 - 98.59),
         "ablation-dgfr": parts(CM=minus(cm, vit), DGFR=minus(dgfr, vit)),
-        "ablation-components": best(plain, [vit, cm, dgfr]),
+        "ablation-components": best(plain, [vit, cm, dgfr], 98.94 - 98.20),
     }
 
 
@@ -269,7 +286,7 @@ def improvement(records):
     small, middle = gain("0.5 %", 1, 1), gain("1 %", 1, 1)
     swings = {name: gain(name, 11, 30, np.std) for name in names}
     return {
-        "emi-first": parts(**{name: above(gain(name, 1, 1), published[name] - 0.5, 0.0) for name in names}),
+        "emi-first": parts(**{name: near(gain(name, 1, 1), published[name]) for name in names}),
         "emi-declines": parts(**{name: minus(gain(name, 1, 5), gain(name, 11, 30), 0.0) for name in names}),
         "emi-small": parts(
             peak=minus(small, gain("0.5 %", 2, 30, np.max), 0.0),
@@ -359,7 +376,8 @@ def in_passing(records):
     short = {"acquired": 0.06, "cycles": 8, "epochs": 40}
     seeds = range(101, 104)
     plain = end(pick(records, short, seeds, split="validation"))
-    changed = {"learned": {"alpha_form": "fixed"}, "conditioned": {"conditioned": False}, "weights": {"unmasked_weight": 1.0}}
+    changed = {"learned": {"alpha_form": "fixed"}, "conditioned": {"conditioned": False}}
+    changed |= {"weights": {"unmasked_weight": 1.0}, "cwmse": {"cw_mse_weight": 0.0}}
     return {
         f"part-{key}": minus(plain, end(pick(records, {**short, **change}, seeds, split="validation")))
         for key, change in changed.items()
@@ -377,7 +395,7 @@ def kept(study):
 @torch.no_grad()
 def masks(_, scene):
     """Eq. 12-16 of networks that learned once from 5 %, by hand."""
-    differ, depend = {}, {}
+    differ, depend, steps = {}, {}, {}
     for seed in range(3):
         if record := kept(cpdgal.Study(cycles=0, initial=0.5, seed=seed)):
             network, split = record.network(scene).eval(), record.study.make_split(scene)
@@ -390,7 +408,12 @@ def masks(_, scene):
                 tokens = block(tokens)
             again = network.head(network.norm(tokens).mean(1)).argmax(1)
             depend[seed] = float(100 * (again != out.logits.argmax(1)).float().mean())
-    return {"method-specific": parts(masks_differ=above(differ, 1.0, 0.0), predictions_depend_on_them=above(depend, 1.0, 0.0))}
+            alpha = network.dgfr.schedule.clamp(0.01, 0.99)
+            steps[seed] = float(100 * alpha.std(correction=0) / alpha.mean())
+    return {
+        "method-specific": parts(masks_differ=above(differ, 1.0, 0.0), predictions_depend_on_them=above(depend, 1.0, 0.0)),
+        "method-schedule": above(steps, 1.0, 0.0),
+    }
 
 
 def embeddings(_, scene):
@@ -432,19 +455,22 @@ def disturbances(_, scene):
         area = sum((b - a) * (curve[a] + curve[b]) / 2 for a, b in pairwise(at)) / (at[-1] * curve[0.0])
         areas.setdefault(method, {}).setdefault(seed, []).append(100 * area)
     means = {method: {seed: np.mean(each) for seed, each in own.items()} for method, own in areas.items()}
-    found = {}
+    found: dict[int, dict] = {3: {}, 2: {}}
     for seed in range(3):
         if record := kept(cpdgal.Study(cycles=0, initial=0.5, seed=seed)):
             asked = np.random.default_rng(seed).permutation(record.study.make_split(scene).holdout)[:1000]
             sure = cpdgal.predict(record.network(scene), [cpdgal.Windows(scene)[asked]]).numpy()
             right = sure.argmax(1) == scene.targets[asked]
-            margin = np.sort(sure)[:, -1] - np.sort(sure)[:, -3]
-            found[seed] = 100 * stats.mannwhitneyu(margin[right], margin[~right]).statistic / (right.sum() * (~right).sum())
-    return {"robustness": minus(means.get("CPDGAL", {}), means.get("ViT", {})), "error-finding": above(found, 50.0)}
+            for k, own in found.items():
+                margin = np.sort(sure)[:, -1] - np.sort(sure)[:, -k]
+                ahead = stats.mannwhitneyu(margin[right], margin[~right]).statistic
+                own[seed] = 100 * ahead / (right.sum() * (~right).sum())
+    errors = parts(small_margins_mark_errors=above(found[3], 50.0), the_third_class_adds=minus(found[3], found[2], 0.0))
+    return {"robustness": minus(means.get("CPDGAL", {}), means.get("ViT", {})), "error-finding": errors}
 
 
 def landscapes(_, scene):
-    """Fig. 3 from the numbers that its page keeps by network and seed; losses and answers are asked of the networks again."""
+    """Fig. 3 from the numbers that its page keeps by network and seed; losses are asked of the networks again."""
     stored = build.glued(ROOT / "notebooks" / "05_loss_landscape.ipynb")
     rows = json.loads(stored["landscape-measured"])
     names = {"CPDGAL": "cpdgal", "ViT": "vit"}
@@ -476,15 +502,7 @@ def landscapes(_, scene):
     minima = [of(name, "further minima") for name in names]
     more = {s: minima[1][s] if minima[0][s] == 0 else 0 for s in minima[0].keys() & minima[1].keys()}
     seeds = sorted(seed for seed in range(3) if all((name, seed) in networks for name in names))
-    unseen = np.setdiff1d(np.arange(len(scene.pixels)), np.concatenate([*learned.values()]))[::4] if learned else []
-    said = {key: record.answers(scene, unseen) for key, record in networks.items()}
     shapes = {(a, b): ours - theirs for a, b, ours, theirs in json.loads(stored["landscape-shapes"])}
-    same = {
-        (a, b): np.subtract(*(100 * (said[name, a] == said[name, b]).mean() for name in names))
-        for a in seeds
-        for b in seeds
-        if a < b
-    }
 
     def jackknife(pairs):
         whole = np.mean([*pairs.values()]) if pairs else 0.0
@@ -507,9 +525,7 @@ def landscapes(_, scene):
             "largest magnitude",
             lambda left, right: above({s: np.log10(left[s] / right[s]) for s in left.keys() & right.keys()}, np.log10(5), 0.0),
         ),
-        "landscape-invariant": one
-        if len(seeds) == 1
-        else parts(shape=above(jackknife(shapes)), predictions=above(jackknife(same))),
+        "landscape-invariant": one if len(seeds) == 1 else above(jackknife(shapes)),
     }
 
 

@@ -17,6 +17,7 @@ from cpdgal.book.feasibility import (
     held_out,
     kappa_figure,
     kappa_range,
+    other_holdouts,
     outside,
     outside_by_scene,
     printed_range,
@@ -74,20 +75,36 @@ def test_five_pairs_of_the_paper_are_impossible():
 
 def test_why_a_kappa_cannot_be():
     assert outside("indian_pines") == (
-        "With an OA of 97.34 %, kappa lies between 96.95 and 97.00 % on the whole hold-out, so 97.21 % is impossible."
+        "With an OA of 97.34 %, kappa lies between 96.95 and 96.99 % on the whole hold-out, so 97.21 % is impossible."
     )
     assert outside("salinas", name="ssftt") == outside("salinas", "OA") == ""
 
 
-def test_a_mean_over_runs_explains_nothing():
-    assert 0 < averaging("indian_pines", 97.34, 1.0) < 0.02
+@pytest.mark.parametrize(
+    ("scene", "accuracy", "kappa", "end"),
+    [("indian_pines", 97.34, 97.21, "upper"), ("salinas", 99.87, 99.81, "lower"), ("botswana", 98.94, 98.82, "lower")],
+)
+def test_a_mean_over_runs_explains_nothing(scene, accuracy, kappa, end):
+    nearer, moved, needed = averaging(scene, accuracy, kappa, 1.0)
+    assert nearer == end
+    assert 0 < moved < 0.02 < needed
+    assert averaging(scene, accuracy, kappa, 5.0) == averaging(scene, accuracy, kappa, 9.0)  # no run is above 100 %
+
+
+def test_other_holdouts_leave_the_same_pairs_outside():
+    others = other_holdouts(np.random.default_rng(0), draws=3)
+    table = feasibility()
+    assert list(others.index) == list(table.index[~table["kappa possible"]])
+    assert (others.drop(columns=["scene", "method"]) == 100).all(axis=None)
+    one_class = {scene: np.eye(len(counts))[0] * 1000 + 1 for scene, counts in PAPER["class_pixels"].items()}
+    assert feasibility(one_class)["kappa possible"].mean() < 0.1  # the sizes are used
 
 
 def test_label_budgets_against_the_stated_shares():
     found = budgets()
     assert {scene: each.word for scene, each in found.items()} == {
         "indian_pines": "holds",
-        "salinas": "does not hold",
+        "salinas": "holds",
         "botswana": "holds in part",
     }
     assert found["salinas"].here.startswith("1.3671 %")  # 740 of 54,129

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import SVG
 from matplotlib.colors import to_rgb
+from scipy.stats import ttest_1samp
 from small import SMALL
 
 import cpdgal
@@ -1197,3 +1199,18 @@ def test_the_block_split_is_told_by_the_largest_class_of_its_hold_out(scene):
     assert f"{scene.class_names[largest]}, is {100 * (truth == largest).mean():.0f} % of the test pixels" in said
     assert "the network 0 %, oracle 100 %" in said
     assert f"predicts {scene.class_names[other]}, which has {other} labels, for 100 %." in said
+
+
+def test_the_p_value_of_a_reading_and_its_adjustment_for_the_others_that_were_run():
+    record = cpdgal.Store(ROOT / "results").get(Study(seed=101, split="validation"))
+    groups = {
+        reading: [
+            replace(record, study=record.study.but(seed=101 + i), cycles=record.cycles.assign(OA=90 + gain))
+            for i, gain in enumerate(gains)
+        ]
+        for reading, gains in {"default": (0, 0, 0), "good": (1, 2, 3), "idle": (-1, 0, 1.5), "open": ()}.items()
+    }
+    p = ttest_1samp([1, 2, 3], 0).pvalue
+    said = open_decisions.reading_p_values(groups, "good")
+    assert said == f"p = {p:.3f} as if it were the only reading, and {2 * p:.2f} by Holm's rule over the 2 that were run"
+    assert open_decisions.reading_p_values(groups, "open") == ""

@@ -10,8 +10,8 @@ from conftest import ROOT
 from scipy import stats
 
 from cpdgal import Store
-from cpdgal.book import method
-from cpdgal.book.common import COMPARED, PAPER, studies_of
+from cpdgal.book import ablations, method
+from cpdgal.book.common import COMPARED, GAINS, PAPER, studies_of
 from cpdgal.book.feasibility import outside
 from cpdgal.book.verdicts import (
     WORDS,
@@ -22,7 +22,9 @@ from cpdgal.book.verdicts import (
     better,
     combined,
     final_scores,
+    near,
     on_record,
+    printed,
     rank_agreement,
     reached,
     spread,
@@ -149,9 +151,62 @@ def test_the_paper_s_best_is_best_or_not(measured, word):
         )
 
 
+@pytest.mark.parametrize(
+    ("mean", "gain", "word"),
+    [
+        (0.0, 0.5, "does not hold"),
+        (0.0, 0.16, "undecided"),  # -0.17 to 0.17 contains the gain claimed
+        (-0.02, 0.16, "does not hold"),
+        (0.2, 0.16, "holds"),
+        (0.0, 2.4, "does not hold"),  # no claim has to be worth more than half a point
+    ],
+)
+def test_an_interval_that_contains_the_gain_claimed_refutes_nothing(mean, gain, word):
+    assert best("a", {"a": around(90 + mean), "b": around(90, spread=0)}, gain).word == word
+
+
+def test_the_gains_of_table_1_are_those_in_its_last_row():
+    assert GAINS["indian_pines"] == {"OA": 0.16, "AA": 2.40, "kappa": 0.43}
+    assert GAINS["salinas"] == {"OA": 0.92, "AA": 0.36, "kappa": 0.98}
+    assert GAINS["botswana"] == {"OA": 0.09, "AA": 0.13, "kappa": 0.07}
+
+
+def test_a_setting_that_is_planned_with_fewer_seeds_is_left_out_of_the_verdict_and_named():
+    table, planned = ablations.TABLES[2], ablations.studies(range(3))[2]
+    scores = {name: around(92 if name == table.best else 80, 3) for name in table.settings} | {"C10 (64, 64, 8)": {0: 99.0}}
+    said = ablations.is_best(table, scores, planned)
+    assert (said.word, said.here[:12]) == ("holds", "above 8 of 8")
+    assert said.sentence.endswith("Left out, with fewer seeds by plan: C10 (64, 64, 8).")
+    assert ablations.is_best(table, scores).word == "undecided"
+
+
 @pytest.mark.parametrize(("counted", "word"), [(100.9, "holds"), (96, "holds in part"), (80, "does not hold")])
 def test_a_size_agrees_or_not(counted, word):
     assert agrees(100, counted, "parameters").word == word
+
+
+@pytest.mark.parametrize(
+    ("mean", "word"), [(2.1, "holds"), (2.6, "undecided"), (3.0, "does not hold"), (1.0, "does not hold"), (1.6, "undecided")]
+)
+def test_a_figure_that_is_no_merit_is_met_from_both_sides(mean, word):
+    assert near(2.14, around(mean), "EMI").word == word  # 0.17 to either side
+    assert near(2.14, around(mean, seeds=2), "EMI").word == "undecided"
+    assert near(2.14, {}, "EMI").word == "not run here"
+    assert near(2.14, around(2.14, spread=9), "EMI").word == "undecided"  # wider than the span
+
+
+@pytest.mark.parametrize(
+    ("stated", "counted", "word"),
+    [
+        (4.7, 4.7029, "holds"),
+        (4.3, 4.2499, "holds in part"),
+        (4.3, 4.26, "holds"),
+        (1.0, 1.3671, "holds"),
+        (1.0, 1.51, "does not hold"),
+    ],
+)
+def test_about_is_read_by_the_digits_printed(stated, counted, word):
+    assert printed(stated, counted, "%").word == word
 
 
 def test_rank_agreement_on_known_orders():
@@ -252,14 +307,24 @@ def test_an_impossible_kappa_does_not_hold_however_high_it_is_here(tmp_path):
 
 
 def test_an_inert_mask_is_told_from_one_that_works():
-    inert = {seed: {"mask_between": 0.0003, "mask_mean": 0.72, "changed_by_constant_mask": 0.0} for seed in range(3)}
+    gamma = {"gamma": 0.5, "gamma_between": 0.01}
+    inert = {seed: {"mask_between": 0.0003, "mask_mean": 0.72, "changed_by_constant_mask": 0.0, **gamma} for seed in range(3)}
     works = {
-        s: {"mask_between": 0.05 + s / 1000, "mask_mean": 0.5, "changed_by_constant_mask": 0.1 + s / 100} for s in range(3)
+        s: {"mask_between": 0.05 + s / 1000, "mask_mean": 0.5, "changed_by_constant_mask": 0.1 + s / 100, **gamma}
+        for s in range(3)
     }
+    assert method.sample_specific(inert).sentence.endswith("between windows of 2.00 ± 0.00 % of its mean.")
     assert method.sample_specific(inert).word == "does not hold"
     assert method.sample_specific(works).word == "holds"
     assert method.sample_specific({0: works[0]}).word == "undecided"
     assert method.sample_specific({}).word == "not run here"
+
+
+def test_a_schedule_that_is_the_same_at_every_step_tunes_nothing():
+    line = np.linspace(0.99, 0.5, 100)
+    assert method.tunes_schedule({seed: np.full(100, 0.99) for seed in range(3)}).word == "does not hold"
+    assert method.tunes_schedule({seed: line - seed / 100 for seed in range(3)}).word == "holds"
+    assert method.tunes_schedule({0: line}).word == "undecided"
 
 
 def test_a_mask_that_falls_with_importance_occludes_nothing_salient():

@@ -1,6 +1,7 @@
 """Tables 2 to 6: one setting changed at a time."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from ..records import Record
 from ..study import Study
 from .common import PAPER, seeds_by_row, studies_of, sweep, t_intervals
-from .verdicts import final_scores, rank_sentence, spread
+from .verdicts import Verdict, best, final_scores, rank_sentence, spread
 
 
 class Ablation(NamedTuple):
@@ -23,6 +24,12 @@ class Ablation(NamedTuple):
     def best(self) -> str:
         """The setting that the paper calls best."""
         return list(self.settings)[int(np.argmax(self.published))]
+
+    @property
+    def gain(self) -> float:
+        """By how many points it is above the next best there."""
+        second, first = sorted(self.published)[-2:]
+        return round(first - second, 2)
 
 
 SIZES = [(8, 8, 2), (8, 8, 4), (8, 8, 6), (8, 16, 6), (8, 32, 6), (16, 8, 6), (32, 8, 6), (32, 16, 6), (64, 32, 6), (64, 64, 8)]
@@ -39,6 +46,8 @@ SETTINGS: dict[int, dict[str, dict]] = {
     },
 }
 TABLES = {number: Ablation(settings, PAPER["ablations"][str(number)]) for number, settings in SETTINGS.items()}
+# The static masks of Table 4 alone.
+STATIC = Ablation(dict(list(SETTINGS[4].items())[:-1]), PAPER["ablations"]["4"][:-1])
 
 
 def studies(seeds: Sequence[int], **values) -> dict[int, dict[str, list[Study]]]:
@@ -64,6 +73,17 @@ def comparison_table(table: Ablation, groups: Mapping[str, Sequence[Record]]) ->
     here = [spread(row.dropna()) for _, row in scores.iterrows()]
     columns = {"the paper (Botswana), %": map("{:.2f}".format, table.published), "seeds": scores.count(axis=1), "here, %": here}
     return pd.DataFrame(columns, scores.index).rename_axis("setting")
+
+
+def is_best(
+    table: Ablation, scores: Mapping[str, Mapping[int, float]], planned: Mapping[str, Sequence[Study]] = MappingProxyType({})
+) -> Verdict:
+    """On "this setting is best", by `best` on the OA of each setting by seed and with the paper's gain. Settings of which fewer
+    studies are `planned` than of the best are left out and named."""
+    fewer = [name for name in planned if len(planned[name]) < len(planned[table.best])]
+    found = best(table.best, {name: scores[name] for name in table.settings if name not in fewer}, table.gain)
+    named = f" Left out, with fewer seeds by plan: {', '.join(fewer)}." if fewer else ""
+    return found._replace(sentence=found.sentence + named)
 
 
 def changes_against_best(table: Ablation, groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:

@@ -71,8 +71,8 @@ def gathers_in_lowest_bin(records: Sequence[Record], first: int, last: int, shar
 
 
 def entropy_lighter(groups: Mapping[str, Sequence[Record]]) -> Verdict:
-    """On "globally lighter, minimal low-entropy accumulation" at 2 %: over cycles 1 to 30 the lowest bin has fewer pixels
-    than at 0.5 %, and a smaller share of what is left of the pool, each by `better`."""
+    """On "globally lighter map, with minimal low-entropy accumulation": over cycles 1 to 30 the lowest bin has fewer pixels
+    at 2 % than at 0.5 %, and a smaller share of what is left of the pool, each by `better`."""
     small, large = (_reaching(groups[name], 30) for name in ("0.5 %", "2 %"))
     measures: dict[str, Callable] = {
         "pixels": lambda record: record.entropy[1:31, 0].mean(),

@@ -6,6 +6,9 @@ and so changes that sum by n_k - n_j, whatever the other errors are. It is least
 the smallest, and greatest the other way round: both are reached by taking errors class by class, until there are E.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -16,7 +19,7 @@ from ..methods import METHODS
 from ..plots import PALETTE
 from ..sources import SCENES
 from .common import PAPER
-from .verdicts import Verdict, agrees
+from .verdicts import Verdict, printed
 
 SCORES = ("OA", "AA", "kappa")
 HALF = 0.005  # a printed percentage may be off by half of its last digit
@@ -54,20 +57,25 @@ def printed_range(counts, accuracy: float, score: str) -> tuple[float, float]:
     return min(low for low, _ in ranges) - HALF, max(high for _, high in ranges) + HALF
 
 
-def held_out(scene: str) -> np.ndarray:
-    """(k,) the test pixels of each class under the paper's split, when the pool takes the same share of every class."""
-    pool = SCENES[scene].get("protocol", {}).get("pool", 0.10)
-    return np.round(np.array(PAPER["class_pixels"][scene]) * (1 - pool)).astype(int)
+def held_out(scene: str, pool: float | None = None) -> np.ndarray:
+    """(k,) the test pixels of each class when the pool, by default the paper's, takes the same share of every class."""
+    return np.round(np.array(PAPER["class_pixels"][scene]) * (1 - (pool or _pool(scene)))).astype(int)
 
 
-def feasibility() -> pd.DataFrame:
-    """Table 1, a row a scene and method: what OA leaves for kappa and AA, and whether they lie within."""
+def _pool(scene: str) -> float:
+    return SCENES[scene].get("protocol", {}).get("pool", 0.10)
+
+
+def feasibility(holdouts: Mapping[str, np.ndarray] = MappingProxyType({})) -> pd.DataFrame:
+    """Table 1, a row a scene and method: what OA leaves for kappa and AA, and whether they lie within. The test pixels of each
+    class (k,) are those of `holdouts` by scene, or else of `held_out`."""
     rows = []
     for scene, methods in PAPER["table_1"].items():
+        counts = holdouts[scene] if scene in holdouts else held_out(scene)
         for name, scores in methods.items():
             row = {"scene": scene, "method": METHODS[name].title, **dict(zip(SCORES, scores, strict=True))}
             for score in ("kappa", "AA"):
-                low, high = printed_range(held_out(scene), row["OA"], score)
+                low, high = printed_range(counts, row["OA"], score)
                 row |= {f"{score} from": low, f"{score} to": high, f"{score} possible": low <= row[score] <= high}
             rows.append(row)
     return pd.DataFrame(rows)
@@ -78,24 +86,43 @@ def outside(scene: str, score: str = "kappa", name: str = "cpdgal") -> str:
     row = feasibility().set_index(["scene", "method"]).loc[(scene, METHODS[name].title)]
     if row.get(f"{score} possible", True):
         return ""
-    low, high = row[f"{score} from"], row[f"{score} to"]
-    said = f"With an OA of {row.OA:.2f} %, {score} lies between {low:.2f} and {high:.2f} % on the whole hold-out"
+    low, high = np.ceil(100 * row[f"{score} from"]) / 100, np.floor(100 * row[f"{score} to"]) / 100  # what can be printed
+    there = f"lies between {low:.2f} and {high:.2f} %" if low < high else f"is {low:.2f} %"
+    said = f"With an OA of {row.OA:.2f} %, {score} {there} on the whole hold-out"
     return f"{said}, so {row[score]:.2f} % is impossible."
 
 
-def averaging(scene: str, accuracy: float, deviation: float) -> float:
-    """By how many points the greatest kappa rises when OA is a mean over runs: two, a deviation above and below."""
-    total, looks = held_out(scene).sum(), accuracy + deviation * np.array([-1, 0, 1])
-    below, at, above = (kappa_range(held_out(scene), total * (1 - each / 100))[1] for each in looks)
-    return (below + above) / 2 - at
+def averaging(scene: str, accuracy: float, kappa: float, deviation: float) -> tuple[str, float, float]:
+    """Which end of kappa's range is nearer to a printed `kappa`, by how many points that end moves towards it when OA is a mean
+    over two runs, a deviation above and below, and how many points it is away. No accuracy is above 100 %, so the deviation is
+    at most what lacks to that."""
+    counts, aside = held_out(scene), min(deviation, 100 - accuracy)
+    looks = [kappa_range(counts, counts.sum() * (1 - each / 100)) for each in accuracy + aside * np.array([-1, 0, 1])]
+    end = int(np.argmin(np.abs(np.subtract(looks[1], kappa))))
+    below, at, above = (each[end] for each in looks)
+    return ("lower", "upper")[end], ((below + above) / 2 - at) * (-1, 1)[end], abs(kappa - at)
+
+
+def other_holdouts(rng: np.random.Generator, draws: int = 100) -> pd.DataFrame:
+    """The pairs of OA and kappa that cannot both be correct under the paper's split, a row each, and on which share of
+    others, in percent, they are still outside: with half the pool, and on `draws` of the paper's size that are drawn from all
+    labelled pixels alike, whatever their class."""
+    half = {scene: held_out(scene, _pool(scene) / 2) for scene in PAPER["table_1"]}
+    drawn = [
+        {scene: rng.multivariate_hypergeometric(PAPER["class_pixels"][scene], held_out(scene).sum()) for scene in half}
+        for _ in range(draws)
+    ]
+    outside_here, outside_half, *others = (~feasibility(each)["kappa possible"] for each in ({}, half, *drawn))
+    table = feasibility()[["scene", "method"]].assign(half=100 * outside_half, drawn=100 * np.mean(others, axis=0))
+    return table[outside_here].rename(columns={"half": "half the pool, %", "drawn": "drawn at random, %"})
 
 
 def budgets() -> dict[str, Verdict]:
-    """On the share of labels that the paper states for each scene, against what its own protocol asks for, by `agrees`."""
+    """On the share of labels that the paper states for each scene, against what its own protocol asks for, as `printed`."""
     verdicts = {}
     for scene, stated in PAPER["label_share"].items():
         pixels = sum(PAPER["class_pixels"][scene])
-        verdicts[scene] = agrees(stated, 100 * protocol(scene).label_counts(pixels)[-1] / pixels, "% of the labelled pixels")
+        verdicts[scene] = printed(stated, 100 * protocol(scene).label_counts(pixels)[-1] / pixels, "% of the labelled pixels")
     return verdicts
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,7 @@ from ..scenes import Scene
 from ..study import Study
 from ..training import diagnose, predict
 from .common import curves_by_panel, sweep
-from .verdicts import Verdict, above, combined
+from .verdicts import Verdict, above, combined, spread
 
 # Trained networks whose modules are looked into: the headline's, and three that learned once from 5 % of the labels.
 LOOP, ONCE = "the paper's loop", "5 % at once"
@@ -42,17 +43,27 @@ def schedule(before: Tensor, after: Tensor) -> Figure:
 
 
 def looked_into(record: Record, scene: Scene, count: int = 1000) -> tuple[np.ndarray, dict[str, float]]:
-    """M_b (count, n) of so many test pixels' windows, drawn by the seed, in a trained network, and what `diagnose` says."""
+    """M_b (count, n) of so many test pixels' windows, drawn by the seed, in a trained network, and what `diagnose` says; beside
+    it, as shares, `gamma_between`, the deviation of gamma between windows, `changed_by_no_mask` and `right`, the predictions
+    that change without the mask and those that are correct with it, and `right_without_mask`."""
     split, seed = record.study.make_split(scene), record.study.seed
     asked = np.random.default_rng(seed).permutation(split.holdout)[:count]
-    windows, network = record.study.make_windows(scene, split), record.network(scene)
+    windows = record.study.make_windows(scene, split)
+    network: Any = record.network(scene).eval()
     answers = predict(network, windows.batches(asked)).argmax(1)
     found = diagnose(network, lambda: windows.batches(asked), answers, torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        return torch.cat([network(x).mask for x in windows.batches(asked)]).numpy(), found
+        masks = torch.cat([network(x).mask for x in windows.batches(asked)]).numpy()
+        tokens = (network.dgfr(network.embedding(x)) for x in windows.batches(asked))
+        gammas = torch.cat([network.masking.gamma(network.blocks[0].attention_weights(z).mean(1)) for z in tokens])
+    network.mask_at_inference = False
+    unmasked, classes = predict(network, windows.batches(asked)).argmax(1), torch.from_numpy(scene.targets[asked])
+    shares = {"changed_by_no_mask": unmasked != answers, "right": answers == classes, "right_without_mask": unmasked == classes}
+    found |= {"gamma_between": float(gammas.std(correction=0)), **{n: float(each.float().mean()) for n, each in shares.items()}}
+    return masks, found
 
 
-# The entries of `diagnose` in words.
+# The entries of `looked_into` in words.
 SAYS = {
     "alpha_mean": "alpha_t, mean over the steps",
     "alpha_min": "alpha_t, smallest",
@@ -63,22 +74,37 @@ SAYS = {
     "mask_within": "M_b, standard deviation within a window",
     "mask_between": "M_b, standard deviation between windows",
     "gamma": "gamma (Eq. 14), mean",
+    "gamma_between": "gamma, standard deviation between windows",
     "gamma_scale": "alpha of Eq. 14",
     "changed_by_constant_mask": "predictions changed by a constant mask",
+    "changed_by_no_mask": "predictions changed without the mask",
+    "right": "predictions that are correct",
+    "right_without_mask": "correct without the mask",
 }
 
 
 def sample_specific(found: Mapping[int, dict[str, float]]) -> Verdict:
     """On "a sample-specific masking probability", from `looked_into` by seed: the windows' mean masks have a standard deviation
-    of more than one percent of their mean, and more than one prediction in a hundred changes when every token has that mean."""
+    of more than one percent of their mean, and more than one prediction in a hundred changes when every token has that mean.
+    The spread of gamma itself, which Eq. 15 passes on to the masks, stands beside it."""
     deviation = {seed: 100 * each["mask_between"] / each["mask_mean"] for seed, each in found.items()}
     changed = {seed: 100 * each["changed_by_constant_mask"] for seed, each in found.items()}
-    return combined(
+    gamma = [100 * each["gamma_between"] / each["gamma"] for each in found.values()]
+    verdict = combined(
         {
             "masks differ": above(1.0, deviation, "Standard deviation of M_b between windows over its mean", "%", 0.0),
             "predictions depend on them": above(1.0, changed, "Predictions that a constant mask changes", "%", 0.0),
         }
     )
+    said = f" gamma itself (Eq. 14) has a standard deviation between windows of {spread(gamma)} % of its mean." if gamma else ""
+    return verdict._replace(sentence=verdict.sentence + said)
+
+
+def tunes_schedule(alphas: Mapping[int, np.ndarray]) -> Verdict:
+    """On "the learnable alpha_t allows the model to tune the noise intensity per timestep", from trained schedules (T,) by
+    seed: alpha_t has a standard deviation over the steps of more than one percent of its mean."""
+    deviation = {seed: float(100 * alpha.std() / alpha.mean()) for seed, alpha in alphas.items()}
+    return above(1.0, deviation, "Standard deviation of alpha_t over the steps over its mean", "%", 0.0)
 
 
 def occludes(importance: Tensor, mask: Tensor) -> Verdict:

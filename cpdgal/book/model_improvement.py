@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ..plots import PALETTE
 from ..records import Record
 from .common import BUDGETS, curves_by_panel, one_legend, over_seeds, studies_of, sweep
-from .verdicts import Verdict, above, better, combined, reached, seed_count
+from .verdicts import Verdict, above, better, combined, near, seed_count
 
 STUDIES = sweep(studies_of(BUDGETS, range(3)))
 # The paper's EMI of the first cycle at each budget.
@@ -35,9 +35,9 @@ def first_and_last(groups: Mapping[str, Sequence[Record]]) -> str:
 
 
 def emi_first(groups: Mapping[str, Sequence[Record]]) -> Verdict:
-    """On the EMI of the first cycle: at each budget, in points, it is `reached`."""
+    """On the EMI of the first cycle, which is no merit: at each budget, in points, it is `near` the paper's."""
     return combined(
-        {name: reached(100 * value, emi(groups[name], 1, 1), "EMI of the first cycle") for name, value in FIRST_EMI.items()}
+        {name: near(100 * value, emi(groups[name], 1, 1), "EMI of the first cycle") for name, value in FIRST_EMI.items()}
     )
 
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ..metrics import mean_entropy
 from ..records import Record
 from ..study import Study
 from .common import studies_of, sweep, t_intervals
-from .verdicts import by_seed, spread
+from .uncertainty import holm
+from .verdicts import FEWEST, by_seed, final_scores, spread
 
 # Readings at the paper's full length, by the rule of book/decisions.md. The bundle is what the early prototype did.
 READINGS: dict[str, dict] = {
@@ -95,6 +97,19 @@ def judged_readings(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame(columns, means.index).fillna("").rename_axis("reading")
 
 
+def reading_p_values(groups: Mapping[str, Sequence[Record]], name: str) -> str:
+    """The p of a reading's gain over the default (two-sided paired t-test), and the same by Holm's rule over all readings that
+    were run, as a sentence; empty for a reading of fewer than three seeds."""
+    late = {reading: final_scores(records, "OA", 5) for reading, records in groups.items()}
+    gains = (pd.DataFrame(late).T.drop(index="default").sub(pd.Series(late["default"], dtype=float))).T
+    p = pd.Series({each: stats.ttest_1samp(gains[each].dropna(), 0).pvalue for each in gains if gains[each].count() >= FEWEST})
+    if name not in p:
+        return ""
+    adjusted = pd.Series(holm(p.tolist()), p.index)
+    alone, together = f"p = {p[name]:.3f} as if it were the only reading", f"{adjusted[name]:.2f} by Holm's rule"
+    return f"{alone}, and {together} over the {len(p)} that were run"
+
+
 # Networks trained once, whose diagnostics stand beside those of the readings.
 FEW: dict[str, dict] = {
     "1 of each class": {"per_class": 1},
@@ -174,6 +189,11 @@ def length_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis("trainings")
 
 
+def probed_pixels(groups: Mapping[str, Sequence[Record]]) -> list[int]:
+    """How many pixels of the pool were left at the end, of every record with diagnostics: those that these were taken on."""
+    return [int(each.entropy[-1].sum()) for own in groups.values() for each in own if each.diagnostics.size]
+
+
 def most_changed(groups: Mapping[str, Sequence[Record]]) -> dict[str, float]:
     """The largest share of predictions, in percent, that change in any one network at the end: by a constant "mask", and by
     "dgfr" acting as in training. Empty where no record says so."""
@@ -198,6 +218,11 @@ def alternatives() -> dict[str, list[Study]]:
 
 
 # What the paper says of its parts in passing: an alternative without the part has to be worse.
-PARTS = {"learned": "5: fixed schedule", "conditioned": "5: denoiser without t", "weights": "3: masked tokens weigh as much"}
+PARTS = {
+    "learned": "5: fixed schedule",
+    "conditioned": "5: denoiser without t",
+    "weights": "3: masked tokens weigh as much",
+    "cwmse": "2: CW-MSE weight 0",
+}
 _short = alternatives()
 STUDIES = sweep({name: _short[name] for name in PARTS.values()}, readings(), EARLY, _short)

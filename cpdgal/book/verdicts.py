@@ -6,11 +6,13 @@ above the paper's figure less half a point. The word is the first of these that 
 - *not run here*: no run that decides it is on record;
 - *undecided*: fewer than three seeds;
 - *holds*: the whole 95 % interval over seeds (Student's t) lies above the threshold;
-- *does not hold*: the whole interval lies below the threshold plus a margin, half a point for accuracies;
+- *does not hold*: the whole interval lies below the threshold plus a margin: half a point for accuracies, or the gain that the
+  paper states where that is smaller;
 - *undecided*: anything else.
 
 A claim of several parts *holds* when all parts do and *holds in part* when some do. A claim that is arithmetically impossible
 *does not hold* whatever is run; counts, such as parameters, have no seeds and are compared as they are.
+A figure that is no merit is met when the interval lies within half a point of it (`near`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,11 +109,13 @@ def better(
     return above(0.0, differences, " minus ".join(names), unit, margin)
 
 
-def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
+def best(claimed: str, measured: Mapping[str, Mapping[int, float]], gain: float = MARGIN) -> Verdict:
     """On "this one is best", given the percentage of every setting or method by seed: it holds when the one is `better` than
-    each of the others, and does not when it is not better than some. One that was not run leaves it undecided."""
+    each of the others, and does not when it is not better than some. One that was not run leaves it undecided. The `gain` in
+    points that the paper states over the next best is the margin where it is below `MARGIN`: an interval that contains the
+    claimed gain refutes nothing."""
     others = [name for name in measured if name != claimed]
-    parts = {name: better(measured[claimed], measured[name], (claimed, name)) for name in others}
+    parts = {name: better(measured[claimed], measured[name], (claimed, name), margin=min(MARGIN, gain)) for name in others}
     by_word = {word: [name for name in others if parts[name].word == word] for word in WORDS}
     ran = [name for name in others if parts[name].seeds]
     if not ran:
@@ -129,12 +133,31 @@ def best(claimed: str, measured: Mapping[str, Mapping[int, float]]) -> Verdict:
     return parts[rival]._replace(word=word, here=here, sentence=f"{claimed} is {listed}. Closest: {parts[rival].sentence}")
 
 
+def near(published: float, measured: Mapping[int, float], what: str, unit: str = "points") -> Verdict:
+    """On a published figure that is no merit, given ours by seed: it holds when the whole 95 % interval lies within `MARGIN` of
+    the figure, and does not when it lies wholly outside."""
+    found = above(published, measured, what, unit, 0.0)
+    below, over = published - MARGIN, published + MARGIN
+    inside, apart = below <= found.low and found.high <= over, found.high < below or found.low > over
+    word = "holds" if inside else "does not hold" if apart else "undecided" if measured else "not run here"
+    return found._replace(word=word, sentence=found.sentence.replace("threshold", "the paper's figure"))
+
+
 def agrees(published: float, counted: float, unit: str) -> Verdict:
     """On a published size of the network, given ours in the same unit: *holds* within 1 %, *holds in part* within 5 %."""
     off = abs(counted / published - 1)
     word = "holds" if off <= 0.01 else "holds in part" if off <= 0.05 else "does not hold"
     said = f"Here {counted:,.5g} {unit}, {100 * off:.2f} % off the paper's {published:,.5g}."
     return Verdict(word, f"{counted:,.5g} {unit}", said)
+
+
+def printed(published: float, counted: float, unit: str) -> Verdict:
+    """On a published "about": *holds* where ours rounds to the digits printed, *holds in part* within 10 % of it."""
+    digits = len(f"{published:g}".partition(".")[2])
+    off = counted / published - 1
+    word = "holds" if round(counted, digits) == published else "holds in part" if abs(off) <= 0.1 else "does not hold"
+    here = f"{counted:,.5g} {unit}"
+    return Verdict(word, here, f"Here {here}, {100 * off:+.1f} % off the paper's {published:g}.")
 
 
 def combined(parts: Mapping[str, Verdict]) -> Verdict:
