@@ -56,6 +56,7 @@ from cpdgal.book.common import (
     COMPARED,
     PLACE,
     answer,
+    check_parameters,
     ends_of,
     extremes,
     glue,
@@ -81,6 +82,8 @@ from cpdgal.book.verdicts import (
     spread,
 )
 from cpdgal.runner import gather
+
+check_parameters(seeds=seeds, train=train, capped=capped)
 
 records = cpdgal.Store(store)
 

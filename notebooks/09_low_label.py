@@ -63,6 +63,7 @@ import cpdgal
 from cpdgal.book import low_label as page
 from cpdgal.book.common import (
     answer,
+    check_parameters,
     curves_by_panel,
     ends_of,
     glue,
@@ -74,6 +75,8 @@ from cpdgal.book.low_label import EXTREME, FEW_LABELS, FLOORS, NETWORKS
 from cpdgal.book.verdicts import above, better, final_scores, on_record, spread
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(seeds=seeds, train=train)
 
 # %% tags=["hide-input"]
 records = cpdgal.Store(store)
@@ -280,7 +283,7 @@ trained = gather(wanted, records, train=train, weights=True)
 Markdown("With their weights, " + on_record(wanted, trained))
 
 # %% tags=["hide-input"]
-scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
+scene = wanted[NETWORKS[0]][0].load_scene()
 windows = cpdgal.Windows(scene, components=components)
 
 

@@ -84,7 +84,10 @@ def outside(scene: str, score: str = "kappa", name: str = "cpdgal") -> str:
 
 
 def averaging(scene: str, accuracy: float, deviation: float) -> float:
-    """By how many points the greatest kappa rises when OA is a mean over runs: two, a deviation above and below."""
+    """By how many points the greatest kappa rises when OA is a mean over runs: two, a deviation above and below; ``ValueError``
+    for a deviation that is none."""
+    if not isinstance(deviation, (int, float)) or not 0 <= deviation <= 100:
+        raise ValueError(f"deviation lies from 0 to 100 points, not at {deviation!r:.80}")
     total, looks = held_out(scene).sum(), accuracy + deviation * np.array([-1, 0, 1])
     below, at, above = (kappa_range(held_out(scene), total * (1 - each / 100))[1] for each in looks)
     return (below + above) / 2 - at
