@@ -19,7 +19,7 @@ import torch
 from .methods import METHODS
 from .scenes import Scene, SceneError
 from .sources import SCENES
-from .study import READING, Study, check_names, other_data
+from .study import READING, Study, other_data
 from .training import State, predict
 from .weights import FOREIGN, opened, restored, trained_file
 from .windows import Projection, Windows
@@ -225,6 +225,8 @@ class Store:
     """
 
     def __init__(self, folder="results", *, packaged: bool = True):
+        if not isinstance(folder, (str, os.PathLike)) or not str(folder):
+            raise RecordError(f"a store is a folder, named by a text or a path, not {folder!r:.80}")
         self.folder = Path(folder).expanduser()
         self._read_before: dict = {}
         self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
@@ -290,11 +292,12 @@ class Store:
         return self._read_before[path][1]
 
     def select(self, **values) -> list[Record]:
-        """The records, by seed, whose study has these values and changes no other of its profile."""
-        check_names(values)
+        """The records, by seed, whose study has these values and changes no other of its profile; ``ValueError`` for a value
+        that no study has."""
+        asked = Study.from_form(values)
 
         def wanted(study: Study) -> bool:
-            return set(study.changes) <= set(values) and all(getattr(study, name) == each for name, each in values.items())
+            return set(study.changes) <= set(values) and all(getattr(study, name) == getattr(asked, name) for name in values)
 
         return sorted((each for each in self.records() if wanted(each.study)), key=lambda record: record.study.seed)
 

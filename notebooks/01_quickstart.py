@@ -52,8 +52,10 @@ import pandas as pd
 import cpdgal
 from cpdgal import plots
 from cpdgal.book import quickstart as page
-from cpdgal.book.common import glue, over_seeds
+from cpdgal.book.common import check_parameters, glue, over_seeds
 from cpdgal.study import named_values
+
+check_parameters(fresh=fresh)
 
 # %% [markdown]
 # ## The scene
@@ -63,7 +65,16 @@ from cpdgal.study import named_values
 # the scene; unlabelled pixels are drawn white and used for neither training nor testing.
 
 # %% mystnb={"figure": {"caption": "The scene in false colour, and its ground truth with the number of labelled pixels per class."}, "image": {"alt": "Left, a false-colour image of fields; right, the same area coloured by class, with a legend of class names and pixel counts."}} tags=["nbval-ignore-output"]
-scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
+study = cpdgal.Study(
+    scene=scene_name,
+    labels_path=labels_path,
+    method=method,
+    profile=profile,
+    seed=seed,
+    components=components,
+    **named_values(reading),
+)
+scene = study.load_scene()
 overview = plots.scene_overview(scene)
 
 # %% mystnb={"figure": {"caption": "Mean spectra of the classes. The gaps are water-absorption bands, which the public file leaves out."}, "image": {"alt": "One line per class: mean sensor value over wavelength, or over the band where wavelengths are not known."}} tags=["nbval-ignore-output"]
@@ -77,15 +88,6 @@ spectra = plots.mean_spectra(scene)
 # 15 principal components.
 
 # %%
-study = cpdgal.Study(
-    scene=scene_name,
-    labels_path=labels_path,
-    method=method,
-    profile=profile,
-    seed=seed,
-    components=components,
-    **named_values(reading),
-)
 split = study.make_split(scene)
 print(scene)
 print(f"pool {len(split.pool)}, hold-out {len(split.holdout)}")

@@ -55,10 +55,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import cpdgal
 from cpdgal.training import Training
 from cpdgal.book import method as page
-from cpdgal.book.common import answer, glue
+from cpdgal.book.common import answer, check_parameters, glue
 from cpdgal.book.verdicts import agrees
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(pixel=pixel)
 
 # %% [markdown]
 # (figure-1)=
@@ -75,10 +77,22 @@ page.flow_diagram()
 # The figures below compare a network before and after a short training on 5 % of the labelled pixels.
 
 # %% tags=["nbval-ignore-output"]
-scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
+study = cpdgal.Study(
+    scene=scene_name,
+    labels_path=labels_path,
+    profile=profile,
+    seed=seed,
+    components=components,
+    **named_values(reading),
+)
+scene = study.load_scene()
 windows = cpdgal.Windows(scene, window=7, components=components)
 before = cpdgal.build(
-    "cpdgal", seed=seed, bands=components, window=7, classes=scene.classes
+    "cpdgal",
+    seed=seed,
+    bands=components or scene.bands,
+    window=7,
+    classes=scene.classes,
 )
 model = copy.deepcopy(before)
 

@@ -54,8 +54,10 @@ from cpdgal import plots
 from cpdgal.book import comparison as page
 from cpdgal.book.common import (
     COMPARED,
+    GAINS,
     PLACE,
     answer,
+    check_parameters,
     ends_of,
     extremes,
     glue,
@@ -82,6 +84,8 @@ from cpdgal.book.verdicts import (
     spread,
 )
 from cpdgal.runner import gather
+
+check_parameters(seeds=seeds, train=train, capped=capped)
 
 records = cpdgal.Store(store)
 
@@ -344,7 +348,9 @@ whole = page.uncut(everyone)
 titles = dict.fromkeys(["CPDGAL", *page.published_scores()])
 margins = {
     score: best(
-        "CPDGAL", {t: final_scores(whole.get(t, ()), score) for t in titles}
+        "CPDGAL",
+        {t: final_scores(whole.get(t, ()), score) for t in titles},
+        GAINS["indian_pines"][score],
     )
     for score in ("OA", "AA")
 }
@@ -525,7 +531,9 @@ for name in ("salinas", "botswana"):
     whole = page.uncut({"CPDGAL": each, **others})
     surpasses = {
         score: best(
-            "CPDGAL", {t: final_scores(whole.get(t, ()), score) for t in titles}
+            "CPDGAL",
+            {t: final_scores(whole.get(t, ()), score) for t in titles},
+            GAINS[name][score],
         )
         for score in ("OA", "AA")
     }

@@ -60,6 +60,7 @@ from cpdgal.book import ablations as page
 from cpdgal.book.ablations import TABLES
 from cpdgal.book.common import (
     answer,
+    check_parameters,
     glue,
     scores_by_cost,
     seeds_by_row,
@@ -68,6 +69,8 @@ from cpdgal.book.common import (
 from cpdgal.book.verdicts import better, combined, final_scores, on_record
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(seeds=seeds, train=train)
 
 # %% [markdown]
 # ## The runs

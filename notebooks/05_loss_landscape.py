@@ -66,11 +66,13 @@ from IPython.display import Markdown
 
 import cpdgal
 from cpdgal.book import loss_landscape as page
-from cpdgal.book.common import answer, glue, not_yet
+from cpdgal.book.common import answer, check_parameters, glue, not_yet
 from cpdgal.book.verdicts import on_record
 from cpdgal.runner import gather
 from cpdgal.study import named_values
 
+check_parameters(seeds=seeds, train=train, grid=grid, nodes=nodes)
+check_parameters(count=count, iterations=iterations)
 smoke = profile == "smoke"
 if smoke:
     seeds, grid, nodes, count, iterations = 2, 11, 5, 32, 8

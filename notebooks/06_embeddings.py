@@ -59,11 +59,13 @@ from sklearn.manifold import TSNE
 
 import cpdgal
 from cpdgal.book import embeddings as page
-from cpdgal.book.common import answer, glue, not_yet
+from cpdgal.book.common import answer, check_parameters, glue, not_yet
 from cpdgal.book.verdicts import FEWEST, on_record, spread
 from cpdgal.runner import gather
 from cpdgal.study import named_values
 from cpdgal.training import features
+
+check_parameters(seeds=seeds, train=train)
 
 
 def verdict(key, found):

@@ -65,6 +65,7 @@ from cpdgal.book import model_improvement as page
 from cpdgal.book.common import (
     BUDGETS,
     answer,
+    check_parameters,
     ends_of,
     glue,
     not_yet,
@@ -75,6 +76,8 @@ from cpdgal.book.model_improvement import FIRST_EMI
 from cpdgal.book.verdicts import final_scores, on_record, spread
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(seeds=seeds, train=train)
 
 
 def verdict(key, found):

@@ -61,6 +61,7 @@ from cpdgal.book import entropy as page
 from cpdgal.book.common import (
     BUDGETS,
     answer,
+    check_parameters,
     curves_by_panel,
     ends_of,
     glue,
@@ -71,6 +72,8 @@ from cpdgal.book.verdicts import on_record, spread
 from cpdgal.runner import gather
 from cpdgal.study import named_values
 from cpdgal.training import predict
+
+check_parameters(seeds=seeds, train=train)
 
 
 def verdict(key, found):

@@ -63,6 +63,7 @@ import cpdgal
 from cpdgal.book import low_label as page
 from cpdgal.book.common import (
     answer,
+    check_parameters,
     curves_by_panel,
     ends_of,
     glue,
@@ -81,6 +82,8 @@ from cpdgal.book.verdicts import (
 )
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(seeds=seeds, train=train)
 
 # %% tags=["hide-input"]
 records = cpdgal.Store(store)
@@ -287,7 +290,7 @@ trained = gather(wanted, records, train=train, weights=True)
 Markdown("With their weights, " + on_record(wanted, trained))
 
 # %% tags=["hide-input"]
-scene = cpdgal.load_scene(scene_name, labels_path or None, **named_values(reading))
+scene = wanted[NETWORKS[0]][0].load_scene()
 windows = cpdgal.Windows(scene, components=components)
 
 

@@ -56,6 +56,7 @@ from cpdgal.book import leakage_audit as page
 from cpdgal.book.common import (
     COMPARED,
     by_folds,
+    check_parameters,
     ends_of,
     glue,
     not_yet,
@@ -66,6 +67,8 @@ from cpdgal.book.common import (
 from cpdgal.book.verdicts import final_scores, spread
 from cpdgal.splits import touched
 from cpdgal.runner import gather
+
+check_parameters(seeds=seeds, train=train)
 
 records = cpdgal.Store(store)
 scene = cpdgal.load_scene("indian_pines")

@@ -59,6 +59,7 @@ from cpdgal import plots
 from cpdgal.book import query_strategies as page
 from cpdgal.book.common import (
     answer,
+    check_parameters,
     curves_by_panel,
     extremes,
     glue,
@@ -69,6 +70,8 @@ from cpdgal.book.common import (
 from cpdgal.book.verdicts import best, better, on_record, spread
 from cpdgal.runner import gather
 from cpdgal.study import named_values
+
+check_parameters(seeds=seeds, train=train)
 
 # %% [markdown]
 # ## The strategies

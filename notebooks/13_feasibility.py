@@ -161,7 +161,7 @@ lines = [
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# "About" is read by the digits that are printed: a share that rounds to them holds, one within 10 % holds in part.
+# "About" is read in two ways: ours rounds to the digits that are printed, and ours is within 10 %. Both: holds; one: holds in part.
 
 # %% tags=["remove-input"]
 asked = float(page.budgets()["salinas"].here.split()[0])

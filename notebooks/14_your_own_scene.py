@@ -58,7 +58,11 @@ from IPython.display import Image
 from rasterio.transform import from_origin
 
 import cpdgal
+from cpdgal.book.common import check_parameters
 from cpdgal.cli import app
+
+check_parameters(rounds=rounds, count=count)
+cpdgal.Study(profile=profile, seed=seed)  # a wrong value ends here
 
 folder = os.environ.get("CPDGAL_DATA_DIR", "")
 at_hand = Path(folder, "SalinasA_corrected.mat").is_file()

@@ -129,6 +129,52 @@ def test_parameters_have_types_and_explanations(script):
         assert len(parameter["help"]) > 10
 
 
+WRONG = {"bool": ["False", "no", 1], "int": ["3", 2.5, -1, None], "float": ["one", -1, float("nan")]}
+WRONG_TEXTS = {
+    "store": 5,
+    "profile": "papper",
+    "other_scene": 5,
+    "reading": '{"nodata": 0}',
+    "method": "resnet",
+    "split": "spatial",
+    "query": "best",
+    "device": "tpu",
+    "changes": "{epochs: 5}",
+    "labels_path": 5,
+}
+
+
+def wrong_parameters():
+    """Every parameter of every notebook with values that it does not take."""
+    for script in SCRIPTS:
+        for name, about in papermill.inspect_notebook(str(script.with_suffix(".ipynb"))).items():
+            kind = about["inferred_type_name"]
+            values = WRONG[kind] if kind != "str" else [WRONG_TEXTS[name]] if name in WRONG_TEXTS else []
+            values = [each for each in values if (name, each) != ("components", None)]  # which is the default
+            for value in values:
+                yield pytest.param(script, name, value, id=f"{script.stem} {name}={value}")
+
+
+@pytest.mark.parametrize(("script", "name", "value"), [*wrong_parameters()])
+def test_a_wrong_parameter_is_refused_before_anything_is_trained(script, name, value, tmp_path, monkeypatch):
+    """In this process, since a kernel a value takes minutes in all; no record of the package stands in for a training."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cpdgal.records._packaged", list)
+    for trains in ("cpdgal.training.fit", "cpdgal.fit", "cpdgal.active.active_learning", "cpdgal.runner.active_learning"):
+        monkeypatch.setattr(trains, None)
+    known, place = papermill.inspect_notebook(str(script.with_suffix(".ipynb"))), {}
+    given = {"scene_name": "synthetic", "profile": "smoke", "store": "store", "components": 8, name: value}
+    with pytest.raises((ValueError, cpdgal.RecordError)) as error:  # noqa: PT012
+        for cell in code_cells(jupytext.read(script)):
+            exec(cell.source, place)
+            if "parameters" in cell.metadata.get("tags", []):
+                place |= {name: each for name, each in given.items() if name in known}
+    said = str(error.value)
+    assert len(said) < 300
+    assert re.search(rf"\b{name.removesuffix('_name')}\b|device|strategy|no 'nodata'|known are|values of a study", said), said
+    assert not any(tmp_path.rglob("*.json"))
+
+
 def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)

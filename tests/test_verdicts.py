@@ -201,7 +201,7 @@ def test_a_figure_that_is_no_merit_is_met_from_both_sides(mean, word):
         (4.7, 4.7029, "holds"),
         (4.3, 4.2499, "holds in part"),
         (4.3, 4.26, "holds"),
-        (1.0, 1.3671, "holds"),
+        (1.0, 1.3671, "holds in part"),
         (1.0, 1.51, "does not hold"),
     ],
 )

@@ -8,15 +8,27 @@ import sys
 from pathlib import Path
 
 from cpdgal.mapping import opened
-from cpdgal.readers import TIFF
+from cpdgal.readers import TIFF, SceneError
 
-MODEL, SCENES, MAPS = (Path(config[name]) for name in ("model", "scenes", "maps"))
-SHARE = config.get("pixels", 4_000_000)  # of a job: an hour or so of CPDGAL
-OPTIONS = config.get("options", "")
+sys.path.insert(0, workflow.basedir)
+from configured import configured
+
+# The pixels are those of a job: an hour or so of CPDGAL.
+*places, SHARE, OPTIONS = configured(config, model=None, scenes=None, maps=None, pixels=4_000_000, options="")
+MODEL, SCENES, MAPS = map(Path, places)
 CPDGAL = shlex.quote(f"{Path(sys.executable).parent}/cpdgal")
-HERE = {path.stem: path for path in sorted(SCENES.iterdir()) if path.suffix.lower() in (*TIFF, ".hdr", ".mat", ".npy")}
+if not MODEL.is_file():
+    sys.exit(f"{MODEL} is no file; name a record with weights, or what cpdgal label keeps, with model=FILE")
+if not SCENES.is_dir():
+    sys.exit(f"{SCENES} is no folder of scenes; name one with scenes=FOLDER")
+FILES = [path for path in sorted(SCENES.iterdir()) if path.suffix.lower() in (*TIFF, ".hdr", ".mat", ".npy")]
+HERE = {path.stem: path for path in FILES}
 if not HERE:
-    raise ValueError(f"{SCENES} holds no GeoTIFF, ENVI, .mat or .npy scene; name another folder with scenes=FOLDER")
+    sys.exit(f"{SCENES} holds no GeoTIFF, ENVI, .mat or .npy scene; name another folder with scenes=FOLDER")
+if alike := [path.name for path in FILES if path not in HERE.values()]:
+    sys.exit(f"{SCENES}: {alike[0][:80]} and another scene would have one map, by their name; rename one of them")
+if MAPS.resolve() == SCENES.resolve():
+    sys.exit(f"the maps would lie among the scenes in {SCENES}, under their names; name another folder with maps=FOLDER")
 MAPS.mkdir(parents=True, exist_ok=True)
 
 
@@ -24,8 +36,11 @@ def shares(path):
     """So many jobs a scene; one whose size is not known before it is read has one."""
     if path.suffix.lower() not in (*TIFF, ".hdr"):
         return 1
-    with opened(str(path)) as source:
-        return max(1, round(source.shape[0] * source.shape[1] / SHARE))
+    try:
+        with opened(str(path)) as source:
+            return max(1, round(source.shape[0] * source.shape[1] / SHARE))
+    except SceneError as error:
+        sys.exit(str(error))
 
 
 localrules: maps

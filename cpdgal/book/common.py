@@ -45,6 +45,28 @@ PLACE = {name: COMPARED[name] for name in ("coordinates only (1-NN)", "coordinat
 # Figures 6 and 7: what a cycle asks for, of the remaining pool.
 BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
 
+# Which whole numbers the parameters of pages may be that are no values of a `Study`; all others are true or false.
+COUNTS = {
+    "seeds": range(1, 1001),
+    "pixel": range(10**9),
+    "rounds": range(1, 101),
+    "count": range(1, 10**6),
+    "grid": range(3, 1000, 2),
+    "nodes": range(3, 101),
+    "iterations": range(6, 1001),
+}
+
+
+def check_parameters(**given) -> None:
+    """Raise ``ValueError`` for a parameter of a page that is of another type, as papermill's text is, or out of its range."""
+    for name, value in given.items():
+        counts, shown = COUNTS.get(name), f"{value!r:.80}"
+        if counts is None and not isinstance(value, bool):
+            raise ValueError(f"{name} takes true or false, not {shown}")
+        if counts is not None and (type(value) is not int or value not in counts):
+            first, second, *_ = counts
+            raise ValueError(f"{name} is one of {first}, {second}, ..., {counts[-1]}, not {shown}")
+
 
 def glue(name: str, value) -> None:
     """Store a number, a text or a figure of a notebook for other pages; without myst-nb, do nothing."""

@@ -95,7 +95,9 @@ def outside(scene: str, score: str = "kappa", name: str = "cpdgal") -> str:
 def averaging(scene: str, accuracy: float, kappa: float, deviation: float) -> tuple[str, float, float]:
     """Which end of kappa's range is nearer to a printed `kappa`, by how many points that end moves towards it when OA is a mean
     over two runs, a deviation above and below, and how many points it is away. No accuracy is above 100 %, so the deviation is
-    at most what lacks to that."""
+    at most what lacks to that; ``ValueError`` for a deviation that is none."""
+    if not isinstance(deviation, (int, float)) or not 0 <= deviation <= 100:
+        raise ValueError(f"deviation lies from 0 to 100 points, not at {deviation!r:.80}")
     counts, aside = held_out(scene), min(deviation, 100 - accuracy)
     looks = [kappa_range(counts, counts.sum() * (1 - each / 100)) for each in accuracy + aside * np.array([-1, 0, 1])]
     end = int(np.argmin(np.abs(np.subtract(looks[1], kappa))))

@@ -95,7 +95,7 @@ def measured(surfaces: Mapping[int, Mapping[str, Surface]], spectra: Mapping[int
                     "largest magnitude": spectrum.largest,
                     "skewness": spectrum.skewness,
                 }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame([*rows.values()], pd.MultiIndex.from_tuples(rows, names=["network", "seed"]))
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

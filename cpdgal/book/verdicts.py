@@ -152,10 +152,11 @@ def agrees(published: float, counted: float, unit: str) -> Verdict:
 
 
 def printed(published: float, counted: float, unit: str) -> Verdict:
-    """On a published "about": *holds* where ours rounds to the digits printed, *holds in part* within 10 % of it."""
+    """On a published "about": *holds* where ours both rounds to the digits printed and is within 10 % of it, *holds in part* for
+    one of the two."""
     digits = len(f"{published:g}".partition(".")[2])
     off = counted / published - 1
-    word = "holds" if round(counted, digits) == published else "holds in part" if abs(off) <= 0.1 else "does not hold"
+    word = ("does not hold", "holds in part", "holds")[(round(counted, digits) == published) + (abs(off) <= 0.1)]
     here = f"{counted:,.5g} {unit}"
     return Verdict(word, here, f"Here {here}, {100 * off:+.1f} % off the paper's {published:g}.")
 
