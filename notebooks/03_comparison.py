@@ -137,8 +137,8 @@ Markdown("\n".join(f"- {score}: {each}" for score, each in said.items()))
 
 # %% [markdown]
 # At inference it is not the *variation* of the mask that matters: in the network of seed 0, on 1,000 test pixels, one mask for every
-# token and window changes {glue:text}`02_method.ipynb::headline-constant_mask:s` % of the predictions. (Leaving the mask out altogether does
-# change them, since the network was trained with it.) DGFR is switched off at inference by our reading
+# token and window changes {glue:text}`02_method.ipynb::headline-constant_mask:s` % of the predictions. (Leaving the mask out altogether
+# changes {glue:text}`02_method.ipynb::headline-no_mask:s` %, since the network was trained with it.) DGFR is switched off at inference by our reading
 # ([decision 4](../book/decisions)); acting as in training it changes {glue:text}`02_method.ipynb::headline-dgfr:s` %
 # ([schedule and masks](02_method)). What both do for training is the subject of [Table 6](04_ablations).
 #

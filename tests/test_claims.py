@@ -237,8 +237,8 @@ def sizes(_):
         for _ in range(cycles):
             labels += int((pool - labels) * asked + 1e-9)
         share, stated = 100 * labels / pixels, {"indian_pines": "4.7", "botswana": "4.3", "salinas": "1"}[scene]
-        word = "holds" if f"{share:.{len(stated[2:])}f}" == stated else "does not hold"
-        word = "holds in part" if word != "holds" and abs(share / float(stated) - 1) <= 0.1 else word
+        agrees = [f"{share:.{len(stated[2:])}f}" == stated, abs(share / float(stated) - 1) <= 0.1]
+        word = "holds" if all(agrees) else "holds in part" if any(agrees) else "does not hold"
         found[f"budget-{scene}"] = Found(word, "-", "-")
     return found
 

@@ -232,6 +232,53 @@ def test_a_study_that_fails_says_so_in_a_sentence_and_leaves_its_notebook(batch)
 
 
 @needs_snakemake
+def test_a_batch_in_a_folder_of_its_own_gets_what_is_on_record_elsewhere(tmp_path):
+    """A study that the package has, and one whose data moved: both records are copied to where the batch waits for them."""
+    scene = cpdgal.load_scene("synthetic", height=20, width=20, bands=8, classes=3)
+    floor = {"method": "coordinates", "query": "random", "pool": 0.4, "initial": 0.2, "cycles": 0}
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "own.npz", cube=scene.cube, truth=scene.labels)
+    moved = [{"scene": str(tmp_path / name / "own.npz"), **floor} for name in ("before", "after")]
+    first = run(Study(**moved[0]), Store(tmp_path / "store", packaged=False), progress=False)
+    (tmp_path / "before" / "own.npz").unlink()
+    sweeps = write_sweeps(tmp_path / "s.yml", ours=[{"method": "coordinates", "query": "random"}], own=[moved[1]])
+    done = finished(snakemake(sweeps, "--cores", "1", "--quiet", "rules"), tmp_path)
+    assert done.returncode == 0, done.stdout
+    packaged, own = (Record.read(tmp_path / "store" / f"{name}.json") for name in names(sweeps))
+    assert packaged.provenance == Store().get(packaged.study).provenance
+    assert own.provenance == first.provenance
+
+
+CONFIGS = {
+    ("Snakefile", "sweep=s.yml"): "--config takes sweeps, store, and no sweep",
+    ("Snakefile", "sweeps=missing.yml"): "missing.yml cannot be read as YAML: No such file or directory",
+    ("Snakefile", "store="): "--config needs a value for store, as in store=...; it takes sweeps, store",
+    (
+        "maps.smk",
+        "scenes=.",
+    ): "--config needs a value for model, as in model=...; it takes model, scenes, maps, pixels, options",
+    ("maps.smk", "model=a.mat scenes=x maps=out"): "x is no folder of scenes; name one with scenes=FOLDER",
+    ("maps.smk", "model=x.json scenes=. maps=out"): "x.json is no file; name a record with weights, or what cpdgal label keeps",
+    ("maps.smk", "model=a.mat scenes=. maps=out pixels=0"): "--config takes a whole number from 1 for pixels, not '0'",
+    ("maps.smk", "model=a.mat scenes=. maps=out"): "a.mat and another scene would have one map, by their name; rename one",
+}
+
+
+@needs_snakemake
+@pytest.mark.parametrize(("file", "config"), CONFIGS)
+def test_a_wrong_configuration_ends_in_one_sentence_and_runs_nothing(file, config, tmp_path):
+    for name in ("a.mat", "a.npy"):
+        (tmp_path / name).touch()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / file), "--cores", "1"]
+    done = finished([*command, "--config", *config.split()], tmp_path)
+    assert done.returncode == 1
+    (said,) = [line for line in done.stdout.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert CONFIGS[file, config] in said
+    assert not (tmp_path / "out").exists()
+
+
+@needs_snakemake
 def test_only_what_has_no_record_is_planned(batch, tmp_path):
     folder, _ = batch
     assert planned(folder, 0, 1) == set()

@@ -152,8 +152,8 @@ def agrees(published: float, counted: float, unit: str) -> Verdict:
 
 
 def printed(published: float, counted: float, unit: str) -> Verdict:
-    """On a published "about": *holds* where ours both rounds to the digits printed and is within 10 % of it, *holds in part* for
-    one of the two."""
+    """On a published "about": *holds* where ours rounds to the digits printed and is within 10 % of it, *holds in part* for one
+    of the two."""
     digits = len(f"{published:g}".partition(".")[2])
     off = counted / published - 1
     word = ("does not hold", "holds in part", "holds")[(round(counted, digits) == published) + (abs(off) <= 0.1)]
