@@ -61,12 +61,13 @@ def browser(book_pages) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def report():
-    """What was seen of every page; `make browser` writes it to the book."""
+    """What was seen of every page; `make browser` writes it to the book, and a call for some pages what was seen of those."""
     seen: dict[str, dict] = {}
     yield seen
-    if os.environ.get("CPDGAL_REPORT") and len(seen) == len(PAGES):
-        committed = {page: about for page, about in sorted(seen.items()) if about["source"]}
+    if os.environ.get("CPDGAL_REPORT") and seen:
         path = ROOT / "book" / "browser.json"
+        before = {page: about for page, about in json.loads(path.read_text(encoding="utf-8")).items() if page in PAGES}
+        committed = {page: about for page, about in sorted({**before, **seen}.items()) if about["source"]}
         path.with_suffix(".part").write_text(json.dumps(committed, indent=1) + "\n", encoding="utf-8")
         path.with_suffix(".part").replace(path)
 
