@@ -426,7 +426,7 @@ Markdown(
 # up to the same number. In every cycle it trains by its own recipe on its own input, with a tenth of the labels set aside to select the
 # epoch. Without the loop, each network is trained once on 5 % of the labels, drawn from every class. So the two differ in the queries and in
 # the length of training, 31 trainings against one; the loop with random queries tells them apart, and is
-# *{glue:text}`comparison-loop-verdict:s`* ([above](#indian-pines-the-paper-s-split)).
+# *{glue:text}`comparison-loop-verdict:s`* ([above](#table-1)).
 
 # %%
 (by_margin,) = looped.values()

@@ -40,9 +40,7 @@ labels_path: str = ""  # the ground truth of a cube of your own
 method: str = "cpdgal"  # a network, or a baseline: coordinates, spectra
 split: str = "random"  # random, block (leak-free) or validation
 query: str = "margin"  # a query strategy
-profile: str = (
-    "paper"  # smoke (seconds), quick (minutes), paper (half an hour to two hours)
-)
+profile: str = "paper"  # smoke (seconds), quick (minutes), paper (half an hour up)
 seed: int = 0  # decides split, first labels, weights and noise
 changes: str = "{}"  # other values of cpdgal.Study, as JSON or a YAML mapping
 store: str = "results"  # the folder of records
