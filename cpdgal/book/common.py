@@ -64,8 +64,7 @@ def check_parameters(**given) -> None:
         if counts is None and not isinstance(value, bool):
             raise ValueError(f"{name} takes true or false, not {shown}")
         if counts is not None and (type(value) is not int or value not in counts):
-            first, second, *_ = counts
-            raise ValueError(f"{name} is one of {first}, {second}, ..., {counts[-1]}, not {shown}")
+            raise ValueError(f"{name} is one of {counts[0]}, {counts[1]}, ..., {counts[-1]}, not {shown}")
 
 
 def glue(name: str, value) -> None:
