@@ -135,9 +135,7 @@ def of_the_paper(groups) -> list[float]:
     for row in feasibility().itertuples():  # what an accuracy leaves for kappa and AA
         ends = np.array(row[6:8] + row[9:11])
         values += [*ends, *(ends - 0.005), *(ends + 0.005)]  # half a digit of what is printed, or the range itself
-    highest = np.max(
-        [*TABLE_1.values()], axis=0
-    )  # a margin is the paper's gain where below half a point
+    highest = np.max([*TABLE_1.values()], axis=0)  # a margin is the paper's gain where below half a point
     return [*values, *(np.array([*PUBLISHED["indian_pines"].values()]) - highest), 4.7, 0.16]
 
 
