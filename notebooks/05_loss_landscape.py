@@ -72,7 +72,7 @@ from cpdgal.runner import gather
 from cpdgal.study import named_values
 
 check_parameters(seeds=seeds, train=train, grid=grid, nodes=nodes)
-check_parameters(count=count, iterations=iterations)
+check_parameters(count=count, iterations=iterations, other_scene=other_scene)
 smoke = profile == "smoke"
 if smoke:
     seeds, grid, nodes, count, iterations = 2, 11, 5, 32, 8

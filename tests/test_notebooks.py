@@ -133,6 +133,7 @@ WRONG = {"bool": ["False", "no", 1], "int": ["3", 2.5, -1, None], "float": ["one
 WRONG_TEXTS = {
     "store": 5,
     "profile": "papper",
+    "other_scene": 5,
     "reading": '{"nodata": 0}',
     "method": "resnet",
     "split": "spatial",

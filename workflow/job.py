@@ -14,9 +14,9 @@ from pathlib import Path
 import papermill
 
 from cpdgal import Store, Study
-from cpdgal.records import write
 from cpdgal.runner import bound
 from cpdgal.study import named_values
+from cpdgal.writing import write
 
 RUN = Path(__file__).resolve().parents[1] / "notebooks" / "run.ipynb"
 

@@ -45,7 +45,7 @@ PLACE = {name: COMPARED[name] for name in ("coordinates only (1-NN)", "coordinat
 # Figures 6 and 7: what a cycle asks for, of the remaining pool.
 BUDGETS = {"0.5 %": {"acquired": 0.005}, "1 %": {"acquired": 0.01}, "2 %": {"acquired": 0.02}}
 
-# Which whole numbers the parameters of pages may be that are no values of a `Study`; all others are true or false.
+# What the parameters of pages may be that are no values of a `Study`: whole numbers, or texts; all others are true or false.
 COUNTS = {
     "seeds": range(1, 1001),
     "pixel": range(10**9),
@@ -55,14 +55,15 @@ COUNTS = {
     "nodes": range(3, 101),
     "iterations": range(6, 1001),
 }
+TEXTS = ("other_scene",)
 
 
 def check_parameters(**given) -> None:
     """Raise ``ValueError`` for a parameter of a page that is of another type, as papermill's text is, or out of its range."""
     for name, value in given.items():
         counts, shown = COUNTS.get(name), f"{value!r:.80}"
-        if counts is None and not isinstance(value, bool):
-            raise ValueError(f"{name} takes true or false, not {shown}")
+        if counts is None and type(value) is not (str if name in TEXTS else bool):
+            raise ValueError(f"{name} takes {'a text' if name in TEXTS else 'true or false'}, not {shown}")
         if counts is not None and (type(value) is not int or value not in counts):
             raise ValueError(f"{name} is one of {counts[0]}, {counts[1]}, ..., {counts[-1]}, not {shown}")
 
