@@ -12,9 +12,9 @@ from ..study import Study
 PAGES = (
     "low_label",
     "loss_landscape",
-    "open_decisions",
     "query_strategies",
     "ablations",
+    "open_decisions",
     "model_improvement",
     "entropy",
     "comparison",
