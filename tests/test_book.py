@@ -375,6 +375,9 @@ def of_table_1(records, groups) -> list[float]:
 def test_the_audit_shows_the_records(pages, records, indian_pines):
     groups = grouped(records, profile="paper", scene="indian_pines")
     values = of_groups(groups)
+    for split, gap in {(key[2], key[4]) for key in groups}:
+        shared = on_shared_seeds({key: runs for key, runs in groups.items() if (key[2], key[4]) == (split, gap)})
+        values += [value for runs in shared.values() for value in spreads({s: late(r, "OA") for s, r in runs.items()})]
     for runs in groups.values():
         touched = []
         for _, record in sorted(runs.items()):

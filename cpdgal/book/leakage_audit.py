@@ -63,7 +63,7 @@ def accuracy_by_split(table: pd.DataFrame) -> Figure:
     """What each method loses from split to split: a row per method, a column per split, values OA in percent by seed (empty:
     not run)."""
     curves = {name: pd.DataFrame([pd.Series(each, dtype=float) for each in row]) for name, row in table.iterrows()}
-    figure = curves_by_panel({"": curves}, "how pool and hold-out were split", "final overall accuracy (%)", columns=1)
+    figure = curves_by_panel({"": curves}, "how pool and hold-out were split", "overall accuracy (%)", columns=1)
     figure.axes[0].set_xticks(range(table.shape[1]), table.columns)
     figure.axes[0].margins(x=0.1)
     return figure

@@ -1,27 +1,31 @@
 """The data of the book's views that move: the scene under the pointer, the loop cycle by cycle, and the two splits.
 
 A view is a script beside the pages (`book/_static/views.js`) and a file of data, itself a script, so that a book opened from
-disk may load it. `write` makes all of them from records; the maps of the loop's cycles, which no record holds, come from
-running it once more (`keep_maps`, twenty minutes to an hour).
+disk may load it. `python -m cpdgal.book.views` makes all of them from records; the maps of the loop's cycles, which no record
+holds, come from running it once more (`keep_maps`, twenty minutes to an hour). With `split` it makes that of the splits alone,
+in seconds.
 """
 
 import json
+import sys
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_hex
 from PIL import Image
 
 from ..plots import false_colour
 from ..records import Record, Store
-from ..runner import run
+from ..runner import gather, run
 from ..scenes import Scene
 from ..study import Study
 from ..training import part, predict
 from ..writing import RecordError
-from .common import COMPARED
+from .common import COMPARED, on_shared_seeds, studies_of
+from .verdicts import final_scores, mean_over_seeds
 
 # The loop that is shown: the paper's protocol with trainings of 60 epochs.
 LOOP = Study(profile="tuned")
@@ -90,7 +94,8 @@ ROLES = ("pool, where labels come from", "test pixels", "left out, too near to t
 
 
 def split_view(store: Store, scene: Scene) -> dict:
-    """The two splits of seed 0, and the mean accuracy over the seeds of each method that has runs on record."""
+    """The two splits of seed 0, and what each method with runs on record reaches: the mean of the last five evaluations, over
+    the seeds that all methods have on that split."""
     names = {"random pixels": "random", "blocks apart": "block"}
     splits = {shown: Study(split=name).make_split(scene) for shown, name in names.items()}
     roles, captions = {}, {}
@@ -102,17 +107,21 @@ def split_view(store: Store, scene: Scene) -> dict:
         roles[shown] = _image(image)
         counts = [f"{(image == role).sum():,} {ROLES[role - 1]}" for role in (1, 2, 3)]
         captions[shown] = f"Blue, orange and grey: {', '.join(counts)}"
-    methods = []
-    for name, change in COMPARED.items():
-        reached: dict[str, float | None] = {}
-        for shown, kind in names.items():
-            found = [store.get(Study(split=kind, seed=seed, **change)) for seed in range(3)]
-            ends = [record.final.OA for record in found if record]
-            reached[shown] = float(np.mean(ends)) if ends else None
-        methods.append({"name": name, **reached})
+    means = {}
+    for shown, kind in names.items():
+        ran = on_shared_seeds(gather(studies_of(COMPARED, range(3), split=kind), store, train=False))
+        means[shown] = {name: mean_over_seeds(final_scores(records, "OA", 5)) for name, records in ran.items()}
+    table = pd.DataFrame(means).astype(object).replace(np.nan, None).rename_axis("name").reset_index()
     height, width = scene.labels.shape
     palette = ["#0173b2", "#de8f05", "#bbbbbb"]
-    return {"height": height, "width": width, "palette": palette, "roles": roles, "captions": captions, "methods": methods}
+    return {
+        "height": height,
+        "width": width,
+        "palette": palette,
+        "roles": roles,
+        "captions": captions,
+        "methods": table.to_dict("records"),
+    }
 
 
 def _shared(scene: Scene, record: Record) -> dict:
@@ -133,16 +142,23 @@ def write(folder: Path, maps: Path, store: Store) -> None:
     scene, record = LOOP.load_scene(), Store(maps, packaged=False).get(LOOP, weights=True) or store.get(LOOP, weights=True)
     if record is None:
         raise RecordError(f"neither {maps} nor {store.folder} has the run {LOOP.name} with its weights: keep_maps runs it")
+    write_view(folder, "scene", scene_view(record, scene))
+    write_view(folder, "loop", loop_view(record, scene, maps))
+    write_view(folder, "split", split_view(store, scene))
+
+
+def write_view(folder: Path, name: str, data: dict) -> None:
+    """Write the data of one view to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    views = {"scene": scene_view(record, scene), "loop": loop_view(record, scene, maps), "split": split_view(store, scene)}
-    for name, data in views.items():
-        text = f"(window.CPDGAL ??= {{}}).{name} = {json.dumps(data, separators=(',', ':'))};\n"
-        part = folder / f"{name}.js.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / f"{name}.js")
+    part = folder / f"{name}.js.part"
+    part.write_text(f"(window.CPDGAL ??= {{}}).{name} = {json.dumps(data, separators=(',', ':'))};\n", encoding="utf-8")
+    part.replace(folder / f"{name}.js")
 
 
 if __name__ == "__main__":
-    kept = Path("runs/views")
-    keep_maps(kept)
-    write(Path("book/_static/views"), kept, Store("results"))
+    views, kept, results = Path("book/_static/views"), Path("runs/views"), Store("results")
+    if sys.argv[1:] == ["split"]:  # the only one that new records change
+        write_view(views, "split", split_view(results, LOOP.load_scene()))
+    else:
+        keep_maps(kept)
+        write(views, kept, results)
