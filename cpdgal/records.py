@@ -27,6 +27,7 @@ from .writing import RecordError, write
 
 FORMAT = 2  # of records; one more when an older cpdgal could no longer read them
 TABLES = ("cycles", "classes", "queried", "calibration", "diagnostics")
+_READ: dict[Path, tuple] = {}  # the records read so far by any store, each with the stamp of its file
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +229,6 @@ class Store:
         if not isinstance(folder, (str, os.PathLike)) or not str(folder):
             raise RecordError(f"a store is a folder, named by a text or a path, not {folder!r:.80}")
         self.folder = Path(folder).expanduser()
-        self._read_before: dict = {}
         self.folders = [self.folder, *(each for each in _packaged() if packaged and each.resolve() != self.folder.resolve())]
 
     def get(self, study: Study, weights: bool = False) -> Record | None:
@@ -286,10 +286,10 @@ class Store:
         stamp: tuple[int, ...] = ()
         with suppress(OSError):  # which reading it tells
             state = path.stat()
-            stamp = (state.st_mtime_ns, state.st_size)
-        if self._read_before.get(path, (None,))[0] != stamp:
-            self._read_before[path] = (stamp, Record.read(path))
-        return self._read_before[path][1]
+            stamp = (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+        if _READ.get(path, (None,))[0] != stamp:
+            _READ[path] = (stamp, Record.read(path))
+        return _READ[path][1]
 
     def select(self, **values) -> list[Record]:
         """The records, by seed, whose study has these values and changes no other of its profile; ``ValueError`` for a value

@@ -231,10 +231,9 @@ def _deal(scene: Scene, target: int, block: int, gap: int, rng: np.random.Genera
 def _blocks(scene: Scene, block: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The block of each labelled pixel (n,), in a grid whose corner is random, and each block's pixels by class (blocks, k)."""
     cells = (scene.pixels + rng.integers(block, size=2)) // block
-    blocks, block_of = np.unique(cells, axis=0, return_inverse=True)
-    counts = np.zeros((len(blocks), scene.classes), dtype=np.int64)
-    np.add.at(counts, (block_of, scene.targets), 1)
-    return block_of, counts
+    places, block_of = np.unique(np.ravel_multi_index(tuple(cells.T), cells.max(0) + 1), return_inverse=True)
+    counts = np.bincount(block_of * scene.classes + scene.targets, minlength=len(places) * scene.classes)
+    return block_of, counts.reshape(-1, scene.classes)
 
 
 def _near(scene: Scene, positions: np.ndarray, reach: int) -> np.ndarray:

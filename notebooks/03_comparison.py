@@ -302,7 +302,7 @@ page.score_table(blocks, paper=False)
 here = final_scores(blocks["CPDGAL"], "OA", 5).values()
 glue("comparison-blocks", spread(here))
 glue("comparison-blocks-seeds", seed_count(len(here)))
-known = final_scores(blocks["coordinates, spread out"]).values()
+known = final_scores(blocks["coordinates, spread out"], "OA", 5).values()
 glue("comparison-blocks-place", spread(known))
 Markdown(
     f"{page.tested_classes(blocks)}\n\n{against(blocks, 'ViT', 'twin-blocks')}"

@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +17,12 @@ matplotlib.use("agg")
 torch.set_num_threads(1)  # two cores on so small a network only get in each other's way
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book"))
+
+
+def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
+    """Execute a notebook in a folder as a user does."""
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="session")

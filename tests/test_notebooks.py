@@ -1,17 +1,11 @@
 """The notebooks: in step with their scripts, fit for a hosted service, and executable with other parameters."""
 
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from types import MappingProxyType
 
 import jupytext
 import nbformat
-import numpy as np
 import papermill
 import pytest
 import yaml
@@ -23,19 +17,13 @@ from cpdgal.book.verdicts import WORDS
 sys.path.insert(0, str(ROOT / "book"))
 sys.path.insert(0, str(ROOT / "notebooks"))
 import build
-import execute
 
 SCRIPTS = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), ROOT / "notebooks" / "run.py"]
-TRAINS = ("run", "01_quickstart", "02_method", "05_loss_landscape")  # what they lack, where the others say so
-FROM_RECORDS = [script for script in SCRIPTS if script.stem in execute.FROM_RECORDS and script.stem not in TRAINS]
 FIXED = (
     "03_comparison",
     "10_leakage_audit",
     "12_open_decisions",
 )  # of these scenes, and they train only where they are told to
-TRAINING = [script for script in SCRIPTS if script.stem not in FIXED]
-READING = [script for script in TRAINING if script.stem not in ("run", "13_feasibility", "14_your_own_scene")]
-SLOW = set(execute.FROM_RECORDS) - {"run", "01_quickstart", "02_method"}  # whose studies are many
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 
 
@@ -177,179 +165,6 @@ def test_a_wrong_parameter_is_refused_before_anything_is_trained(script, name, v
     assert not any(tmp_path.rglob("*.json"))
 
 
-def run_papermill(cwd: Path, *arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.notebook
-@pytest.mark.parametrize("script", TRAINING, ids=lambda each: each.stem)
-def test_it_runs_at_smoke_from_another_folder(script, tmp_path):
-    path = script.with_suffix(".ipynb")
-    seed = ("-p", "seed", 3) if "seed" in papermill.inspect_notebook(str(path)) else ()
-    done = run_papermill(tmp_path, path, tmp_path / "x.ipynb", *seed, "-p", "profile", "smoke")
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.mark.notebook
-@pytest.mark.parametrize(
-    "script",
-    [pytest.param(s, marks=pytest.mark.slow) if s.stem in SLOW else s for s in TRAINING],
-    ids=[each.stem for each in TRAINING],
-)
-def test_it_runs_on_a_synthetic_scene_from_the_root(script, tmp_path):
-    known = papermill.inspect_notebook(str(script.with_suffix(".ipynb")))
-    small = ("-p", "components", 8) if "components" in known else ()
-    small = ("-p", "changes", '{"components": 8}') if "changes" in known else small
-    done = run_papermill(
-        ROOT,
-        script.relative_to(ROOT).with_suffix(".ipynb"),
-        tmp_path / "x.ipynb",
-        "-p",
-        "scene_name",
-        "synthetic",
-        "-p",
-        "profile",
-        "smoke",
-        *(("-p", "store", tmp_path / "store") if "store" in known else ()),
-        *small,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.fixture(scope="module")
-def four_bands(tmp_path_factory):
-    """The file of a scene of four bands that is read right only where a variable and the value of no data are named."""
-    scene, path = cpdgal.load_scene("synthetic", bands=4), tmp_path_factory.mktemp("own") / "four.npz"
-    cube = scene.cube.copy()
-    cube[:3] = -9999
-    np.savez(path, image=cube, dark=cube[::-1], truth=scene.labels)
-    with pytest.raises(cpdgal.SceneError, match="name the one to read with cube_key"):
-        cpdgal.load_scene(path)
-    return path
-
-
-@pytest.mark.slow
-@pytest.mark.notebook
-@pytest.mark.parametrize("script", READING, ids=lambda each: each.stem)
-def test_it_runs_on_a_cube_of_few_bands_that_is_read_with_options(script, four_bands, tmp_path):
-    notebook, reading = tmp_path / f"{script.stem}.ipynb", {"cube_key": "image", "no_data": -9999}
-    jupytext.write(jupytext.read(script), notebook)
-    given = {"scene_name": str(four_bands), "reading": reading, "components": 4, "profile": "smoke", "store": "store"}
-    done = run_papermill(tmp_path, notebook, "x.ipynb", "-y", json.dumps(given))
-    assert done.returncode == 0, done.stderr[-3000:]
-    records = cpdgal.Store(tmp_path / "store", packaged=False).records()
-    assert records or script.stem == "02_method"  # which trains without a record
-    assert all(record.study.reading == reading for record in records if record.study.scene == str(four_bands))
-
-
-# Writes what stands in every figure of a cell, before the display closes it.
-LISTEN = """
-import json
-running = {}
-
-def listen(info):
-    running["source"] = info.raw_cell
-
-def look():
-    import matplotlib.pyplot as plt
-    from matplotlib.collections import FillBetweenPolyCollection
-    from matplotlib.text import Text
-    with open("drawn.jsonl", "a") as file:
-        for figure in map(plt.figure, plt.get_fignums()):
-            texts = [each.get_text() for each in figure.findobj(Text)]
-            bands = [len(each.get_paths()) > 0 for each in figure.findobj(FillBetweenPolyCollection)]
-            print(json.dumps([running["source"], texts, any(bands)]), file=file)
-
-get_ipython().events.register("pre_run_cell", listen)
-get_ipython().events.register("post_execute", look)
-"""
-
-
-def show(script: Path, store: Path, folder: Path) -> dict[str, str]:
-    """What a page of records glues when a store holds all the records there are; what it draws is written to drawn.jsonl."""
-    notebook = jupytext.read(script)
-    (parameters,) = tagged(notebook, "parameters")
-    parameters.source += "\nimport cpdgal.records\ncpdgal.records._packaged = list" + LISTEN
-    jupytext.write(notebook, folder / f"{script.stem}.ipynb")
-    done = run_papermill(folder, f"{script.stem}.ipynb", "x.ipynb", "-p", "store", store)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return build.glued(folder / "x.ipynb")
-
-
-GLUED = re.compile(r"\{glue:text\}`([\w-]+):s`")
-# What the words of a figure may name, and what has to stand in it then.
-NAMED = {
-    r"CPDGAL": r"CPDGAL|^here$",
-    r"ViT|vision transformer": r"ViT",
-    r"\bpaper's (figure|differences|text)|as published": r"paper",
-    r"\b(floors?|baselines?)\b": r"only|spread out|not run",
-    r"random queries": r"random|chance",
-    r"noise, dead bands, illumination": r"dead bands",
-    r"default": r"default",
-}
-
-
-def check_words(script: Path, folder: Path, glued: Mapping[str, str] = MappingProxyType({})) -> int:
-    """Hold captions, with the values that they glue, and alt texts against what stands in the figures that were drawn; how many
-    there were."""
-    lines = folder / "drawn.jsonl"
-    drawn = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
-    by_source = {source.strip(): (texts, bands) for source, texts, bands in drawn}
-    count = 0
-    for cell in code_cells(jupytext.read(script)):
-        shown = cell.metadata.get("mystnb", {})
-        if "figure" not in shown or cell.source.strip() not in by_source:
-            continue
-        count += 1
-        texts, bands = by_source[cell.source.strip()]
-        words = f"{GLUED.sub(lambda key: glued[key[1]], shown['figure']['caption'])} {shown['image']['alt']}"
-        for named, there in NAMED.items():
-            if re.search(named, words):
-                assert any(re.search(there, text) for text in texts), (
-                    f"{script.stem}: {words!r} names {named}; drawn are {texts}"
-                )
-        assert "band of one" not in words or bands or "where there are several" in words, f"{script.stem}: no band: {words!r}"
-    return count
-
-
-@by_name
-def test_a_caption_shows_what_its_own_cell_stores(script):
-    for cell in code_cells(jupytext.read(script)):
-        caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
-        assert caption.count("{glue:") == len(GLUED.findall(caption))
-        for key in GLUED.findall(caption):
-            assert re.search(rf'glue\(\s*"{key}",', cell.source), f"{script.stem}: {key}"
-
-
-def test_a_caption_that_names_an_undrawn_line_is_found(tmp_path):
-    script, source = tmp_path / "page.py", "figure = draw()"
-    figure = {"caption": "{glue:text}`x-finding:s` Accuracy of CPDGAL.", "name": "fig-x"}
-    glued = {"x-finding": "The ViT is highest."}
-    cell = nbformat.v4.new_code_cell(source, metadata={"mystnb": {"figure": figure, "image": {"alt": "Curves."}}})
-    jupytext.write(nbformat.v4.new_notebook(cells=[cell]), script, fmt="py:percent")
-    for drawn, found in ((["CPDGAL", "ViT"], False), (["CPDGAL"], True)):
-        (tmp_path / "drawn.jsonl").write_text(json.dumps([source, drawn, False]), encoding="utf-8")
-        if found:
-            with pytest.raises(AssertionError, match="ViT"):
-                check_words(script, tmp_path, glued)
-        else:
-            assert check_words(script, tmp_path, glued) == 1
-            with pytest.raises(KeyError, match="x-finding"):
-                check_words(script, tmp_path)
-
-
-@pytest.mark.notebook
-@pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
-def test_a_page_of_records_shows_what_is_there_where_that_is_nothing(script, tmp_path):
-    glued = show(script, tmp_path / "nothing", tmp_path)
-    check_words(script, tmp_path, glued)
-    impossible = {f"comparison-{name}-verdict" for name in ("kappa", "salinas-AA", "salinas-kappa", "botswana-kappa")}
-    verdicts = {name: value for name, value in glued.items() if name.endswith("-verdict")}
-    assert {value for name, value in verdicts.items() if name not in impossible} <= {"not run here"}
-    assert {value for name, value in verdicts.items() if name in impossible} <= {"does not hold"}
-
-
 def test_every_claim_is_answered_by_a_notebook():
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))["claims"]
     answers = [tuple(claim["answer"]) for claim in listed]
@@ -358,63 +173,6 @@ def test_every_claim_is_answered_by_a_notebook():
         glued = build.glued(ROOT / "notebooks" / f"{page}.ipynb")
         assert glued[f"{key}-verdict"] in WORDS, key
         assert glued[f"{key}-here"], key
-
-
-@pytest.mark.slow
-@pytest.mark.notebook
-@pytest.mark.parametrize("script", FROM_RECORDS, ids=lambda each: each.stem)
-def test_captions_name_what_is_drawn(script, tmp_path):
-    glued = show(script, ROOT / "results", tmp_path)
-    captions = [cell for cell in code_cells(jupytext.read(script)) if "figure" in cell.metadata.get("mystnb", {})]
-    assert 0 < check_words(script, tmp_path, glued) <= len(captions)
-
-
-@pytest.fixture(scope="module")
-def swapped(tmp_path_factory):
-    """The records with CPDGAL and ViT in each other's place, and margin and random questions."""
-    store = cpdgal.Store(tmp_path_factory.mktemp("swapped"), packaged=False)
-    other = {"cpdgal": "vit", "vit": "cpdgal", "margin": "random", "random": "margin"}
-    for record in cpdgal.Store(ROOT / "results", packaged=False).records():
-        study = record.study
-        method, query = (other.get(study.method, study.method), study.query)
-        if study.profile == "ablation":
-            method, query = study.method, other.get(study.query, study.query)
-        store.save(replace(record, study=study.but(method=method, query=query)))
-    return store.folder
-
-
-@pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("page", "claims"),
-    [
-        ("03_comparison", ["comparison-twin", "comparison-twin-blocks"]),
-        ("09_low_label", ["low-label-random", "low-label-block"]),
-        ("11_query_strategies", ["query-margin-random"]),
-    ],
-)
-def test_verdicts_turn_when_two_methods_swap_their_records(page, claims, swapped, tmp_path):
-    script = ROOT / "notebooks" / f"{page}.py"
-    before, after = build.glued(script.with_suffix(".ipynb")), show(script, swapped, tmp_path)
-    assert check_words(script, tmp_path, after)
-    for claim in claims:
-        word, turned = before[f"{claim}-verdict"], after[f"{claim}-verdict"]
-        if word == "not run here":
-            assert turned == word
-            continue
-        (mean, unit), (other, its) = (glued[f"{claim}-here"].split(" ", 1) for glued in (before, after))
-        assert (float(other), its) == (-float(mean), unit), claim
-        assert word != "holds" or turned == "does not hold", claim
-
-
-@pytest.mark.notebook
-def test_a_wrong_scene_ends_with_one_sentence_and_a_non_zero_exit(tmp_path):
-    done = run_papermill(tmp_path, SCRIPTS[0].with_suffix(".ipynb"), tmp_path / "x.ipynb", "-p", "scene_name", "pavia")
-    assert done.returncode != 0
-    assert (
-        done.stderr.strip()
-        .splitlines()[-1]
-        .startswith("SceneError: no scene is called 'pavia'; known are synthetic, indian_pines")
-    )
 
 
 def test_nbval_collects_every_notebook():
