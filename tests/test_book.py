@@ -778,7 +778,8 @@ def test_the_ablations_show_the_records(pages, records):
             rho = np.corrcoef(ranks)[0, 1]
             reach = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(run) - 3))
             values += [rho, *np.tanh(np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9)) + np.array([-reach, reach]))]
-    values += [np.mean(list(deviations.values()))] if deviations else []
+    mean = np.mean(list(deviations.values())) if deviations else np.nan
+    values += [mean, 2.8, 1.96 * 2**0.5 * mean]  # which difference of two single runs ranks their settings
     page = pages["notebooks/04_ablations"]
     assert unexplained(page, [*values, *deviations.values(), *of_place(records)]) == []
     for ends, _ in run:  # of Table 6
