@@ -308,6 +308,10 @@ def test_the_slider_shows_the_record(browser):
     slider.press("End")
     assert said.inner_text().startswith("Cycle 30:")
     assert f"{record.final.OA:.2f} %" in said.inner_text()
+    view.locator("p a").click()
+    tab.locator(".filterable").wait_for()
+    assert tab.locator(".filterable tbody tr:visible").all_inner_texts()[0].startswith(record.study.key)
+    assert tab.locator(".filterable tbody tr:visible").count() == 1
     tab.close()
     assert faults == []
 

@@ -11,6 +11,13 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// Where the run that a view shows stands in the table of records.
+function source({ record }) {
+  const address = new URL("../../book/records.html", folder);
+  address.searchParams.set("any", record.split("-").at(-1));
+  return element("p", {}, "Its run: ", element("a", { href: address }, record));
+}
+
 const clear = (svg) => svg.replaceChildren();
 const text = (x, y, said, anchor = "middle") => element("svg:text", { x, y, "text-anchor": anchor }, said);
 
@@ -73,7 +80,7 @@ VIEWS.scene = async (view, data) => {
   const maps = element("div", { class: "maps", tabindex: 0, role: "application",
     "aria-label": "The scene in false colour, its ground truth and the predicted map. Arrow keys move the pixel that is marked." });
   maps.append(...shown.map(([, figure]) => figure));
-  view.replaceChildren(maps, said, plot);
+  view.replaceChildren(maps, said, plot, source(data));
   const name = (value) => (value ? data.names[value - 1] : "unlabelled");
   const [row, column] = data.start;
   let at = row * data.width + column;
@@ -129,7 +136,7 @@ VIEWS.loop = async (view, data) => {
   const said = element("output", { "aria-live": "polite" });
   const curve = element("svg:svg", { viewBox: "0 0 320 190", class: "plot", role: "img", "aria-label": "Overall accuracy over labels" });
   const bars = element("svg:svg", { viewBox: "0 0 320 190", class: "plot", role: "img", "aria-label": "Predictive entropy of the remaining pool" });
-  view.replaceChildren(element("label", {}, "Cycle ", slider), said, element("div", { class: "beside" }, figure, element("div", {}, curve, bars)));
+  view.replaceChildren(element("label", {}, "Cycle ", slider), said, element("div", { class: "beside" }, figure, element("div", {}, curve, bars)), source(data));
   const scored = data.cycles.filter((cycle) => cycle.OA !== null);
   const [low, high] = [Math.floor(Math.min(...scored.map((cycle) => cycle.OA)) / 10) * 10, 100];
   const frame = { left: 36, right: 312, top: 12, bottom: 156 };
