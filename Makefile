@@ -23,7 +23,7 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --cov --cov-report term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --cov --cov-report term
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile notebooks $(UNREAD) --nbval --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 900
 
